@@ -1,0 +1,570 @@
+//! The members of a dimension, their hierarchies, and what follows from them: ancestors and path
+//! weights, kept dense so that a rollup never touches names.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, Months, NaiveDate};
+use indexmap::IndexSet;
+
+use crate::change::{MemberWrite, MembersWrite};
+use crate::error::{CubeError, Result};
+use crate::id::{AttributeId, HierarchyId, LevelId, MemberId};
+use crate::limits::{DIMENSION_MEMBERS_MAX, HIERARCHY_DEPTH_MAX, KEY_BYTES_MAX};
+use crate::model::{CalendarDef, DimensionDef, HierarchyKind};
+use crate::number::{Number, Rounding};
+use crate::value::{KeyType, Scalar, ValueType, date_of_days, format_date, parse_date};
+
+/// The members of one dimension.
+#[derive(Debug, Clone)]
+pub struct Dimension {
+    /// What the model says.
+    pub def: Arc<DimensionDef>,
+    keys: IndexSet<Arc<str>>,
+    names: Vec<Arc<str>>,
+    levels: Vec<Option<LevelId>>,
+    /// Per hierarchy with parents of its own, per member.
+    parents: Vec<Vec<MemberId>>,
+    /// Per attribute, per member.
+    attributes: Vec<Vec<Option<Scalar>>>,
+    derived: Arc<Derived>,
+}
+
+#[derive(Debug, Default)]
+struct Derived {
+    hierarchies: Vec<HierarchyShape>,
+    level_columns: Vec<LevelColumn>,
+    /// Position of each member in the declared order of keys; empty: the order of ids.
+    order: Vec<u32>,
+}
+
+/// What follows from a hierarchy's parents.
+#[derive(Debug, Default)]
+pub struct HierarchyShape {
+    /// Per level position, per member: the ancestor there (itself at its own level), or NONE.
+    pub ancestors: Vec<Vec<MemberId>>,
+    /// Per member, the position of its level.
+    pub depth: Vec<u16>,
+    /// Path weights, where the hierarchy is weighted.
+    pub weights: Option<Weights>,
+}
+
+/// Path weights of a hierarchy as integers of one scale: what a member counts for in an ancestor.
+#[derive(Debug)]
+pub struct Weights {
+    /// Digits after the point of every weight.
+    pub scale: u32,
+    /// Per member, its weight in its parent.
+    pub own: Vec<i64>,
+    /// Per level position, per member: the weight in the ancestor there; 1 where there is none.
+    pub to_level: Vec<Vec<i64>>,
+    /// Per member: the weight in the total over all roots.
+    pub to_top: Vec<i64>,
+}
+
+/// A level that SQL shows as a column of every cube with the dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelColumn {
+    /// The column's name after `<dimension>_`: `year`, `l1`, `ownership_l1`.
+    pub name: String,
+    /// The hierarchy it is read through.
+    pub hierarchy: HierarchyId,
+    /// The position of the level in the hierarchy, 0 at the top.
+    pub position: usize,
+    /// The declared type of the members' names.
+    pub key_type: KeyType,
+}
+
+impl Dimension {
+    /// The dimension of a definition; a calendar has its members from the start.
+    pub fn new(def: Arc<DimensionDef>) -> Result<Self> {
+        let own_parents = def.hierarchies.len();
+        let attributes = vec![Vec::new(); def.attributes.len()];
+        let mut dimension = Self {
+            keys: IndexSet::new(),
+            names: Vec::new(),
+            levels: Vec::new(),
+            parents: vec![Vec::new(); own_parents],
+            attributes,
+            derived: Arc::default(),
+            def: Arc::clone(&def),
+        };
+        if let Some(calendar) = &def.calendar {
+            let members = calendar_members(&def, calendar)?;
+            let write = MembersWrite { dimension: crate::DimensionId(0), first_new: MemberId(0), members };
+            dimension = dimension.with_members(&write)?;
+        } else {
+            dimension.derive()?;
+        }
+        Ok(dimension)
+    }
+
+    /// Number of members; ids are below it.
+    pub fn member_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// All members in the order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = MemberId> + use<> {
+        (0..self.keys.len()).map(MemberId::from_idx)
+    }
+
+    /// The member of a canonical key.
+    pub fn find(&self, key: &str) -> Option<MemberId> {
+        self.keys.get_index_of(key).map(MemberId::from_idx)
+    }
+
+    /// The member of a key in any spelling its type allows.
+    pub fn resolve(&self, key: &str) -> Result<MemberId> {
+        if let Some(member) = self.find(key) {
+            return Ok(member);
+        }
+        let canonical = self.def.key_type.canonical(key);
+        canonical.ok().and_then(|key| self.find(&key)).ok_or_else(|| {
+            CubeError::unknown("member", key, self.keys.iter().map(|existing| existing.as_ref()))
+        })
+    }
+
+    /// The leaf member of a key: one that may hold facts.
+    pub fn resolve_leaf(&self, key: &str) -> Result<MemberId> {
+        let member = self.resolve(key)?;
+        if self.holds_facts(member) {
+            return Ok(member);
+        }
+        Err(CubeError::InvalidValue {
+            value: key.to_string(),
+            expected: format!("leaf member of dimension {}", self.def.name),
+            reason: "it is a consolidated member; facts go to its leaves".into(),
+        })
+    }
+
+    /// A member's key.
+    pub fn key(&self, member: MemberId) -> &str {
+        &self.keys[member.idx()]
+    }
+
+    /// A member's name.
+    pub fn name(&self, member: MemberId) -> &str {
+        &self.names[member.idx()]
+    }
+
+    /// A member's level, in a dimension with levels.
+    pub fn level(&self, member: MemberId) -> Option<LevelId> {
+        self.levels[member.idx()]
+    }
+
+    /// A member's parent in a hierarchy.
+    pub fn parent(&self, hierarchy: HierarchyId, member: MemberId) -> Option<MemberId> {
+        let own = self.parents_of(hierarchy);
+        Some(self.parents[own.idx()][member.idx()]).filter(|&parent| parent != MemberId::NONE)
+    }
+
+    /// The hierarchy whose parents a hierarchy uses.
+    fn parents_of(&self, hierarchy: HierarchyId) -> HierarchyId {
+        match &self.def.hierarchies[hierarchy.idx()].same_as {
+            Some(other) => self.def.hierarchy(other).unwrap_or(hierarchy),
+            None => hierarchy,
+        }
+    }
+
+    /// A member's value of an attribute.
+    pub fn attribute(&self, attribute: AttributeId, member: MemberId) -> Option<&Scalar> {
+        self.attributes[attribute.idx()][member.idx()].as_ref()
+    }
+
+    /// Whether cells and rows may name the member: any member of a parent-child dimension (its data
+    /// member), a member of the last level otherwise.
+    pub fn holds_facts(&self, member: MemberId) -> bool {
+        match self.def.leaf_level() {
+            Some(leaf) => self.levels[member.idx()] == Some(leaf),
+            None => true,
+        }
+    }
+
+    /// What follows from a hierarchy's parents.
+    pub fn shape(&self, hierarchy: HierarchyId) -> &HierarchyShape {
+        &self.derived.hierarchies[hierarchy.idx()]
+    }
+
+    /// The levels that SQL shows as columns.
+    pub fn level_columns(&self) -> &[LevelColumn] {
+        &self.derived.level_columns
+    }
+
+    /// Position of a member in the declared order: of dates by time, else the order of arrival.
+    pub fn order(&self, member: MemberId) -> u32 {
+        self.derived.order.get(member.idx()).copied().unwrap_or(member.0)
+    }
+
+    /// The dimension under a changed definition: attributes may be more.
+    pub fn with_definition(&self, def: Arc<DimensionDef>) -> Self {
+        let mut dimension = self.clone();
+        let count = dimension.member_count();
+        dimension.attributes.resize(def.attributes.len(), vec![None; count]);
+        dimension.def = def;
+        dimension
+    }
+
+    /// The dimension with members added and changed.
+    pub fn with_members(&self, write: &MembersWrite) -> Result<Self> {
+        if write.first_new.idx() != self.member_count() {
+            return Err(CubeError::Inconsistent(format!(
+                "new members of {} start at {}, expected {}",
+                self.def.name,
+                write.first_new.0,
+                self.member_count()
+            )));
+        }
+        let mut dimension = self.clone();
+        for member in &write.members {
+            dimension.add_or_rename(member)?;
+        }
+        for member in &write.members {
+            dimension.set_properties(member)?;
+        }
+        if dimension.member_count() > DIMENSION_MEMBERS_MAX {
+            return Err(CubeError::Definition(format!(
+                "dimension {} would have more than {DIMENSION_MEMBERS_MAX} members",
+                self.def.name
+            )));
+        }
+        dimension.derive()?;
+        Ok(dimension)
+    }
+
+    fn add_or_rename(&mut self, member: &MemberWrite) -> Result<()> {
+        if member.key.len() > KEY_BYTES_MAX || member.name.as_ref().is_some_and(|n| n.len() > KEY_BYTES_MAX) {
+            return Err(CubeError::Definition(format!(
+                "member {:.40}...: keys and names have at most {KEY_BYTES_MAX} bytes",
+                member.key
+            )));
+        }
+        let leaf_level = self.def.leaf_level();
+        if let Some(id) = self.find(&member.key) {
+            if let Some(name) = &member.name {
+                self.names[id.idx()] = name.as_str().into();
+            }
+            if member.level.is_some() && member.level != self.levels[id.idx()] {
+                return Err(CubeError::Definition(format!(
+                    "member {:?} of dimension {} is on another level already; keys are unique within a dimension",
+                    member.key, self.def.name
+                )));
+            }
+            return Ok(());
+        }
+        let level = member.level.or(leaf_level);
+        let key = if level == leaf_level {
+            self.def.key_type.canonical(&member.key)?
+        } else {
+            KeyType::Text.canonical(&member.key)?
+        };
+        if key != member.key {
+            return Err(CubeError::Inconsistent(format!("key {:?} is not canonical", member.key)));
+        }
+        let key: Arc<str> = key.into();
+        self.names.push(member.name.as_deref().map_or_else(|| Arc::clone(&key), Into::into));
+        self.keys.insert(key);
+        self.levels.push(level);
+        self.parents.iter_mut().for_each(|parents| parents.push(MemberId::NONE));
+        self.attributes.iter_mut().for_each(|values| values.push(None));
+        Ok(())
+    }
+
+    fn set_properties(&mut self, member: &MemberWrite) -> Result<()> {
+        let id = self.resolve(&member.key)?;
+        for (hierarchy, parent) in &member.parents {
+            let parent = match parent {
+                Some(key) => self.resolve(key)?,
+                None => MemberId::NONE,
+            };
+            let own = self.parents_of(*hierarchy);
+            self.parents[own.idx()][id.idx()] = parent;
+        }
+        for (attribute, value) in &member.attributes {
+            self.attributes[attribute.idx()][id.idx()].clone_from(value);
+        }
+        Ok(())
+    }
+
+    fn derive(&mut self) -> Result<()> {
+        let mut derived = Derived { order: self.declared_order(), ..Derived::default() };
+        for idx in 0..self.def.hierarchies.len() {
+            derived.hierarchies.push(self.derive_shape(HierarchyId::from_idx(idx))?);
+        }
+        derived.level_columns = self.derive_level_columns(&derived.hierarchies);
+        self.derived = Arc::new(derived);
+        Ok(())
+    }
+
+    fn declared_order(&self) -> Vec<u32> {
+        if self.def.key_type != KeyType::Date {
+            return Vec::new();
+        }
+        let mut sorted: Vec<usize> = (0..self.member_count()).collect();
+        sorted.sort_by_key(|&idx| (parse_date(&self.keys[idx]), idx));
+        let mut order = vec![0; sorted.len()];
+        for (position, idx) in sorted.into_iter().enumerate() {
+            order[idx] = MemberId::from_idx(position).0;
+        }
+        order
+    }
+
+    fn derive_shape(&self, hierarchy: HierarchyId) -> Result<HierarchyShape> {
+        let def = &self.def.hierarchies[hierarchy.idx()];
+        let parents = &self.parents[self.parents_of(hierarchy).idx()];
+        let depth = match def.kind {
+            HierarchyKind::ParentChild => self.depths(parents, &def.name)?,
+            HierarchyKind::Levels => self.level_positions(hierarchy, parents)?,
+        };
+        let level_count = match def.kind {
+            HierarchyKind::Levels => def.levels.len(),
+            HierarchyKind::ParentChild => {
+                depth.iter().max().map_or(1, |&deepest| usize::from(deepest) + 1)
+            }
+        };
+        let mut ancestors = vec![vec![MemberId::NONE; parents.len()]; level_count];
+        for member in 0..parents.len() {
+            let mut at = MemberId::from_idx(member);
+            while at != MemberId::NONE {
+                if let Some(level) = ancestors.get_mut(usize::from(depth[at.idx()])) {
+                    level[member] = at;
+                }
+                at = parents[at.idx()];
+            }
+        }
+        let weights = match &def.weight {
+            None => None,
+            Some(name) => Some(self.derive_weights(self.def.attribute(name)?, parents, &ancestors)?),
+        };
+        Ok(HierarchyShape { ancestors, depth, weights })
+    }
+
+    fn depths(&self, parents: &[MemberId], hierarchy: &str) -> Result<Vec<u16>> {
+        const UNKNOWN: u16 = u16::MAX;
+        let mut depths = vec![UNKNOWN; parents.len()];
+        let mut path = Vec::new();
+        for member in 0..parents.len() {
+            let mut at = member;
+            while depths[at] == UNKNOWN {
+                if path.len() > HIERARCHY_DEPTH_MAX {
+                    return Err(self.too_deep_or_cyclic(member, parents, hierarchy));
+                }
+                path.push(at);
+                match parents[at] {
+                    MemberId::NONE => break,
+                    parent => at = parent.idx(),
+                }
+            }
+            while let Some(at) = path.pop() {
+                depths[at] = match parents[at] {
+                    MemberId::NONE => 0,
+                    parent => depths[parent.idx()] + 1,
+                };
+                if usize::from(depths[at]) >= HIERARCHY_DEPTH_MAX {
+                    return Err(self.too_deep_or_cyclic(at, parents, hierarchy));
+                }
+            }
+        }
+        Ok(depths)
+    }
+
+    fn too_deep_or_cyclic(&self, member: usize, parents: &[MemberId], hierarchy: &str) -> CubeError {
+        let mut at = parents[member];
+        for _ in 0..=parents.len() {
+            if at == MemberId::NONE {
+                break;
+            }
+            if at.idx() == member {
+                return CubeError::HierarchyCycle {
+                    member: self.keys[member].to_string(),
+                    hierarchy: hierarchy.to_string(),
+                };
+            }
+            at = parents[at.idx()];
+        }
+        CubeError::Definition(format!(
+            "member {:?} is on or above a cycle, or deeper than {HIERARCHY_DEPTH_MAX} levels, in hierarchy {hierarchy:?}",
+            self.keys[member]
+        ))
+    }
+
+    /// Position in the hierarchy of each member's level; parents are on levels above.
+    fn level_positions(&self, hierarchy: HierarchyId, parents: &[MemberId]) -> Result<Vec<u16>> {
+        let def = &self.def.hierarchies[hierarchy.idx()];
+        let mut position_of_level = vec![u16::MAX; self.def.levels.len()];
+        for (position, level) in def.levels.iter().enumerate() {
+            position_of_level[self.def.level(level)?.idx()] = u16::try_from(position).unwrap_or(u16::MAX);
+        }
+        let positions: Vec<u16> = self
+            .levels
+            .iter()
+            .map(|level| level.map_or(u16::MAX, |level| position_of_level[level.idx()]))
+            .collect();
+        for (member, &parent) in parents.iter().enumerate() {
+            if parent == MemberId::NONE {
+                continue;
+            }
+            if positions[parent.idx()] >= positions[member] || positions[member] == u16::MAX {
+                return Err(CubeError::Definition(format!(
+                    "member {:?} of dimension {}: its parent {:?} in hierarchy {:?} is not on a level above",
+                    self.keys[member], self.def.name, self.keys[parent.idx()], def.name
+                )));
+            }
+        }
+        Ok(positions)
+    }
+
+    fn derive_weights(
+        &self,
+        attribute: AttributeId,
+        parents: &[MemberId],
+        ancestors: &[Vec<MemberId>],
+    ) -> Result<Weights> {
+        let value_type = self.def.attributes[attribute.idx()].value_type;
+        let own = self.attributes[attribute.idx()]
+            .iter()
+            .map(|value| weight_of(value.as_ref(), value_type))
+            .collect::<Result<Vec<_>>>()?;
+        // per member, from itself upwards: (node, weight of the member in that node)
+        let mut to_level = vec![vec![Number::new(1, 0); parents.len()]; ancestors.len()];
+        let mut to_top = Vec::with_capacity(parents.len());
+        for member in 0..parents.len() {
+            let mut weight = Number::new(1, 0);
+            let mut at = MemberId::from_idx(member);
+            while at != MemberId::NONE {
+                if let Some(level) = ancestors.iter().position(|level| level[member] == at) {
+                    to_level[level][member] = weight;
+                }
+                weight = weight.multiply(own[at.idx()])?;
+                at = parents[at.idx()];
+            }
+            to_top.push(weight);
+        }
+        let all = own.iter().chain(&to_top).chain(to_level.iter().flatten());
+        let scale = all.map(|number| number.normalized().scale).max().unwrap_or(0);
+        let scaled = |numbers: &[Number]| {
+            let scaled = numbers.iter().map(|number| {
+                let weight = number.rescaled(scale, Rounding::HalfEven)?;
+                i64::try_from(weight).map_err(|_| {
+                    CubeError::Overflow(format!("a path weight of dimension {}", self.def.name))
+                })
+            });
+            scaled.collect::<Result<Vec<i64>>>()
+        };
+        Ok(Weights {
+            scale,
+            own: scaled(&own)?,
+            to_level: to_level.iter().map(|level| scaled(level)).collect::<Result<_>>()?,
+            to_top: scaled(&to_top)?,
+        })
+    }
+
+    fn derive_level_columns(&self, shapes: &[HierarchyShape]) -> Vec<LevelColumn> {
+        let mut columns: Vec<LevelColumn> = Vec::new();
+        for (idx, hierarchy) in self.def.hierarchies.iter().enumerate() {
+            let id = HierarchyId::from_idx(idx);
+            match hierarchy.kind {
+                HierarchyKind::Levels => {
+                    for (position, name) in hierarchy.levels.iter().enumerate() {
+                        let last = position + 1 == hierarchy.levels.len();
+                        if last || columns.iter().any(|column| &column.name == name) {
+                            continue;
+                        }
+                        let level = self.def.level(name).map(|level| &self.def.levels[level.idx()]);
+                        let key_type = level.map_or(KeyType::Text, |level| level.key_type);
+                        columns.push(LevelColumn { name: name.clone(), hierarchy: id, position, key_type });
+                    }
+                }
+                HierarchyKind::ParentChild => {
+                    let prefix = if idx == 0 { String::new() } else { format!("{}_", hierarchy.name) };
+                    for position in 0..shapes[idx].ancestors.len() {
+                        let name = format!("{prefix}l{}", position + 1);
+                        columns.push(LevelColumn { name, hierarchy: id, position, key_type: KeyType::Text });
+                    }
+                }
+            }
+        }
+        columns
+    }
+}
+
+fn weight_of(value: Option<&Scalar>, value_type: ValueType) -> Result<Number> {
+    Ok(match value {
+        None => Number::new(1, 0),
+        Some(Scalar::Stored(value)) => Number::new(i128::from(*value), value_type.scale()).normalized(),
+        Some(Scalar::Text(text)) => match text.as_ref() {
+            "+" => Number::new(1, 0),
+            "-" => Number::new(-1, 0),
+            "~" => Number::ZERO,
+            other => {
+                return Err(CubeError::InvalidValue {
+                    value: other.to_string(),
+                    expected: "operator".into(),
+                    reason: "expected +, - or ~".into(),
+                });
+            }
+        },
+    })
+}
+
+fn calendar_members(def: &DimensionDef, calendar: &CalendarDef) -> Result<Vec<MemberWrite>> {
+    let (start, end) = calendar.days(&def.name)?;
+    let level = |name: &str| def.level(name).map(Some);
+    let calendar_id = def.hierarchy("calendar")?;
+    let fiscal_id = def.hierarchy("fiscal").ok();
+    let mut members: IndexSet<String> = IndexSet::new();
+    let mut writes = Vec::new();
+    let mut add = |write: MemberWrite| {
+        if members.insert(write.key.clone()) {
+            writes.push(write);
+        }
+    };
+    let outside = || CubeError::Definition("a calendar day out of range".into());
+    for day in start..=end {
+        let date = date_of_days(day).ok_or_else(outside)?;
+        let (year, quarter) = (date.year(), date.month0() / 3 + 1);
+        let (year_key, quarter_key) = (year.to_string(), format!("{year}-Q{quarter}"));
+        let month_key = date.format("%Y-%m").to_string();
+        let member = |key: &str, level: &str| -> Result<MemberWrite> {
+            Ok(MemberWrite { key: key.into(), level: def.level(level).map(Some)?, ..MemberWrite::default() })
+        };
+        add(member(&year_key, "year")?);
+        add(MemberWrite {
+            parents: vec![(calendar_id, Some(year_key.clone()))],
+            ..member(&quarter_key, "quarter")?
+        });
+        let mut month = member(&month_key, "month")?;
+        month.parents.push((calendar_id, Some(quarter_key)));
+        let mut leaf = member(&format_date(day), "day")?;
+        leaf.parents.push((calendar_id, Some(month_key.clone())));
+        if let (Some(fiscal_id), Some(first_month)) = (fiscal_id, calendar.fiscal_start_month) {
+            let (fiscal_year, fiscal_quarter) = fiscal_period(date, first_month).ok_or_else(outside)?;
+            let year_key = format!("FY{fiscal_year}");
+            let quarter_key = format!("FY{fiscal_year}-Q{fiscal_quarter}");
+            add(MemberWrite {
+                key: year_key.clone(),
+                name: Some(fiscal_year.to_string()),
+                level: level("fiscal_year")?,
+                ..MemberWrite::default()
+            });
+            add(MemberWrite {
+                parents: vec![(fiscal_id, Some(year_key))],
+                ..member(&quarter_key, "fiscal_quarter")?
+            });
+            month.parents.push((fiscal_id, Some(quarter_key)));
+            leaf.parents.push((fiscal_id, Some(month_key)));
+        }
+        add(month);
+        add(leaf);
+    }
+    Ok(writes)
+}
+
+
+/// The fiscal year (named after the year in which it ends) and quarter of a date.
+fn fiscal_period(date: NaiveDate, first_month: u32) -> Option<(i32, u32)> {
+    let month = date.with_day(1)?;
+    let shifted = month.checked_sub_months(Months::new(first_month - 1))?;
+    let ends_later = i32::from(first_month > 1);
+    Some((shifted.year() + ends_later, shifted.month0() / 3 + 1))
+}
+

@@ -1,0 +1,16 @@
+//! Every limit of this crate, by name.
+
+/// Rows of a full segment; a scan checks for interruption once a segment.
+pub const SEGMENT_ROWS_MAX: usize = 65_536;
+/// Members of one dimension.
+pub const DIMENSION_MEMBERS_MAX: usize = 100_000_000;
+/// Depth of a parent-child hierarchy; each is a column in SQL.
+pub const HIERARCHY_DEPTH_MAX: usize = 64;
+/// Length of a member's key or name, in bytes.
+pub const KEY_BYTES_MAX: usize = 1_024;
+/// Digits of a decimal measure.
+pub const DECIMAL_PRECISION_MAX: u8 = 18;
+/// Groups are kept in a dense array up to this many, in a hash table beyond.
+pub const DENSE_GROUPS_MAX: usize = 65_536;
+/// Groups of one rollup.
+pub const ROLLUP_GROUPS_MAX: usize = 50_000_000;

@@ -1,0 +1,375 @@
+//! Rollups: a request, collected segment by segment in parallel into mergeable partial results,
+//! merged in the order of segments, finished into one row a group.
+//!
+//! Sums are of integers, so the answer is the same whatever the threads and segments. Groups come
+//! out in the order of their codes.
+
+mod accumulate;
+mod collect;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use crate::dimension::Dimension;
+use crate::error::{CubeError, Result};
+use crate::id::{CubeId, HierarchyId, MeasureId, MemberId};
+use crate::model::{Consolidation, TimeSummary};
+use crate::segment::SegmentView;
+use crate::view::View;
+
+use accumulate::Partial;
+use collect::Collector;
+
+/// What to roll up.
+pub struct Request<'a> {
+    /// The cube.
+    pub cube: CubeId,
+    /// What to group by; none gives one group, even over no rows.
+    pub axes: Vec<Axis>,
+    /// Which members are wanted, and to which grain they pin their dimension.
+    pub filters: Vec<Filter>,
+    /// Rows wanted, beyond what filters can say.
+    pub selection: Option<&'a Selection<'a>>,
+    /// What to compute for every group.
+    pub outputs: Vec<Output>,
+}
+
+/// Says which rows of a segment are wanted.
+pub type Selection<'a> = dyn Fn(&SegmentView) -> Result<RoaringBitmap> + Sync + 'a;
+
+/// A grouping by a property of one dimension's members.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// Position of the dimension in the cube.
+    pub position: usize,
+    /// Per member, the code of its group.
+    pub codes: Arc<Vec<u32>>,
+    /// Codes are below it.
+    pub cardinality: u32,
+    /// What the groups are.
+    pub grain: Grain,
+}
+
+/// Members of one dimension that are wanted.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Position of the dimension in the cube.
+    pub position: usize,
+    /// The leaf members wanted.
+    pub members: RoaringBitmap,
+    /// To which grain naming the members pins the dimension.
+    pub grain: Grain,
+}
+
+/// How fine a request looks at a dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// Not at single members of any level.
+    Free,
+    /// At members of a level: by position in a hierarchy.
+    Level(HierarchyId, usize),
+    /// At leaf members.
+    Leaf,
+}
+
+/// What to compute of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// The measure by its own rules (all but formulas, which are made of these).
+    Consolidated(MeasureId),
+    /// Plain sum of leaves.
+    Sum(MeasureId),
+    /// Leaves with a value.
+    Count(MeasureId),
+    /// Smallest leaf.
+    Min(MeasureId),
+    /// Largest leaf.
+    Max(MeasureId),
+    /// Cells or rows.
+    CountRows,
+}
+
+/// The result: one row a group, in the order of codes.
+#[derive(Debug, Clone)]
+pub struct Rollup {
+    /// Number of groups.
+    pub group_count: usize,
+    /// Per axis, the code of each group.
+    pub codes: Vec<Vec<u32>>,
+    /// Per output, its values.
+    pub columns: Vec<RollupColumn>,
+}
+
+/// One output's values.
+#[derive(Debug, Clone)]
+pub struct RollupColumn {
+    /// Digits after the point of every value.
+    pub scale: u32,
+    /// One value a group; none is blank.
+    pub values: Vec<Option<i128>>,
+}
+
+/// Weights of one dimension's members in a request.
+struct DimensionWeights<'a> {
+    position: usize,
+    /// One weight a member, in as many factors as there are weighted hierarchies in play.
+    factors: Vec<&'a [i64]>,
+    scale: u32,
+}
+
+/// Runs a rollup.
+pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
+    let version = &view.version;
+    let cube = version.model.cube_def(request.cube);
+    let dimensions: Vec<&Dimension> = cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+    let weights = request_weights(request, &dimensions);
+    let blank_above_leaves = !is_at_leaves(request, dimensions.len());
+    let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
+    let filters = effective_filters(view, request, &dimensions);
+    let collector = Collector::new(request, &dimensions, &filters, &weights, &plans)?;
+    let partials: Vec<Partial> = version
+        .rows(request.cube)
+        .segments()
+        .par_iter()
+        .map(|segment| {
+            view.interrupt.check()?;
+            collector.collect(segment, request.selection)
+        })
+        .collect::<Result<_>>()?;
+    let mut total = collector.empty();
+    for partial in partials {
+        view.interrupt.check()?;
+        total.merge(partial)?;
+        drop(view.memory.reserve(total.size_bytes())?);
+    }
+    let _grant = view.memory.reserve(total.size_bytes())?;
+    collector.finish(total)
+}
+
+/// The grain of one dimension in a request: all pins on it, the finest per hierarchy.
+fn pins(request: &Request<'_>, position: usize) -> (bool, BTreeMap<HierarchyId, usize>) {
+    let axes = request.axes.iter().filter(|axis| axis.position == position).map(|axis| axis.grain);
+    let filters = request.filters.iter().filter(|f| f.position == position).map(|f| f.grain);
+    let mut leaf = false;
+    let mut levels = BTreeMap::new();
+    for grain in axes.chain(filters) {
+        match grain {
+            Grain::Free => {}
+            Grain::Leaf => leaf = true,
+            Grain::Level(hierarchy, level) => {
+                let finest = levels.entry(hierarchy).or_insert(level);
+                *finest = level.max(*finest);
+            }
+        }
+    }
+    (leaf, levels)
+}
+
+/// Weights run from the leaf up to the level that the request names, or to the top of the default
+/// hierarchy where it names none.
+fn request_weights<'a>(request: &Request<'_>, dimensions: &[&'a Dimension]) -> Vec<DimensionWeights<'a>> {
+    let mut all = Vec::new();
+    for (position, dimension) in dimensions.iter().enumerate() {
+        let (leaf, levels) = pins(request, position);
+        if leaf || dimension.def.hierarchies.is_empty() {
+            continue;
+        }
+        let mut weights = DimensionWeights { position, factors: Vec::new(), scale: 0 };
+        let mut add = |hierarchy: HierarchyId, level: Option<usize>| {
+            if let Some(path) = &dimension.shape(hierarchy).weights {
+                weights.factors.push(match level {
+                    Some(level) => &path.to_level[level],
+                    None => &path.to_top,
+                });
+                weights.scale += path.scale;
+            }
+        };
+        if levels.is_empty() {
+            add(HierarchyId(0), None);
+        }
+        levels.into_iter().for_each(|(hierarchy, level)| add(hierarchy, Some(level)));
+        if !weights.factors.is_empty() {
+            all.push(weights);
+        }
+    }
+    all
+}
+
+/// Whether every dimension is at single leaves: there, a consolidated value is the leaf's own.
+fn is_at_leaves(request: &Request<'_>, dimension_count: usize) -> bool {
+    (0..dimension_count).all(|position| {
+        let single = |filter: &Filter| filter.position == position && filter.members.len() == 1;
+        pins(request, position).0 || request.filters.iter().any(single)
+    })
+}
+
+/// Digits after the point that consolidating a weighted measure adds to the measure's own.
+pub fn weight_scale(view: &View, request: &Request<'_>) -> u32 {
+    let cube = view.version.model.cube_def(request.cube);
+    let dimensions: Vec<&Dimension> =
+        cube.dimensions.iter().map(|&id| view.version.dimension(id)).collect();
+    request_weights(request, &dimensions).iter().map(|weights| weights.scale).sum()
+}
+
+/// Why plain sums of a measure's leaves would differ from its own consolidation, if they can.
+pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) -> Option<String> {
+    let version = &view.version;
+    let cube = version.model.cube_def(request.cube);
+    let def = cube.measure_def(measure);
+    let dimensions: Vec<&Dimension> = cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+    match def.consolidation {
+        Consolidation::Sum => {}
+        Consolidation::Formula => return Some("it is a formula of its operands' totals".into()),
+        other => return Some(format!("it consolidates by {}", format!("{other:?}").to_lowercase())),
+    }
+    let filters = effective_filters(view, request, &dimensions);
+    let wanted = |position: usize, member: MemberId| {
+        let filter = filters[position].as_ref();
+        dimensions[position].holds_facts(member) && filter.is_none_or(|members| members.contains(member.0))
+    };
+    for weights in request_weights(request, &dimensions) {
+        let unit: i128 = 10i128.pow(weights.scale.min(38));
+        let dimension = dimensions[weights.position];
+        let weighted = dimension.members().find(|&member| {
+            let product: i128 = weights.factors.iter().map(|factor| i128::from(factor[member.idx()])).product();
+            wanted(weights.position, member) && product != unit
+        });
+        if let Some(member) = weighted {
+            return Some(format!(
+                "the hierarchy of {} is weighted, and {:?} does not count as 1",
+                dimension.def.name,
+                dimension.name(member)
+            ));
+        }
+    }
+    let rule = cube.time[measure.idx()].as_ref()?;
+    let filter = filters[rule.position].as_ref();
+    if pins(request, rule.position).0 || filter.is_some_and(|members| members.len() <= 1) {
+        return None;
+    }
+    let by = rule.by.map(|(position, attribute)| (position, attribute));
+    let stock = match by {
+        None => (rule.default != TimeSummary::Sum).then(String::new),
+        Some((position, attribute)) => {
+            let dimension = dimensions[position];
+            let summaries = summaries(rule, dimension, attribute);
+            let found = dimension.members().find(|&member| {
+                wanted(position, member) && summaries[member.idx()] != TimeSummary::Sum
+            });
+            found.map(|member| format!(" of {:?}", dimension.name(member)))
+        }
+    }?;
+    Some(format!("values{stock} do not add up along {}", dimensions[rule.position].def.name))
+}
+
+/// Per member of the dimension that chooses, the rule along time.
+fn summaries(
+    rule: &crate::model::TimeRule,
+    dimension: &Dimension,
+    attribute: crate::AttributeId,
+) -> Vec<TimeSummary> {
+    let value_type = dimension.def.attributes[attribute.idx()].value_type;
+    let choose = |member| {
+        let value = dimension.attribute(attribute, member)?;
+        rule.rules.get(&value.format(value_type)).copied()
+    };
+    dimension.members().map(|member| choose(member).unwrap_or(rule.default)).collect()
+}
+
+/// Per dimension of the cube, the members that filters and rights leave; none: all.
+fn effective_filters(
+    view: &View,
+    request: &Request<'_>,
+    dimensions: &[&Dimension],
+) -> Vec<Option<RoaringBitmap>> {
+    let cube = view.version.model.cube_def(request.cube);
+    let mut filters: Vec<Option<RoaringBitmap>> = vec![None; dimensions.len()];
+    let rights = cube.dimensions.iter().enumerate();
+    let rights = rights.filter_map(|(position, &id)| view.allowed(id).map(|members| (position, members)));
+    let asked = request.filters.iter().map(|filter| (filter.position, &filter.members));
+    for (position, members) in rights.chain(asked) {
+        match &mut filters[position] {
+            Some(both) => *both &= members,
+            none => *none = Some(members.clone()),
+        }
+    }
+    filters
+}
+
+/// How one output is accumulated.
+struct OutputPlan {
+    measure: usize,
+    kind: OutputKind,
+    scale: u32,
+}
+
+enum OutputKind {
+    WeightedSum,
+    SemiAdditive { position: usize, chooser: Option<usize>, summaries: Vec<TimeSummary>, order: Vec<u32> },
+    Sum,
+    Average,
+    Min,
+    Max,
+    Count,
+    CountRows,
+    Blank,
+}
+
+fn output_plans(
+    view: &View,
+    request: &Request<'_>,
+    dimensions: &[&Dimension],
+    blank_above_leaves: bool,
+) -> Result<Vec<OutputPlan>> {
+    let cube = view.version.model.cube_def(request.cube);
+    let weight_scale: u32 = request_weights(request, dimensions).iter().map(|w| w.scale).sum();
+    let plan = |output: &Output| {
+        let (measure, kind) = match *output {
+            Output::CountRows => return Ok(OutputPlan { measure: 0, kind: OutputKind::CountRows, scale: 0 }),
+            Output::Sum(measure) => (measure, OutputKind::Sum),
+            Output::Count(measure) => (measure, OutputKind::Count),
+            Output::Min(measure) => (measure, OutputKind::Min),
+            Output::Max(measure) => (measure, OutputKind::Max),
+            Output::Consolidated(measure) => (measure, match cube.measure_def(measure).consolidation {
+                Consolidation::Sum => match &cube.time[measure.idx()] {
+                    None => OutputKind::WeightedSum,
+                    Some(rule) => OutputKind::SemiAdditive {
+                        position: rule.position,
+                        chooser: rule.by.map(|(position, _)| position),
+                        summaries: match rule.by {
+                            None => vec![rule.default],
+                            Some((position, attribute)) => summaries(rule, dimensions[position], attribute),
+                        },
+                        order: {
+                            let time = dimensions[rule.position];
+                            time.members().map(|member| time.order(member)).collect()
+                        },
+                    },
+                },
+                Consolidation::Average => OutputKind::Average,
+                Consolidation::Min => OutputKind::Min,
+                Consolidation::Max => OutputKind::Max,
+                Consolidation::Count => OutputKind::Count,
+                Consolidation::None if blank_above_leaves => OutputKind::Blank,
+                Consolidation::None => OutputKind::Max,
+                Consolidation::Formula => {
+                    return Err(CubeError::Inconsistent(format!(
+                        "measure {} is a formula of consolidated operands",
+                        cube.measure_def(measure).name
+                    )));
+                }
+            }),
+        };
+        let own = cube.measure_def(measure).value_type.scale();
+        let scale = match kind {
+            OutputKind::WeightedSum | OutputKind::SemiAdditive { .. } => own + weight_scale,
+            OutputKind::Count => 0,
+            _ => own,
+        };
+        Ok(OutputPlan { measure: measure.idx(), kind, scale })
+    };
+    request.outputs.iter().map(plan).collect()
+}

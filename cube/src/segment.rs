@@ -1,0 +1,373 @@
+//! Immutable columns of rows sorted by primary key, and the set of them that is a cube's data.
+//!
+//! The primary key of a cells cube is the coordinate, that of a records cube the row key. A write
+//! adds a small segment and marks the rows it replaces as dead in older ones; small neighbours are
+//! merged so that their number stays logarithmic. A key is alive in at most one segment.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use crate::id::MemberId;
+use crate::limits::SEGMENT_ROWS_MAX;
+use crate::value::KeyPart;
+
+/// Rows in columns, not yet sorted. All columns have the same length.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Key columns (records).
+    pub keys: Vec<Vec<KeyPart>>,
+    /// One column of members per dimension.
+    pub coordinates: Vec<Vec<MemberId>>,
+    /// One column of values per measure, inputs and formulas alike.
+    pub values: Vec<Vec<Option<i64>>>,
+}
+
+impl Rows {
+    /// No rows, of a shape.
+    pub fn empty(key_width: usize, dimension_count: usize, measure_count: usize) -> Self {
+        Self {
+            keys: vec![Vec::new(); key_width],
+            coordinates: vec![Vec::new(); dimension_count],
+            values: vec![Vec::new(); measure_count],
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.coordinates.first().map_or(0, Vec::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Compares the primary keys of two rows of two tables of one shape.
+    pub fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+        if self.keys.is_empty() {
+            let pairs = self.coordinates.iter().zip(&other.coordinates);
+            pairs.map(|(a, b)| a[row].cmp(&b[other_row])).find(|o| o.is_ne())
+        } else {
+            let pairs = self.keys.iter().zip(&other.keys);
+            pairs.map(|(a, b)| a[row].cmp(&b[other_row])).find(|o| o.is_ne())
+        }
+        .unwrap_or(Ordering::Equal)
+    }
+
+    /// Appends a row of another table of the same shape.
+    pub fn push_from(&mut self, other: &Self, row: usize) {
+        for (column, from) in self.keys.iter_mut().zip(&other.keys) {
+            column.push(from[row].clone());
+        }
+        for (column, from) in self.coordinates.iter_mut().zip(&other.coordinates) {
+            column.push(from[row]);
+        }
+        for (column, from) in self.values.iter_mut().zip(&other.values) {
+            column.push(from[row]);
+        }
+    }
+
+    /// Whether a row has no value at all.
+    pub fn is_blank(&self, row: usize) -> bool {
+        self.values.iter().all(|column| column[row].is_none())
+    }
+
+    /// The rows in the order of the primary key.
+    pub fn sorted(self) -> Self {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        if order.windows(2).all(|pair| self.compare(pair[0], &self, pair[1]).is_lt()) {
+            return self;
+        }
+        order.sort_by(|&a, &b| self.compare(a, &self, b));
+        self.taken(&order)
+    }
+
+    /// The rows at some positions.
+    pub fn taken(&self, positions: &[usize]) -> Self {
+        Self {
+            keys: self.keys.iter().map(|c| positions.iter().map(|&p| c[p].clone()).collect()).collect(),
+            coordinates: self.coordinates.iter().map(|c| positions.iter().map(|&p| c[p]).collect()).collect(),
+            values: self.values.iter().map(|c| positions.iter().map(|&p| c[p]).collect()).collect(),
+        }
+    }
+
+    /// Two adjacent rows with the same primary key, in sorted rows.
+    pub fn first_duplicate(&self) -> Option<usize> {
+        (1..self.len()).find(|&row| self.compare(row - 1, self, row).is_eq())
+    }
+}
+
+/// Member ids in the narrowest width that holds them.
+#[derive(Debug, Clone)]
+pub enum Codes {
+    /// Below 2^8.
+    U8(Vec<u8>),
+    /// Below 2^16.
+    U16(Vec<u16>),
+    /// All others.
+    U32(Vec<u32>),
+}
+
+impl Codes {
+    fn new(members: &[MemberId]) -> Self {
+        let max = members.iter().map(|member| member.0).max().unwrap_or(0);
+        if u8::try_from(max).is_ok() {
+            Self::U8(members.iter().map(|member| member.0 as u8).collect())
+        } else if u16::try_from(max).is_ok() {
+            Self::U16(members.iter().map(|member| member.0 as u16).collect())
+        } else {
+            Self::U32(members.iter().map(|member| member.0).collect())
+        }
+    }
+
+    /// The member of a row.
+    pub fn get(&self, row: usize) -> MemberId {
+        MemberId(match self {
+            Self::U8(codes) => u32::from(codes[row]),
+            Self::U16(codes) => u32::from(codes[row]),
+            Self::U32(codes) => codes[row],
+        })
+    }
+
+    /// Calls a function with every row and its member.
+    pub fn for_each(&self, mut visit: impl FnMut(usize, MemberId)) {
+        match self {
+            Self::U8(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into()))),
+            Self::U16(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into()))),
+            Self::U32(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c))),
+        }
+    }
+}
+
+/// Values with their blanks.
+#[derive(Debug, Clone)]
+pub struct Values {
+    values: Vec<i64>,
+    /// Rows with a value; absent where all have one.
+    present: Option<RoaringBitmap>,
+}
+
+impl Values {
+    fn new(values: &[Option<i64>]) -> Self {
+        let filled = values.iter().filter(|value| value.is_some()).count();
+        let present = (filled < values.len()).then(|| {
+            let rows = values.iter().enumerate().filter(|(_, value)| value.is_some());
+            RoaringBitmap::from_sorted_iter(rows.map(|(row, _)| row as u32)).unwrap_or_default()
+        });
+        Self { values: values.iter().map(|value| value.unwrap_or(0)).collect(), present }
+    }
+
+    /// The value of a row.
+    pub fn get(&self, row: usize) -> Option<i64> {
+        match &self.present {
+            Some(present) if !present.contains(row as u32) => None,
+            _ => Some(self.values[row]),
+        }
+    }
+
+    /// The values as they lie, 0 where blank.
+    pub fn raw(&self) -> &[i64] {
+        &self.values
+    }
+
+    /// The rows with a value; none means all.
+    pub fn present(&self) -> Option<&RoaringBitmap> {
+        self.present.as_ref()
+    }
+}
+
+/// An immutable run of rows, sorted by primary key.
+#[derive(Debug)]
+pub struct Segment {
+    row_count: usize,
+    /// Key columns (records).
+    pub keys: Vec<Vec<KeyPart>>,
+    /// One column per dimension.
+    pub coordinates: Vec<Codes>,
+    /// Smallest and largest member per dimension.
+    pub zones: Vec<(MemberId, MemberId)>,
+    /// One column per measure.
+    pub values: Vec<Values>,
+}
+
+impl Segment {
+    /// A segment of sorted rows, at least one.
+    pub fn new(rows: &Rows) -> Self {
+        let zone = |members: &Vec<MemberId>| {
+            let min = members.iter().copied().min().unwrap_or(MemberId::NONE);
+            (min, members.iter().copied().max().unwrap_or(MemberId::NONE))
+        };
+        Self {
+            row_count: rows.len(),
+            keys: rows.keys.clone(),
+            coordinates: rows.coordinates.iter().map(|members| Codes::new(members)).collect(),
+            zones: rows.coordinates.iter().map(zone).collect(),
+            values: rows.values.iter().map(|values| Values::new(values)).collect(),
+        }
+    }
+
+    /// Number of rows, dead ones included.
+    pub fn row_count(&self) -> usize {
+        self.row_count
+    }
+
+    /// Compares a row's primary key to that of a row of `rows`.
+    fn compare(&self, row: usize, rows: &Rows, other: usize) -> Ordering {
+        if self.keys.is_empty() {
+            let pairs = self.coordinates.iter().zip(&rows.coordinates);
+            pairs.map(|(a, b)| a.get(row).cmp(&b[other])).find(|o| o.is_ne())
+        } else {
+            let pairs = self.keys.iter().zip(&rows.keys);
+            pairs.map(|(a, b)| a[row].cmp(&b[other])).find(|o| o.is_ne())
+        }
+        .unwrap_or(Ordering::Equal)
+    }
+
+    fn find(&self, rows: &Rows, row: usize) -> Option<usize> {
+        let (mut low, mut high) = (0, self.row_count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.compare(middle, rows, row) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+
+    /// Appends a row of this segment to `rows`.
+    pub fn copy_row(&self, row: usize, rows: &mut Rows) {
+        for (column, from) in rows.keys.iter_mut().zip(&self.keys) {
+            column.push(from[row].clone());
+        }
+        for (column, from) in rows.coordinates.iter_mut().zip(&self.coordinates) {
+            column.push(from.get(row));
+        }
+        for (idx, column) in rows.values.iter_mut().enumerate() {
+            // a measure declared later is blank in older segments
+            column.push(self.values.get(idx).and_then(|values| values.get(row)));
+        }
+    }
+}
+
+/// A segment as one version sees it.
+#[derive(Debug, Clone)]
+pub struct SegmentView {
+    /// The rows.
+    pub segment: Arc<Segment>,
+    /// Rows that newer segments replaced or that were removed.
+    pub dead: Arc<RoaringBitmap>,
+}
+
+impl SegmentView {
+    /// Number of rows that are alive.
+    pub fn live_count(&self) -> usize {
+        self.segment.row_count - usize::try_from(self.dead.len()).unwrap_or(usize::MAX)
+    }
+
+    /// The rows that are alive.
+    pub fn live_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.segment.row_count).filter(|&row| !self.dead.contains(row as u32))
+    }
+}
+
+/// Where a row lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    segment: usize,
+    row: usize,
+}
+
+/// All rows of a cube in one version.
+#[derive(Debug, Clone, Default)]
+pub struct CubeRows {
+    segments: Vec<SegmentView>,
+}
+
+impl CubeRows {
+    /// The segments, the oldest first.
+    pub fn segments(&self) -> &[SegmentView] {
+        &self.segments
+    }
+
+    /// Number of rows.
+    pub fn row_count(&self) -> usize {
+        self.segments.iter().map(SegmentView::live_count).sum()
+    }
+
+    /// Where the row with the primary key of a row of `rows` lives.
+    pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
+        let newest_first = self.segments.iter().enumerate().rev();
+        newest_first
+            .filter_map(|(segment, view)| {
+                let row = view.segment.find(rows, row)?;
+                (!view.dead.contains(row as u32)).then_some(Location { segment, row })
+            })
+            .next()
+    }
+
+    /// Appends the row at a location to `rows`.
+    pub fn copy_row(&self, location: Location, rows: &mut Rows) {
+        self.segments[location.segment].segment.copy_row(location.row, rows);
+    }
+
+    /// The value of a measure at a location.
+    pub fn value(&self, location: Location, measure: usize) -> Option<i64> {
+        let segment = &self.segments[location.segment].segment;
+        segment.values.get(measure).and_then(|values| values.get(location.row))
+    }
+
+    /// All rows, the oldest segment first.
+    pub fn all(&self, mut rows: Rows) -> Rows {
+        for view in &self.segments {
+            for row in view.live_rows() {
+                view.segment.copy_row(row, &mut rows);
+            }
+        }
+        rows
+    }
+
+    /// The rows with those at `replaced` dead and `added` in: sorted, with keys not alive elsewhere.
+    #[must_use]
+    pub fn with(&self, replaced: &[Location], added: &Rows) -> Self {
+        let mut segments = self.segments.clone();
+        for location in replaced {
+            Arc::make_mut(&mut segments[location.segment].dead).insert(location.row as u32);
+        }
+        segments.retain(|view| view.live_count() > 0);
+        let mut start = 0;
+        while start < added.len() {
+            let end = added.len().min(start + SEGMENT_ROWS_MAX);
+            let positions: Vec<usize> = (start..end).collect();
+            let rows = if start == 0 && end == added.len() { added.clone() } else { added.taken(&positions) };
+            segments.push(SegmentView { segment: Arc::new(Segment::new(&rows)), dead: Arc::default() });
+            start = end;
+        }
+        merge_small(&mut segments, added);
+        Self { segments }
+    }
+}
+
+/// Merges the newest segments while the last is at least half as large as the one before, which
+/// keeps their number logarithmic and every row is rewritten a logarithmic number of times.
+fn merge_small(segments: &mut Vec<SegmentView>, shape: &Rows) {
+    let empty = || Rows::empty(shape.keys.len(), shape.coordinates.len(), shape.values.len());
+    while let [.., before, last] = segments.as_slice() {
+        let (small, large) = (last.live_count(), before.live_count());
+        if small * 2 < large || small + large > SEGMENT_ROWS_MAX {
+            break;
+        }
+        let mut rows = empty();
+        for view in [before, last] {
+            for row in view.live_rows() {
+                view.segment.copy_row(row, &mut rows);
+            }
+        }
+        let merged = Segment::new(&rows.sorted());
+        segments.truncate(segments.len() - 2);
+        segments.push(SegmentView { segment: Arc::new(merged), dead: Arc::default() });
+    }
+}

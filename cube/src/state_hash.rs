@@ -1,0 +1,100 @@
+//! A hash of inputs and model that does not depend on ids, segments or the order of writes.
+//!
+//! Every member and every row is hashed by itself, from names and keys; the state is their sum
+//! modulo 2^256, so that a write changes it by the difference. Formula results are left out.
+
+use sha2::{Digest, Sha256};
+
+/// A sum of hashes modulo 2^256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StateHash([u64; 4]);
+
+impl StateHash {
+    /// Adds a piece of the state.
+    pub fn add(&mut self, piece: Piece) {
+        let mut carry = false;
+        for (sum, word) in self.0.iter_mut().zip(piece.words()) {
+            let (partial, first) = sum.overflowing_add(word);
+            let (total, second) = partial.overflowing_add(u64::from(carry));
+            *sum = total;
+            carry = first || second;
+        }
+    }
+
+    /// Takes a piece of the state away.
+    pub fn remove(&mut self, piece: Piece) {
+        let mut borrow = false;
+        for (sum, word) in self.0.iter_mut().zip(piece.words()) {
+            let (partial, first) = sum.overflowing_sub(word);
+            let (total, second) = partial.overflowing_sub(u64::from(borrow));
+            *sum = total;
+            borrow = first || second;
+        }
+    }
+
+    /// The 32 bytes, least significant first.
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.to_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// One piece of the state, hashed field by field; every field carries its length.
+pub struct Piece(Sha256);
+
+impl Piece {
+    /// A piece of a kind: `member`, `row`, `model`.
+    pub fn new(kind: &str) -> Self {
+        Self(Sha256::new()).text(kind)
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+        self
+    }
+
+    /// Adds an integer.
+    #[must_use]
+    pub fn integer(mut self, value: i64) -> Self {
+        self.0.update(value.to_le_bytes());
+        self
+    }
+
+    fn words(self) -> [u64; 4] {
+        let digest = self.0.finalize();
+        let mut words = [0; 4];
+        for (word, chunk) in words.iter_mut().zip(digest.chunks_exact(8)) {
+            *word = chunk.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_does_not_matter_and_removal_undoes() {
+        let piece = |n: i64| Piece::new("row").integer(n);
+        let (mut a, mut b) = (StateHash::default(), StateHash::default());
+        (0..100).for_each(|n| a.add(piece(n)));
+        (0..100).rev().for_each(|n| b.add(piece(n)));
+        assert_eq!(a, b);
+        (0..100).for_each(|n| a.remove(piece(n)));
+        assert_eq!(a, StateHash::default());
+        assert_ne!(b, StateHash::default());
+    }
+}

@@ -1,0 +1,370 @@
+//! A version: the immutable whole of a tenant's model, members and rows, made of shared pieces.
+//!
+//! A change makes the next version and leaves this one as it is. Formulas are not known here: the
+//! caller fills formula measures in between [`Version::prepare`] and [`Version::with_update`].
+
+use std::sync::Arc;
+
+use crate::change::{MembersWrite, RowsAction, RowsWrite};
+use crate::dimension::Dimension;
+use crate::error::{CubeError, Result};
+use crate::id::{CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
+use crate::model::{Cube, CubeKind, Model, ModelChange};
+use crate::segment::{CubeRows, Location, Rows};
+use crate::state_hash::{Piece, StateHash};
+
+/// The state of a tenant's branch at one point of its ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Version {
+    /// Definitions.
+    pub model: Arc<Model>,
+    /// Members, by [`DimensionId`].
+    pub dimensions: Vec<Arc<Dimension>>,
+    /// Rows, by [`CubeId`].
+    pub cubes: Vec<Arc<CubeRows>>,
+    hash: StateHash,
+}
+
+/// Rows of one cube about to be written: complete rows, old values merged in.
+#[derive(Debug, Clone)]
+pub struct RowsUpdate {
+    /// The cube.
+    pub cube: CubeId,
+    /// The rows as they will be, sorted by primary key, formula measures as they were.
+    pub rows: Rows,
+    /// Per row, where it is now.
+    pub before: Vec<Option<Location>>,
+    /// Rows that go away.
+    pub removed: Vec<Location>,
+}
+
+impl Version {
+    /// A dimension's members.
+    pub fn dimension(&self, id: DimensionId) -> &Dimension {
+        &self.dimensions[id.idx()]
+    }
+
+    /// A cube's rows.
+    pub fn rows(&self, id: CubeId) -> &CubeRows {
+        &self.cubes[id.idx()]
+    }
+
+    /// No rows in the shape of a cube.
+    pub fn empty_rows(&self, cube: CubeId) -> Rows {
+        let def = self.model.cube_def(cube);
+        Rows::empty(def.def.key.len(), def.dimensions.len(), def.def.measures.len())
+    }
+
+    /// The hash of model, members and inputs.
+    pub fn state_hash(&self) -> StateHash {
+        let mut hash = self.hash;
+        hash.add(self.model_piece());
+        hash
+    }
+
+    /// The version after a change of definitions.
+    pub fn with_model(&self, change: &ModelChange) -> Result<Self> {
+        let mut next = self.clone();
+        let model = self.model.with(change)?;
+        match change {
+            ModelChange::AddDimension(_) => {
+                let def = model.dimensions.last().expect("a dimension was added");
+                let dimension = Dimension::new(Arc::clone(def))?;
+                next.dimensions.push(Arc::new(dimension));
+            }
+            ModelChange::AddAttribute { dimension, .. } => {
+                let id = model.dimension(dimension)?;
+                let def = Arc::clone(&model.dimensions[id.idx()]);
+                let dimension = self.dimension(id).with_definition(def);
+                next.dimensions[id.idx()] = Arc::new(dimension);
+            }
+            ModelChange::AddCube(_) => next.cubes.push(Arc::default()),
+            ModelChange::SetFormula(formula) => {
+                let (cube, measure) = self.model.target(&formula.target)?;
+                if self.model.is_input(cube, measure) && self.has_values(cube, measure) {
+                    return Err(CubeError::Definition(format!(
+                        "{} holds inputs; a formula would overwrite them",
+                        formula.target
+                    )));
+                }
+            }
+            _ => {}
+        }
+        next.model = Arc::new(model);
+        Ok(next)
+    }
+
+    fn has_values(&self, cube: CubeId, measure: MeasureId) -> bool {
+        self.rows(cube).segments().iter().any(|view| {
+            let values = view.segment.values.get(measure.idx());
+            values.is_some_and(|values| view.live_rows().any(|row| values.get(row).is_some()))
+        })
+    }
+
+    /// The version after members were added and changed.
+    pub fn with_members(&self, write: &MembersWrite) -> Result<Self> {
+        let before = self
+            .dimensions
+            .get(write.dimension.idx())
+            .ok_or_else(|| CubeError::Inconsistent(format!("no dimension {}", write.dimension.0)))?;
+        let after = before.with_members(write)?;
+        let mut next = self.clone();
+        let mut changed: Vec<MemberId> =
+            write.members.iter().filter_map(|member| after.find(&member.key)).collect();
+        changed.sort_unstable();
+        changed.dedup();
+        for member in changed {
+            if member.idx() < before.member_count() {
+                next.hash.remove(member_piece(before, member));
+            }
+            next.hash.add(member_piece(&after, member));
+        }
+        next.dimensions[write.dimension.idx()] = Arc::new(after);
+        Ok(next)
+    }
+
+    /// Checks a write of rows and merges it with what is there.
+    pub fn prepare(&self, write: &RowsWrite) -> Result<RowsUpdate> {
+        let cube = self
+            .model
+            .cubes
+            .get(write.cube.idx())
+            .ok_or_else(|| CubeError::Inconsistent(format!("no cube {}", write.cube.0)))?;
+        let sorted = self.sorted_input(write, cube)?;
+        if let Some(row) = sorted.first_duplicate() {
+            return Err(CubeError::Inconsistent(format!(
+                "{} is written twice in one command",
+                self.describe_row(write.cube, &sorted, row)
+            )));
+        }
+        let mut update =
+            RowsUpdate { cube: write.cube, rows: self.empty_rows(write.cube), before: Vec::new(), removed: Vec::new() };
+        let current = self.rows(write.cube);
+        for row in 0..sorted.len() {
+            let location = current.find(&sorted, row);
+            match (write.action, location) {
+                (RowsAction::Remove, Some(location)) => update.removed.push(location),
+                (RowsAction::Remove, None) => {}
+                (RowsAction::Set, location) => {
+                    self.merge_row(&mut update, cube, write, &sorted, row, location)?;
+                }
+            }
+        }
+        Ok(update)
+    }
+
+    /// The write's rows as a sorted table with values in the columns of their measures.
+    fn sorted_input(&self, write: &RowsWrite, cube: &Cube) -> Result<Rows> {
+        let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
+        let row_count = write.row_count(key_width, dimension_count);
+        let removes_records = write.action == RowsAction::Remove && key_width > 0;
+        let fits = write.keys.len() == row_count * key_width
+            && (removes_records || write.coordinates.len() == row_count * dimension_count)
+            && (write.action == RowsAction::Remove || write.values.len() == row_count * write.measures.len());
+        if !fits {
+            return Err(CubeError::Inconsistent(format!("rows of {} have ragged columns", cube.def.name)));
+        }
+        let mut rows = self.empty_rows(write.cube);
+        for (idx, part) in write.keys.iter().enumerate() {
+            rows.keys[idx % key_width].push(part.clone());
+        }
+        if removes_records {
+            rows.coordinates.iter_mut().for_each(|column| column.resize(row_count, MemberId(0)));
+        }
+        for (idx, &member) in write.coordinates.iter().enumerate() {
+            let position = idx % dimension_count;
+            let dimension = self.dimension(cube.dimensions[position]);
+            if member.idx() >= dimension.member_count() || !dimension.holds_facts(member) {
+                return Err(CubeError::Inconsistent(format!(
+                    "member {} of dimension {} holds no facts",
+                    member.0, dimension.def.name
+                )));
+            }
+            rows.coordinates[position].push(member);
+        }
+        rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
+        if write.action == RowsAction::Set {
+            self.fill_values(write, cube, &mut rows)?;
+        }
+        Ok(rows.sorted())
+    }
+
+    fn fill_values(&self, write: &RowsWrite, cube: &Cube, rows: &mut Rows) -> Result<()> {
+        for (position, &measure) in write.measures.iter().enumerate() {
+            let def = cube.def.measures.get(measure.idx()).ok_or_else(|| {
+                CubeError::Inconsistent(format!("no measure {} in {}", measure.0, cube.def.name))
+            })?;
+            let values = write.values.iter().skip(position).step_by(write.measures.len());
+            for (row, value) in values.enumerate() {
+                if let Some(value) = value {
+                    def.value_type.check_range(i128::from(*value))?;
+                }
+                rows.values[measure.idx()][row] = *value;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_row(
+        &self,
+        update: &mut RowsUpdate,
+        cube: &Cube,
+        write: &RowsWrite,
+        input: &Rows,
+        row: usize,
+        location: Option<Location>,
+    ) -> Result<()> {
+        let rows = &mut update.rows;
+        match location {
+            None => rows.push_from(input, row),
+            Some(location) => {
+                self.rows(write.cube).copy_row(location, rows);
+                let last = rows.len() - 1;
+                for &measure in &write.measures {
+                    rows.values[measure.idx()][last] = input.values[measure.idx()][row];
+                }
+                if cube.def.kind == CubeKind::Records {
+                    for (column, from) in rows.coordinates.iter_mut().zip(&input.coordinates) {
+                        column[last] = from[row];
+                    }
+                }
+            }
+        }
+        update.before.push(location);
+        Ok(())
+    }
+
+    /// The version with an update in place. Cells without any value are dropped.
+    pub fn with_update(&self, update: &RowsUpdate) -> Self {
+        let mut next = self.clone();
+        let cube = self.model.cube_def(update.cube);
+        let current = self.rows(update.cube);
+        let mut replaced = update.removed.clone();
+        replaced.extend(update.before.iter().flatten());
+        let mut old = self.empty_rows(update.cube);
+        replaced.iter().for_each(|&location| current.copy_row(location, &mut old));
+        for row in 0..old.len() {
+            self.row_piece(update.cube, &old, row).into_iter().for_each(|piece| next.hash.remove(piece));
+        }
+        for row in 0..update.rows.len() {
+            self.row_piece(update.cube, &update.rows, row).into_iter().for_each(|piece| next.hash.add(piece));
+        }
+        let keeps_blank = cube.def.kind == CubeKind::Records;
+        let rows = &update.rows;
+        let filled: Vec<usize> = (0..rows.len()).filter(|&row| keeps_blank || !rows.is_blank(row)).collect();
+        let added = if filled.len() == rows.len() { current.with(&replaced, rows) } else { current.with(&replaced, &rows.taken(&filled)) };
+        next.cubes[update.cube.idx()] = Arc::new(added);
+        next
+    }
+
+    /// A row in words, for errors.
+    pub fn describe_row(&self, cube: CubeId, rows: &Rows, row: usize) -> String {
+        let def = self.model.cube_def(cube);
+        let keys = def.def.key.iter().zip(&rows.keys);
+        let mut parts: Vec<String> =
+            keys.map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type))).collect();
+        if parts.is_empty() {
+            let coordinates = def.dimensions.iter().zip(&rows.coordinates);
+            parts.extend(coordinates.map(|(&id, column)| {
+                let dimension = self.dimension(id);
+                format!("{}={}", dimension.def.name, dimension.key(column[row]))
+            }));
+        }
+        format!("({})", parts.join(", "))
+    }
+
+    /// The hash of a row's inputs; none where it has none.
+    fn row_piece(&self, cube: CubeId, rows: &Rows, row: usize) -> Option<Piece> {
+        let def = self.model.cube_def(cube);
+        let mut has_inputs = def.def.kind == CubeKind::Records;
+        let mut piece = Piece::new("row").text(&def.def.name);
+        for (key, column) in def.def.key.iter().zip(&rows.keys) {
+            piece = piece.text(&column[row].format(key.key_type));
+        }
+        for (&id, column) in def.dimensions.iter().zip(&rows.coordinates) {
+            let dimension = self.dimension(id);
+            piece = piece.text(&dimension.def.name).text(dimension.key(column[row]));
+        }
+        for (idx, (measure, column)) in def.def.measures.iter().zip(&rows.values).enumerate() {
+            let Some(value) = column[row] else { continue };
+            if self.model.is_input(cube, MeasureId::from_idx(idx)) {
+                has_inputs = true;
+                piece = piece.text(&measure.name).integer(value);
+            }
+        }
+        has_inputs.then_some(piece)
+    }
+
+    fn model_piece(&self) -> Piece {
+        let model = &self.model;
+        let mut piece = Piece::new("model").text(&model.name).text(&model.description);
+        for dimension in &model.dimensions {
+            piece = piece.text("dimension").text(&dimension.name).text(&dimension.description);
+            piece = piece.text(&dimension.key_type.to_string());
+            for attribute in &dimension.attributes {
+                piece = piece.text(&attribute.name).text(&attribute.value_type.to_string());
+            }
+            for level in &dimension.levels {
+                piece = piece.text(&level.name).text(&level.key_type.to_string());
+            }
+            for hierarchy in &dimension.hierarchies {
+                piece = piece.text(&hierarchy.name).text(&hierarchy.levels.join(" "));
+                piece = piece.text(hierarchy.weight.as_deref().unwrap_or_default());
+                piece = piece.text(hierarchy.same_as.as_deref().unwrap_or_default());
+            }
+            if let Some(calendar) = &dimension.calendar {
+                piece = piece.text(&calendar.start).text(&calendar.end);
+                piece = piece.integer(calendar.fiscal_start_month.unwrap_or(0).into());
+            }
+        }
+        for cube in &model.cubes {
+            piece = cube_piece(piece, &cube.def);
+        }
+        for formula in &model.formulas {
+            piece = piece.text("formula").text(&formula.target).text(&formula.text);
+            for (dimension, level) in &formula.at_or_above {
+                piece = piece.text(dimension).text(level);
+            }
+        }
+        piece
+    }
+}
+
+fn cube_piece(mut piece: Piece, cube: &crate::model::CubeDef) -> Piece {
+    piece = piece.text("cube").text(&cube.name).text(&cube.description);
+    piece = piece.text(&cube.dimensions.join(" "));
+    for key in &cube.key {
+        piece = piece.text(&key.name).text(&key.key_type.to_string());
+    }
+    for measure in &cube.measures {
+        piece = piece.text(&measure.name).text(&measure.value_type.to_string());
+        piece = piece.integer(measure.consolidation as i64).integer(measure.rounding as i64);
+        if let Some(time) = &measure.time {
+            piece = piece.text(&time.dimension).text(time.by.as_deref().unwrap_or_default());
+            piece = piece.integer(time.default as i64);
+            for (value, rule) in &time.rules {
+                piece = piece.text(value).integer(*rule as i64);
+            }
+        }
+    }
+    piece
+}
+
+fn member_piece(dimension: &Dimension, member: MemberId) -> Piece {
+    let def = &dimension.def;
+    let mut piece = Piece::new("member").text(&def.name).text(dimension.key(member));
+    piece = piece.text(dimension.name(member));
+    let level = dimension.level(member).map(|level| def.levels[level.idx()].name.as_str());
+    piece = piece.text(level.unwrap_or_default());
+    for idx in 0..def.hierarchies.len() {
+        let parent = dimension.parent(HierarchyId::from_idx(idx), member);
+        piece = piece.text(parent.map_or("", |parent| dimension.key(parent)));
+    }
+    for (idx, attribute) in def.attributes.iter().enumerate() {
+        // blank attributes leave no trace, so that declaring one changes the model's hash alone
+        if let Some(value) = dimension.attribute(crate::AttributeId::from_idx(idx), member) {
+            piece = piece.text(&attribute.name).text(&value.format(attribute.value_type));
+        }
+    }
+    piece
+}

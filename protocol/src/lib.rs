@@ -1,0 +1,8 @@
+//! How clients speak to a tenant: SQL, the Postgres wire, and the types of the HTTP API.
+//!
+//! This crate plans and executes queries against a [`calc`] view and sends commands through the
+//! [`tenant::Tenant`] trait, which `server` implements. It opens no file and no socket of its own.
+
+pub mod error;
+pub mod pgwire;
+pub mod sql;

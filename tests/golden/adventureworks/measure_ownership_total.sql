@@ -1,0 +1,4 @@
+-- Weighted by the whole chain: Australia is held at .5 by a company that is held at .75.
+SELECT organization_ownership_l1, date_year, measure(amount) AS net_income FROM finance
+WHERE account_l1 = 'Net Income' AND scenario = 1
+GROUP BY organization_ownership_l1, date_year ORDER BY date_year
