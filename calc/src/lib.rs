@@ -1,1 +1,19 @@
+//! Formulas: text to checked plan, and the recomputation that follows a change.
+//!
+//! A plain library like [`cube`]: no async, no I/O, no clock. [`Revision`] is what a tenant
+//! publishes: a version in which every formula is up to date, and the plan that keeps it so.
 
+pub mod check;
+pub mod error;
+pub mod eval;
+pub mod plan;
+pub mod query;
+pub mod recompute;
+pub mod revision;
+pub mod syntax;
+
+pub use error::{CalcError, Result};
+pub use plan::Plan;
+pub use query::{Measured, Query, run};
+pub use recompute::Recomputed;
+pub use revision::Revision;

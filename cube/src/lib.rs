@@ -19,7 +19,7 @@ pub mod view;
 
 pub use change::Change;
 pub use error::{CubeError, Result};
-pub use id::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
+pub use id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
 pub use model::Model;
 pub use number::Number;
 pub use value::{KeyType, Scalar, ValueType};

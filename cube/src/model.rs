@@ -657,6 +657,11 @@ impl Model {
                 )));
             }
             time.push(match &measure.time {
+                Some(_) if def.kind == CubeKind::Records => {
+                    return Err(definition(format!(
+                        "{place}: a time rule goes with a cells cube, which has one value a leaf and date"
+                    )));
+                }
                 Some(rule) => Some(self.resolved_time(rule, &dimensions, measure, &place)?),
                 None => None,
             });

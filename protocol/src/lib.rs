@@ -6,3 +6,4 @@
 pub mod error;
 pub mod pgwire;
 pub mod sql;
+pub mod tenant;

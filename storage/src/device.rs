@@ -1,10 +1,10 @@
 //! The one door to files: a flat folder of named files, real ([`file::FileDevice`]) or simulated
 //! ([`memory::MemoryDevice`]).
 //!
-//! A device promises little, as disks do. A write is durable only after [`DeviceFile::sync`] returned, in any order
-//! before that; a name that was created, renamed or removed is durable only after [`Device::sync_folder`] returned.
-//! What is built from these steps ([`Device::create`], [`Device::replace`]) is the same code for both devices, so the
-//! simulation tests the real thing.
+//! A device promises little, as disks do. A write is durable only after [`DeviceFile::sync`]
+//! returned, in any order before that; a name that was created, renamed or removed is durable only
+//! after [`Device::sync_folder`] returned. What is built from these steps ([`Device::create`],
+//! [`Device::replace`]) is the same code for both devices, so the simulation tests the real thing.
 //!
 //! Invariant: no other module of this crate opens a file.
 
@@ -14,6 +14,10 @@ pub mod memory;
 use crate::error::Result;
 use crate::limits::ZERO_FILL_BYTES;
 use std::fmt::Debug;
+use std::ops::Range;
+
+/// The piece of a file that reaches the disk whole or not at all.
+pub const SECTOR_BYTES: u64 = 512;
 
 /// What a file has in its name while it is not complete.
 pub(crate) const UNFINISHED_SUFFIX: &str = ".new";
@@ -26,10 +30,12 @@ pub trait Device: Debug + Send + Sync {
     /// Opens a file that is there, for reading and writing.
     fn open(&self, name: &str) -> Result<Box<dyn DeviceFile>>;
 
-    /// Makes an empty file, or empties the one that is there. Volatile until file and folder are synced.
+    /// Makes an empty file, or empties the one that is there. Volatile until file and folder are
+    /// synced.
     fn create_empty(&self, name: &str) -> Result<Box<dyn DeviceFile>>;
 
-    /// Gives a file another name, in place of any file that has it. Volatile until the folder is synced.
+    /// Gives a file another name, in place of any file that has it. Volatile until the folder is
+    /// synced.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
     /// Removes a file. Volatile until the folder is synced.
@@ -43,12 +49,12 @@ pub trait Device: Debug + Send + Sync {
         Ok(self.list()?.iter().any(|found| found == name))
     }
 
-    /// Makes a file that begins with `head` and goes on with zeros up to `length_bytes`. The zeros are really written,
-    /// so that a later write allocates nothing. When this returns, file and name are durable; after a crash the file
-    /// is there completely or not at all.
+    /// Makes a file that begins with `head` and goes on with zeros up to `length_bytes`. The zeros
+    /// are really written, so that a later write allocates nothing. When this returns, file and
+    /// name are durable; after a crash the file is there completely or not at all.
     fn create(&self, name: &str, head: &[u8], length_bytes: u64) -> Result<Box<dyn DeviceFile>> {
         let unfinished = format!("{name}{UNFINISHED_SUFFIX}");
-        if let Err(error) = self.fill(&unfinished, head, length_bytes) {
+        if let Err(error) = fill(self, &unfinished, head, length_bytes) {
             // The space is given back if possible; what stays is overwritten by the next attempt.
             let _ = self.remove(&unfinished);
             return Err(error);
@@ -58,8 +64,8 @@ pub trait Device: Debug + Send + Sync {
         self.open(name)
     }
 
-    /// Puts `contents` in place of the whole file, or makes the file. Durable when this returns; after a crash there
-    /// is the old contents or the new one, never a mixture.
+    /// Puts `contents` in place of the whole file, or makes the file. Durable when this returns;
+    /// after a crash there is the old contents or the new one, never a mixture.
     fn replace(&self, name: &str, contents: &[u8]) -> Result<()> {
         self.create(name, contents, contents.len() as u64).map(drop)
     }
@@ -71,16 +77,6 @@ pub trait Device: Debug + Send + Sync {
         file.read_at(0, &mut contents)?;
         Ok(contents)
     }
-
-    /// Writes and syncs a file of `head` and zeros, under a name that nobody relies on yet.
-    #[doc(hidden)]
-    fn fill(&self, name: &str, head: &[u8], length_bytes: u64) -> Result<()> {
-        assert!(head.len() as u64 <= length_bytes, "the head of {name} is longer than the file");
-        let file = self.create_empty(name)?;
-        file.write_at(0, head)?;
-        write_zeros(&*file, head.len() as u64, length_bytes)?;
-        file.sync()
-    }
 }
 
 /// An open file. All methods take `&self`: positions are given, none is kept.
@@ -91,12 +87,21 @@ pub trait DeviceFile: Send + Sync {
     /// Fills the buffer from this offset; an error if the file ends before.
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()>;
 
-    /// Writes all bytes at this offset, extending the file if needed. Volatile until synced; after an error, any part
-    /// may have been written.
+    /// Writes all bytes at this offset, extending the file if needed. Volatile until synced; after
+    /// an error, any part may have been written.
     fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<()>;
 
     /// Makes every write so far durable. After an error nothing is known about any of them.
     fn sync(&self) -> Result<()>;
+}
+
+/// Writes and syncs a file of `head` and zeros, under a name that nobody relies on yet.
+fn fill(device: &(impl Device + ?Sized), name: &str, head: &[u8], length_bytes: u64) -> Result<()> {
+    assert!(head.len() as u64 <= length_bytes, "the head of {name} is longer than the file");
+    let file = device.create_empty(name)?;
+    file.write_at(0, head)?;
+    write_zeros(&*file, head.len() as u64, length_bytes)?;
+    file.sync()
 }
 
 /// Writes zeros from `start_bytes` up to, not including, `end_bytes`.
@@ -109,6 +114,17 @@ pub(crate) fn write_zeros(file: &dyn DeviceFile, start_bytes: u64, end_bytes: u6
         offset += piece_bytes;
     }
     Ok(())
+}
+
+/// A range of a file cut at sector boundaries.
+pub(crate) fn sector_pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        let end = ((start / SECTOR_BYTES + 1) * SECTOR_BYTES).min(range.end);
+        let piece = (start < end).then_some(start..end);
+        start = end;
+        piece
+    })
 }
 
 /// A name with a separator could leave the folder, so a caller that passes one has a bug.

@@ -1,6 +1,8 @@
-//! Everything that can go wrong in storage, each with a stable code, a SQLSTATE and, where one helps, a hint.
+//! Everything that can go wrong in storage, each with a stable code, a SQLSTATE and, where one
+//! helps, a hint.
 //!
-//! Invariant: a code never changes its meaning, and damage found on disk always names file, offset and sequence.
+//! Invariant: a code never changes its meaning, and damage found on disk always names file, offset
+//! and sequence.
 
 use crate::ledger::{LedgerId, Sequence};
 use std::io;
@@ -34,7 +36,8 @@ pub enum StorageError {
 
     /// What is on disk is not what was written.
     #[error(
-        "ledger segment {segment} is damaged at byte {offset_bytes}, where record {sequence} was expected: {damage}"
+        "ledger segment {segment} is damaged at byte {offset_bytes}, where record {sequence} was \
+         expected: {damage}"
     )]
     Corrupt {
         /// File name of the segment.
@@ -79,7 +82,8 @@ pub enum StorageError {
         found: LedgerId,
     },
 
-    /// An earlier write or sync failed, so what is on disk is unknown until the ledger is opened again.
+    /// An earlier write or sync failed, so what is on disk is unknown until the ledger is opened
+    /// again.
     #[error("the ledger takes no more records: an earlier write to it failed")]
     Poisoned,
 
@@ -228,8 +232,8 @@ impl StorageError {
                 Some("Free some space on the device, then try again.".to_owned())
             }
             Self::Corrupt { segment, sequence, .. } => Some(format!(
-                "Nothing was changed. The records before {sequence} are intact. Keep a copy of {segment}, check the \
-                 disk, and restore the folder from a backup."
+                "Nothing was changed. The records before {sequence} are intact. Keep a copy of \
+                 {segment}, check the disk, and restore the folder from a backup."
             )),
             Self::UnsupportedFormat { .. } => {
                 Some("Open this folder with a newer release.".to_owned())
@@ -247,7 +251,8 @@ impl StorageError {
             ),
             Self::TooLarge { .. } => Some("Split the command into smaller ones.".to_owned()),
             Self::FolderLocked { folder } => Some(format!(
-                "Stop the server or command that uses {folder}, or send the command to the server instead."
+                "Stop the server or command that uses {folder}, or send the command to the \
+                 server instead."
             )),
         }
     }
@@ -293,8 +298,8 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "ledger segment ledger-00000002.seg is damaged at byte 4096, where record 17 was expected: the payload does \
-             not match its hash"
+            "ledger segment ledger-00000002.seg is damaged at byte 4096, where record 17 was \
+             expected: the payload does not match its hash"
         );
         assert!(
             error.hint().is_some_and(

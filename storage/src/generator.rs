@@ -1,7 +1,7 @@
 //! A tiny seeded generator (SplitMix64, Steele, Lea and Flood 2014) for simulations.
 //!
-//! Invariant: the same seed gives the same numbers on every machine and in every release, so a failure is replayed by
-//! its seed. Never used for anything secret.
+//! Invariant: the same seed gives the same numbers on every machine and in every release, so a
+//! failure is replayed by its seed. Never used for anything secret.
 
 #[derive(Debug, Clone)]
 pub(crate) struct Generator(u64);

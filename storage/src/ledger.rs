@@ -1,10 +1,12 @@
-//! The ledger of a tenant: an append-only, hash-chained sequence of records in preallocated segment files.
+//! The ledger of a tenant: an append-only, hash-chained sequence of records in preallocated segment
+//! files.
 //!
-//! [`LedgerWriter`] opens (which repairs a torn tail) and appends; [`LedgerReader`] reads and verifies everything it
-//! yields. The file format is described in [`mod@record`] and [`mod@segment`], the fault model in [`mod@recovery`].
+//! [`LedgerWriter`] opens (which repairs a torn tail) and appends; [`LedgerReader`] reads and
+//! verifies everything it yields. The file format is described in [`mod@record`] and
+//! [`mod@segment`], the fault model in [`mod@recovery`].
 //!
-//! Invariant: records 1 to n are there, in order, without gaps, each committing to all before it. What a record means
-//! is the caller's business: payloads are opaque.
+//! Invariant: records 1 to n are there, in order, without gaps, each committing to all before it.
+//! What a record means is the caller's business: payloads are opaque.
 
 pub mod reader;
 pub mod record;

@@ -1,7 +1,9 @@
-//! Every limit of this crate, in one place. Beyond a limit there is an error that names it, never a truncation.
+//! Every limit of this crate, in one place. Beyond a limit there is an error that names it, never a
+//! truncation.
 //!
-//! Limits on what is written may change freely: a reader is bounded by the length of the segment only. The lengths of
-//! author and origin are part of the file format and may only grow together with its version.
+//! Limits on what is written may change freely: a reader is bounded by the length of the segment
+//! only. The lengths of author and origin are part of the file format and may only grow together
+//! with its version.
 
 /// Length of a new ledger segment. A larger one is made when one batch needs it.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 8 * 1024 * 1024;

@@ -1,6 +1,7 @@
 //! What survives crashes, faults and damage: simulated lives from seeds, and the cases one wants to
 //! see by name.
 
+use proptest::prelude::*;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use storage::device::memory::Event;
@@ -196,8 +197,8 @@ fn damage_is_named_by_segment_offset_and_sequence() {
     let error = verify(shared(&device)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "ledger segment ledger-00000001.seg is damaged at byte 296, where record 2 was expected: it \
-         is not intact, and record 3 behind it proves that it was durable"
+        "ledger segment ledger-00000001.seg is damaged at byte 296, where record 2 was expected: \
+         it is not intact, and record 3 behind it proves that it was durable"
     );
     assert!(error.hint().is_some_and(|hint| hint.contains("The records before 2 are intact")));
 }
@@ -228,6 +229,47 @@ fn missing_and_foreign_segments_are_refused() {
     let (device, _) = ledger_of(&[&[long(3000)], &[long(3000)]]);
     device.replace("ledger-00000002.seg", &other.read("ledger-00000002.seg").unwrap()).unwrap();
     assert_eq!(verify(shared(&device)).unwrap_err().code(), "ledger_foreign_segment");
+}
+
+/// Everything in the spliced pieces is intact by itself; only the chain tells.
+#[test]
+fn pieces_of_another_history_are_refused() {
+    let history = |first: &str| ledger_of(&[&[record(first)], &[record("b")], &[long(3500)]]).0;
+    let (device, other) = (history("1"), history("2"));
+    let names = ["ledger-00000001.seg", "ledger-00000002.seg"];
+    let [one, two] = names.map(|name| other.read(name).unwrap());
+
+    let with_segment = device.crash(0);
+    with_segment.replace(names[1], &two).unwrap();
+    let error = verify(shared(&with_segment)).unwrap_err().to_string();
+    assert!(error.contains("begins with record 3 and does not continue the chain"), "{error}");
+
+    device.open(names[0]).unwrap().write_at(288, &one[288..448]).unwrap();
+    let error = verify(shared(&device)).unwrap_err().to_string();
+    assert!(error.contains("record 2 was expected: the record does not continue"), "{error}");
+
+    let repeated = history("1");
+    let file = repeated.open(names[0]).unwrap();
+    file.write_at(448, &repeated.read(names[0]).unwrap()[288..448]).unwrap();
+    let error = verify(shared(&repeated)).unwrap_err().to_string();
+    assert!(error.contains("record 2 is in its place"), "{error}");
+}
+
+#[test]
+fn bytes_behind_the_last_record_of_a_completed_segment_are_damage() {
+    let (device, _) = ledger_of(&[&[record("one")], &[long(3800)]]);
+    device.flip("ledger-00000001.seg", 2000, 1);
+    let error = verify(shared(&device)).unwrap_err().to_string();
+    assert!(error.contains("bytes behind the last record"), "{error}");
+}
+
+#[test]
+fn a_flip_in_unused_space_costs_no_record() {
+    let (device, ids) = ledger_of(&[&[record("one")]]);
+    device.flip("ledger-00000001.seg", 2000, 1);
+    let (_, recovered) = LedgerWriter::open(shared(&device), options()).unwrap();
+    assert_eq!((recovered.last, recovered.torn_tail.is_some()), (ids.last().copied(), true));
+    assert_eq!(verify(shared(&device)).unwrap().torn_tail, None);
 }
 
 #[test]
@@ -296,4 +338,23 @@ fn a_ledger_in_a_real_folder() {
     let found: Vec<_> =
         LedgerReader::open(device).unwrap().map(|record| record.unwrap().id).collect();
     assert_eq!(found, ids);
+}
+
+proptest! {
+    /// Whatever is in the files, reading ends with records or an error, and never with a panic.
+    #[test]
+    fn arbitrary_contents_never_panic(
+        edits in prop::collection::vec((0_u64..8192, any::<[u8; 24]>()), 1..6),
+    ) {
+        let (device, _) = ledger_of(&[&[record("one")], &[long(3500)], &[long(700), record("x")]]);
+        for (offset, bytes) in edits {
+            let name = ["ledger-00000001.seg", "ledger-00000002.seg"][(offset / 4096) as usize];
+            device.open(name).unwrap().write_at(offset % 4096, &bytes).unwrap();
+        }
+        let verified = verify(shared(&device)).map(|summary| summary.record_count);
+        let opened = LedgerWriter::open(shared(&device), options());
+        let opened = opened.map(|(_, recovered)| recovered.last.map_or(0, |last| last.sequence.0));
+        let verified = verified.map_err(|error| error.code());
+        prop_assert_eq!(verified, opened.map_err(|error| error.code()));
+    }
 }

@@ -1,6 +1,7 @@
 //! A real folder, and the lock that says who works on it.
 //!
-//! Invariant: a sync returns after the medium has the data, as far as the operating system can tell.
+//! Invariant: a sync returns after the medium has the data, as far as the operating system can
+//! tell.
 
 use super::{Device, DeviceFile, assert_plain};
 use crate::error::{Result, StorageError};
@@ -34,7 +35,8 @@ impl FileDevice {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Makes the folder, and those above it, where they are missing. Their names are durable when this returns.
+    /// Makes the folder, and those above it, where they are missing. Their names are durable when
+    /// this returns.
     pub fn create(root: &Path) -> Result<Self> {
         make_folder(root)?;
         Self::open(root)
@@ -135,7 +137,8 @@ impl DeviceFile for OpenFile {
     }
 }
 
-/// Held while a folder is served or worked on; given back when dropped, or when the process ends in any way.
+/// Held while a folder is served or worked on; given back when dropped, or when the process ends in
+/// any way.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,

@@ -1,23 +1,20 @@
 //! A simulated disk: deterministic, able to lose power, to refuse a sync and to run full.
 //!
-//! It keeps what programs see (`cached`) apart from what would survive (`durable`), with the unsynced writes between
-//! them. The model is that of a page cache over a disk with 512-byte sectors: a sector holds what it held before, or
-//! any later state of it, whole; sectors reach the disk in any order; folder changes reach it in order, as with a
-//! journal, independent of the contents of files; after a failed sync the unsynced writes are still seen but may never
-//! reach the disk.
+//! It keeps what programs see (`cached`) apart from what would survive (`durable`), with the
+//! unsynced writes between them. The model is that of a page cache over a disk with 512-byte
+//! sectors: a sector holds what it held before, or any later state of it, whole; sectors reach the
+//! disk in any order; folder changes reach it in order, as with a journal, independent of the
+//! contents of files; after a failed sync the unsynced writes are still seen but may never reach
+//! the disk.
 //!
 //! Invariant: everything follows from the seeds and the sequence of calls.
 
-use super::{Device, DeviceFile, assert_plain};
+use super::{Device, DeviceFile, SECTOR_BYTES, assert_plain, sector_pieces};
 use crate::error::{Result, StorageError};
 use crate::generator::Generator;
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The piece of a file that reaches the disk whole or not at all.
-pub const SECTOR_BYTES: u64 = 512;
 
 /// A simulated folder. Clones share the same disk.
 #[derive(Debug, Clone)]
@@ -110,8 +107,8 @@ impl MemoryDevice {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// What the disk may hold after power was lost now: all that was synced, and of the rest what the seed says. The
-    /// new device has no faults set; this one is not changed.
+    /// What the disk may hold after power was lost now: all that was synced, and of the rest what
+    /// the seed says. The new device has no faults set; this one is not changed.
     pub fn crash(&self, seed: u64) -> Self {
         let disk = self.lock();
         let mut generator = Generator::new(seed);
@@ -131,8 +128,9 @@ impl MemoryDevice {
         after
     }
 
-    /// Makes the nth sync from now (1 is the next one) fail, of a file or of the folder. What was unsynced stays
-    /// visible, but only a part of it reaches the disk, and no later sync brings the rest.
+    /// Makes the nth sync from now (1 is the next one) fail, of a file or of the folder. What was
+    /// unsynced stays visible, but only a part of it reaches the disk, and no later sync brings the
+    /// rest.
     pub fn fail_nth_sync(&self, nth: u64) {
         let mut disk = self.lock();
         disk.faults.failing_sync = Some(disk.sync_count + nth);
@@ -143,7 +141,8 @@ impl MemoryDevice {
         self.lock().faults.bytes_until_full = Some(length_bytes);
     }
 
-    /// Makes every operation fail after this many more creations, writes, renamings, removals and syncs.
+    /// Makes every operation fail after this many more creations, writes, renamings, removals and
+    /// syncs.
     pub fn lose_power_after(&self, operation_count: u64) {
         self.lock().faults.operations_until_power_loss = Some(operation_count);
     }
@@ -176,7 +175,8 @@ impl MemoryDevice {
         self.lock().events.clone()
     }
 
-    /// Damages a file as a failing medium would: the bits of `mask` are flipped in one byte, durably and unnoticed.
+    /// Damages a file as a failing medium would: the bits of `mask` are flipped in one byte,
+    /// durably and unnoticed.
     pub fn flip(&self, name: &str, offset_bytes: u64, mask: u8) {
         let mut disk = self.lock();
         let file = disk.names.get(name).copied();
@@ -213,8 +213,8 @@ impl Device for MemoryDevice {
         assert_plain(name);
         let mut disk = self.lock();
         disk.spend_power("create", name)?;
-        // Emptying a file is modelled as a new one under the same name, which is the harsher of the two: the old
-        // contents may come back.
+        // Emptying a file is modelled as a new one under the same name, which is the harsher of the
+        // two: the old contents may come back.
         let file = disk.files.last_key_value().map_or(0, |(newest, _)| newest + 1);
         disk.files.insert(file, Contents::default());
         disk.change_names(NameChange::Insert(name.to_owned(), file));
@@ -408,8 +408,8 @@ impl Contents {
         }
     }
 
-    /// A sync failed: a part reached the disk, the rest is forgotten by the kernel. It may still be in the cache, or
-    /// be read from the disk again.
+    /// A sync failed: a part reached the disk, the rest is forgotten by the kernel. It may still be
+    /// in the cache, or be read from the disk again.
     fn fail_to_settle(&mut self, generator: &mut Generator) {
         self.durable = self.survivors(generator);
         self.unsynced.clear();
@@ -459,17 +459,6 @@ impl Write {
             )
         })
     }
-}
-
-/// A range of a file cut at sector boundaries.
-pub(crate) fn sector_pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-    let mut start = range.start;
-    std::iter::from_fn(move || {
-        let end = ((start / SECTOR_BYTES + 1) * SECTOR_BYTES).min(range.end);
-        let piece = (start < end).then_some(start..end);
-        start = end;
-        piece
-    })
 }
 
 /// How many of these, in order, made it: none and all are the common cases.

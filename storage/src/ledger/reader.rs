@@ -1,8 +1,8 @@
 //! Reading the ledger in order, verifying everything that is yielded.
 //!
-//! Invariant: a record is yielded only if its bytes, its place in the sequence and its place in the hash chain are
-//! right. After the last one the reader has either reached a clean end, or a torn tail that holds nothing which was
-//! ever acknowledged, or it has yielded an error.
+//! Invariant: a record is yielded only if its bytes, its place in the sequence and its place in the
+//! hash chain are right. After the last one the reader has either reached a clean end, or a torn
+//! tail that holds nothing which was ever acknowledged, or it has yielded an error.
 
 use super::record::{FIXED_HEADER_BYTES, Hash, Lengths, Record, RecordId, Sequence, decode, field};
 use super::recovery::{Doubt, TornTail, Verdict, judge};
@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Iterates over the records of a ledger.
 ///
-/// On a ledger that is being appended to, set [`LedgerReader::ending_at`] to an acknowledged sequence: what lies behind
-/// is being written.
+/// On a ledger that is being appended to, set [`LedgerReader::ending_at`] to an acknowledged
+/// sequence: what lies behind is being written.
 pub struct LedgerReader {
     device: Arc<dyn Device>,
     segments: Vec<u32>,
@@ -63,7 +63,8 @@ impl LedgerReader {
         Ok(Self { device, segments, ledger_id, position, ending_at: None, state: State::Reading })
     }
 
-    /// Yields from this record on. Segments that end before it are not looked at, so their records are not verified.
+    /// Yields from this record on. Segments that end before it are not looked at, so their records
+    /// are not verified.
     pub fn starting_at(mut self, sequence: Sequence) -> Result<Self> {
         for segment_idx in (1..self.segments.len()).rev() {
             let (header, position) =
@@ -232,7 +233,8 @@ impl Position {
         })
     }
 
-    /// Writes once more what the last sync may have failed to make durable: the last batch, and zeros behind it.
+    /// Writes once more what the last sync may have failed to make durable: the last batch, and
+    /// zeros behind it.
     pub fn restore_tail(&mut self) -> Result<()> {
         let mut offset = self.batch_offset_bytes;
         while offset < self.offset_bytes {
@@ -258,7 +260,8 @@ impl Position {
         StorageError::Corrupt { segment, offset_bytes, sequence, damage }
     }
 
-    /// Tells a torn tail from damage, where the last segment goes on with something that is not a record.
+    /// Tells a torn tail from damage, where the last segment goes on with something that is not a
+    /// record.
     fn judge_tail(&mut self, damage: Damage) -> Result<TornTail> {
         let doubt = Doubt { offset_bytes: self.offset_bytes, expected: self.expected, damage };
         match judge(&mut self.window, doubt)? {

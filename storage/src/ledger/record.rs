@@ -1,6 +1,7 @@
 //! One record on disk, to the byte. This layout is final: a change means a new format version.
 //!
-//! All numbers are little endian. A record begins at a multiple of 8 bytes and lies within one segment.
+//! All numbers are little endian. A record begins at a multiple of 8 bytes and lies within one
+//! segment.
 //!
 //! | offset | bytes | field |
 //! |---:|---:|---|
@@ -25,9 +26,10 @@
 //! | 120 + a + o + p | 32 | record hash |
 //! | | 0 to 7 | zeros, up to a multiple of 8 bytes |
 //!
-//! The header is everything before the payload. The record hash is SHA-256 over the byte 0x00 and the header: an
-//! RFC 6962 leaf hash, so that Merkle trees over the ledger fit on top. It covers the payload through its hash, hence
-//! a payload can be withheld or erased and the chain still verifies.
+//! The header is everything before the payload. The record hash is SHA-256 over the byte 0x00 and
+//! the header: an RFC 6962 leaf hash, so that Merkle trees over the ledger fit on top. It covers
+//! the payload through its hash, hence a payload can be withheld or erased and the chain still
+//! verifies.
 //!
 //! Invariant: every byte of a record is covered by a check, so a change of any byte is noticed.
 
@@ -66,7 +68,8 @@ pub struct KeyId(pub u32);
 /// What the caller gives to be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
-    /// Microseconds since 1970-01-01 00:00 UTC. The ledger does not look at it: clocks may step back.
+    /// Microseconds since 1970-01-01 00:00 UTC. The ledger does not look at it: clocks may step
+    /// back.
     pub time_us: i64,
     /// The branch it belongs to.
     pub branch: u32,
@@ -114,7 +117,7 @@ impl Sequence {
 
     /// The number after this one.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -133,7 +136,8 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// SHA-256 of these bytes behind a byte that says what they are, so that hashes of different things never meet.
+    /// SHA-256 of these bytes behind a byte that says what they are, so that hashes of different
+    /// things never meet.
     pub(crate) fn of_domain(domain: u8, bytes: &[u8]) -> Self {
         Self(Sha256::new().chain_update([domain]).chain_update(bytes).finalize().into())
     }
@@ -185,7 +189,8 @@ pub(crate) struct Place {
     pub batch_position: u16,
 }
 
-/// Appends the encoded record to `target`, whose length is a multiple of the alignment, and returns its hash.
+/// Appends the encoded record to `target`, whose length is a multiple of the alignment, and returns
+/// its hash.
 pub(crate) fn encode(record: &NewRecord, place: Place, target: &mut Vec<u8>) -> Hash {
     let start = target.len();
     target.extend_from_slice(&MAGIC);
@@ -271,7 +276,8 @@ pub(crate) fn place(fixed: &[u8; FIXED_HEADER_BYTES as usize]) -> Place {
     }
 }
 
-/// Reads a whole record and verifies all that it says about itself; its place in the chain is for the caller to check.
+/// Reads a whole record and verifies all that it says about itself; its place in the chain is for
+/// the caller to check.
 pub(crate) fn decode(bytes: &[u8], lengths: &Lengths) -> std::result::Result<Record, Damage> {
     assert_eq!(
         bytes.len() as u64,

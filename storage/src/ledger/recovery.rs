@@ -1,21 +1,25 @@
-//! Opening a ledger after any end: telling a torn tail from damage, and making the tail sound again.
+//! Opening a ledger after any end: telling a torn tail from damage, and making the tail sound
+//! again.
 //!
-//! What the medium may do. Before a sync returns, each 512-byte sector of a write holds either what it held before or
-//! what was written, whole, in any combination. Once a sync returned, the sectors keep what was written. A failed sync
-//! says nothing about any sector, and later syncs may not bring the rest.
+//! What the medium may do. Before a sync returns, each 512-byte sector of a write holds either what
+//! it held before or what was written, whole, in any combination. Once a sync returned, the sectors
+//! keep what was written. A failed sync says nothing about any sector, and later syncs may not
+//! bring the rest.
 //!
-//! What follows. Records are written over durable zeros, so one that was torn lacks at least one sector: there are
-//! zeros from its start, or from a sector boundary, to the end of that sector or of the record. And a batch is written
-//! only when all before it are durable, so an intact record says which ones were: all before its batch. Hence, where
-//! the last segment goes on with something that is not an intact record, it is a *torn tail* if
+//! What follows. Records are written over durable zeros, so one that was torn lacks at least one
+//! sector: there are zeros from its start, or from a sector boundary, to the end of that sector or
+//! of the record. And a batch is written only when all before it are durable, so an intact record
+//! says which ones were: all before its batch. Hence, where the last segment goes on with something
+//! that is not an intact record, it is a *torn tail* if
 //!
 //! 1. no intact record header behind it belongs to a later batch, and
 //! 2. the record there lacks a sector.
 //!
-//! Anything else was once acknowledged, and is *damage*: an error that changes nothing. In a segment that has a
-//! successor there are no torn tails.
+//! Anything else was once acknowledged, and is *damage*: an error that changes nothing. In a
+//! segment that has a successor there are no torn tails.
 //!
-//! Invariant: opening never removes a record that the medium, within the model above, had acknowledged.
+//! Invariant: opening never removes a record that the medium, within the model above, had
+//! acknowledged.
 
 use super::reader::LedgerReader;
 use super::record::{
@@ -23,8 +27,7 @@ use super::record::{
     is_header_intact, place,
 };
 use super::segment::{LedgerId, Window, remove_unfinished};
-use crate::device::Device;
-use crate::device::memory::{SECTOR_BYTES, sector_pieces};
+use crate::device::{Device, SECTOR_BYTES, sector_pieces};
 use crate::error::{Damage, Result};
 use crate::limits::READ_AHEAD_BYTES;
 use std::ops::Range;
@@ -66,8 +69,8 @@ pub(crate) enum Verdict {
     Damaged(Damage),
 }
 
-/// Reads and verifies everything, passing each record to `visit`, then makes the tail sound and durable. Returns the
-/// reader at its end. When this fails because of damage, nothing was changed.
+/// Reads and verifies everything, passing each record to `visit`, then makes the tail sound and
+/// durable. Returns the reader at its end. When this fails because of damage, nothing was changed.
 pub(crate) fn recover(
     device: Arc<dyn Device>,
     visit: &mut dyn FnMut(Record),
@@ -80,8 +83,8 @@ pub(crate) fn recover(
         visit(record);
     }
     remove_unfinished(&*device)?;
-    // What was read may come from a cache whose writes were never synced, or failed to be. It is built upon from now
-    // on, so it is written and synced again, torn or not.
+    // What was read may come from a cache whose writes were never synced, or failed to be. It is
+    // built upon from now on, so it is written and synced again, torn or not.
     reader.position().restore_tail()?;
     device.sync_folder()?;
     let torn_tail = reader.torn_tail().cloned();

@@ -1,7 +1,7 @@
 //! Segment files: their names, their header, and a buffered window for reading them.
 //!
-//! A segment is named `ledger-00000001.seg` by its number and has a header of 128 bytes, then records, then zeros. All
-//! numbers are little endian.
+//! A segment is named `ledger-00000001.seg` by its number and has a header of 128 bytes, then
+//! records, then zeros. All numbers are little endian.
 //!
 //! | offset | bytes | field |
 //! |---:|---:|---|
@@ -17,8 +17,11 @@
 //! | 88 | 32 | SHA-256 over the byte 0x02 and the bytes 0 to 87 |
 //! | 120 | 8 | reserved, zero |
 //!
-//! Invariant: a file under a segment's name always had a complete header and its full length, because it gets the name
-//! only then; and a segment is made only when all before it are durable.
+//! Magic, format version, and hash have these places in every version to come, so that a newer
+//! segment is told from a damaged one.
+//!
+//! Invariant: a file under a segment's name always had a complete header and its full length,
+//! because it gets the name only then; and a segment is made only when all before it are durable.
 
 use super::record::{ALIGNMENT_BYTES, FORMAT_VERSION, Hash, Sequence, field};
 use crate::device::{Device, DeviceFile, UNFINISHED_SUFFIX};
@@ -33,7 +36,8 @@ const MAGIC: [u8; 8] = *b"PfLedger";
 const HEADER_DOMAIN: u8 = 0x02;
 const HASHED_BYTES: usize = 88;
 
-/// What tells the ledgers of different tenants apart; chosen by the caller when a ledger is created.
+/// What tells the ledgers of different tenants apart; chosen by the caller when a ledger is
+/// created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LedgerId(pub [u8; 16]);
 
@@ -75,7 +79,8 @@ impl SegmentHeader {
         device.create(&segment_name(self.index), &self.encode(), self.length_bytes)
     }
 
-    /// Reads and verifies the header of an open segment. `expected` is the record looked for, for the error.
+    /// Reads and verifies the header of an open segment. `expected` is the record looked for, for
+    /// the error.
     pub fn read(file: &dyn DeviceFile, index: u32, expected: Sequence) -> Result<Self> {
         let segment = segment_name(index);
         let corrupt = |damage| StorageError::Corrupt {
@@ -191,7 +196,8 @@ impl Window {
         if offset_bytes < buffered.start || offset_bytes + count_bytes > buffered.end {
             let fill_bytes =
                 count_bytes.max(READ_AHEAD_BYTES).min(self.length_bytes - offset_bytes);
-            // Emptied first, so that a failed read does not leave bytes that seem to belong elsewhere.
+            // Emptied first, so that a failed read does not leave bytes that seem to belong
+            // elsewhere.
             self.buffer.clear();
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.resize(fill_bytes as usize, 0);

@@ -1,11 +1,12 @@
 //! Appending to the ledger: a batch of records, one write, one sync, then the acknowledgement.
 //!
-//! An ordinary append overwrites zeros that were written when the segment was made, so the sync has no allocation or
-//! length to record. A batch lies within one segment: where it does not fit, the next segment is made first, which
-//! happens only when all records before are durable.
+//! An ordinary append overwrites zeros that were written when the segment was made, so the sync has
+//! no allocation or length to record. A batch lies within one segment: where it does not fit, the
+//! next segment is made first, which happens only when all records before are durable.
 //!
-//! Invariant: [`LedgerWriter::append_batch`] returns record ids only when the records are durable. After a failed write
-//! or sync it refuses everything, because what is on disk is unknown until the ledger is opened again.
+//! Invariant: [`LedgerWriter::append_batch`] returns record ids only when the records are durable.
+//! After a failed write or sync it refuses everything, because what is on disk is unknown until the
+//! ledger is opened again.
 
 use super::reader::LedgerReader;
 use super::record::{ALIGNMENT_BYTES, Hash, NewRecord, Place, Record, RecordId, Sequence, encode};
@@ -13,8 +14,7 @@ use super::recovery::{Recovered, recover};
 use super::segment::{
     self, HEADER_BYTES, LedgerId, SegmentHeader, remove_unfinished, segment_name,
 };
-use crate::device::memory::SECTOR_BYTES;
-use crate::device::{Device, DeviceFile};
+use crate::device::{Device, DeviceFile, SECTOR_BYTES};
 use crate::error::{Result, StorageError};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN};
 use std::sync::Arc;
@@ -32,13 +32,15 @@ impl Default for LedgerOptions {
 }
 
 impl LedgerOptions {
-    /// With segments of at least this length, rounded up to whole sectors and to [`SEGMENT_BYTES_MIN`].
+    /// With segments of at least this length, rounded up to whole sectors and to
+    /// [`SEGMENT_BYTES_MIN`].
     pub fn with_segment_bytes(self, segment_bytes: u64) -> Self {
         Self { segment_bytes: segment_bytes.max(SEGMENT_BYTES_MIN).next_multiple_of(SECTOR_BYTES) }
     }
 }
 
-/// The only way to append to a ledger. There is one per ledger at a time, which the folder's lock sees to.
+/// The only way to append to a ledger. There is one per ledger at a time, which the folder's lock
+/// sees to.
 pub struct LedgerWriter {
     device: Arc<dyn Device>,
     options: LedgerOptions,
@@ -91,8 +93,8 @@ impl LedgerWriter {
         Self::open_visiting(device, options, &mut |_| {})
     }
 
-    /// As [`LedgerWriter::open`], passing each verified record to `visit` on the way, so that a replay reads only once.
-    /// What was visited counts only if this succeeds.
+    /// As [`LedgerWriter::open`], passing each verified record to `visit` on the way, so that a
+    /// replay reads only once. What was visited counts only if this succeeds.
     pub fn open_visiting(
         device: Arc<dyn Device>,
         options: LedgerOptions,
@@ -120,9 +122,10 @@ impl LedgerWriter {
 
     /// Appends these records, in order, and returns when they are durable.
     ///
-    /// A record beyond a limit is refused before anything is written. When there is no space for a new segment, nothing
-    /// was written either, and the same call may be repeated later. Any other error poisons the writer: a part of the
-    /// batch, from its start, may or may not be there when the ledger is opened again.
+    /// A record beyond a limit is refused before anything is written. When there is no space for a
+    /// new segment, nothing was written either, and the same call may be repeated later. Any other
+    /// error poisons the writer: a part of the batch, from its start, may or may not be there when
+    /// the ledger is opened again.
     pub fn append_batch(&mut self, records: &[NewRecord]) -> Result<Vec<RecordId>> {
         if let Health::Poisoned = self.health {
             return Err(StorageError::Poisoned);
@@ -152,7 +155,8 @@ impl LedgerWriter {
         self.next
     }
 
-    /// The hash of the last record, which commits to the whole ledger; [`Hash::ZERO`] if there is none.
+    /// The hash of the last record, which commits to the whole ledger; [`Hash::ZERO`] if there is
+    /// none.
     pub fn last_hash(&self) -> Hash {
         self.previous_hash
     }

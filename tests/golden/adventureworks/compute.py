@@ -421,10 +421,11 @@ def department_members(w):
 
 @case("name cells first_day last_day accounts")
 def scenario_rows(w):
-    return [
-        [w.scenario[key]["name"], len(part), min(c["date"] for c in part), max(c["date"] for c in part), distinct(part, "account")]
-        for (key,), part in group(w.finance, "scenario")
-    ]
+    result = []
+    for (key,), part in group(w.finance, "scenario"):
+        days = [cell["date"] for cell in part]
+        result.append([w.scenario[key]["name"], len(part), min(days), max(days), distinct(part, "account")])
+    return result
 
 
 @case("key name amount")
@@ -642,7 +643,8 @@ def aggregates_strict_ratio(w):
 
 def one_day(w):
     """Net income accounts on one day of actual figures."""
-    return [cell for cell in where(w.finance, scenario=1, account_l1="Net Income") if cell["date"].isoformat() == "2011-12-29"]
+    cells = where(w.finance, scenario=1, account_l1="Net Income")
+    return [cell for cell in cells if cell["date"].isoformat() == "2011-12-29"]
 
 
 @case("date_quarter assets")
@@ -780,6 +782,14 @@ def exchange_rate_days(w):
         if r["date"].isoformat() in days
     ]
     return sorted(rows)
+
+
+@case("currency date average_rate end_of_day_rate")
+def exchange_rate_ties(w):
+    days = [(61, "2013-11-06")] + [(102, day) for day in ("2011-02-24", "2011-10-08", "2011-10-28", "2013-09-20")]
+    rows = [r for r in w.rates if (r["currency"], r["date"].isoformat()) in days]
+    columns = "currency", "date", "average_rate", "end_of_day_rate"
+    return sorted([r[column] for column in columns] for r in rows)
 
 
 @case("date_month average_rate")

@@ -1,0 +1,180 @@
+//! Rollups that know formulas: a consolidated formula is evaluated over consolidated operands.
+
+use cube::model::Consolidation;
+use cube::number::{Rounding, divide_rounded};
+use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::rollup::{Axis, Filter};
+use cube::{CubeId, MeasureId, Number, View};
+
+use crate::check::Formula;
+use crate::error::Result;
+use crate::eval::{Operands, evaluate};
+use crate::plan::Plan;
+
+/// A rollup that may ask for formulas.
+pub struct Query<'a> {
+    /// The cube.
+    pub cube: CubeId,
+    /// What to group by.
+    pub axes: Vec<Axis>,
+    /// Which members are wanted.
+    pub filters: Vec<Filter>,
+    /// Rows wanted, beyond what filters can say.
+    pub selection: Option<&'a Selection<'a>>,
+    /// What to compute.
+    pub outputs: Vec<Measured>,
+}
+
+/// What to compute of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measured {
+    /// The measure by its own rules, formulas included.
+    Consolidated(MeasureId),
+    /// One of the cube's own outputs.
+    Plain(Output),
+    /// Plain average of leaves, to this many digits after the point.
+    Average(MeasureId, u32),
+}
+
+/// Runs a query. The columns stand in the order of its outputs.
+pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
+    let mut needed = Vec::new();
+    for output in &query.outputs {
+        need(view, plan, query.cube, *output, &mut needed);
+    }
+    let request = Request {
+        cube: query.cube,
+        axes: query.axes.clone(),
+        filters: query.filters.clone(),
+        selection: query.selection,
+        outputs: needed.clone(),
+    };
+    let base = rollup(view, &request)?;
+    let columns = query
+        .outputs
+        .iter()
+        .map(|&output| column(view, plan, &request, &base, output))
+        .collect::<Result<_>>()?;
+    Ok(Rollup { columns, ..base })
+}
+
+fn consolidated_formula<'a>(view: &View, plan: &'a Plan, cube: CubeId, measure: MeasureId) -> Option<&'a Formula> {
+    let def = view.version.model.cube_def(cube).measure_def(measure);
+    let formula = plan.formula(cube, measure).map(AsRef::as_ref);
+    formula.filter(|_| def.consolidation == Consolidation::Formula)
+}
+
+/// Collects the cube's own outputs that an output is made of.
+fn need(view: &View, plan: &Plan, cube: CubeId, output: Measured, needed: &mut Vec<Output>) {
+    let mut add = |output: Output| {
+        if !needed.contains(&output) {
+            needed.push(output);
+        }
+    };
+    match output {
+        Measured::Plain(output) => add(output),
+        Measured::Average(measure, _) => {
+            add(Output::Sum(measure));
+            add(Output::Count(measure));
+        }
+        Measured::Consolidated(measure) => match consolidated_formula(view, plan, cube, measure) {
+            None => add(Output::Consolidated(measure)),
+            Some(formula) => {
+                for &operand in &formula.operands {
+                    need(view, plan, cube, Measured::Consolidated(operand), needed);
+                }
+            }
+        },
+    }
+}
+
+fn column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, output: Measured) -> Result<RollupColumn> {
+    let find = |wanted: Output| {
+        let idx = request.outputs.iter().position(|&output| output == wanted);
+        idx.map_or_else(
+            || RollupColumn { scale: 0, values: vec![None; base.group_count] },
+            |idx| base.columns[idx].clone(),
+        )
+    };
+    match output {
+        Measured::Plain(output) => Ok(find(output)),
+        Measured::Average(measure, scale) => average(&find(Output::Sum(measure)), &find(Output::Count(measure)), scale),
+        Measured::Consolidated(measure) => {
+            match consolidated_formula(view, plan, request.cube, measure) {
+                None => Ok(find(Output::Consolidated(measure))),
+                Some(formula) => formula_column(view, plan, request, base, formula),
+            }
+        }
+    }
+}
+
+fn average(sums: &RollupColumn, counts: &RollupColumn, scale: u32) -> Result<RollupColumn> {
+    let pairs = sums.values.iter().zip(&counts.values);
+    let values = pairs.map(|(&sum, &count)| match (sum, count) {
+        (Some(sum), Some(count)) if count > 0 => {
+            let widened = Number::new(sum, sums.scale).rescaled(scale, Rounding::HalfEven)?;
+            Ok(divide_rounded(widened, count, Rounding::HalfEven))
+        }
+        _ => Ok(None),
+    });
+    Ok(RollupColumn { scale, values: values.collect::<cube::Result<_>>()? })
+}
+
+fn formula_column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, formula: &Formula) -> Result<RollupColumn> {
+    let cube = view.version.model.cube_def(request.cube);
+    let def = cube.measure_def(formula.measure);
+    let scale = def.value_type.scale();
+    if is_too_fine(view, request, formula) {
+        return Ok(RollupColumn { scale, values: vec![None; base.group_count] });
+    }
+    let mut operands = Vec::new();
+    for &operand in &formula.operands {
+        operands.push((operand, column(view, plan, request, base, Measured::Consolidated(operand))?));
+    }
+    let value = |group: usize| {
+        let operands = GroupOperands { operands: &operands, group };
+        let number = evaluate(&formula.node, &operands)?;
+        let assigned = number.map(|number| def.value_type.assign(number, def.rounding)).transpose()?;
+        Ok(assigned.map(i128::from))
+    };
+    let values = (0..base.group_count).map(value).collect::<cube::Result<_>>()?;
+    Ok(RollupColumn { scale, values })
+}
+
+/// Whether the request looks at a dimension below the level at which the formula begins.
+fn is_too_fine(view: &View, request: &Request<'_>, formula: &Formula) -> bool {
+    let model = &view.version.model;
+    let dimensions = &model.cube_def(request.cube).dimensions;
+    formula.grain.iter().any(|&(position, level)| {
+        let dimension = dimensions[position];
+        let wanted = Formula::height(model, dimension, level);
+        let axes = request.axes.iter().filter(|axis| axis.position == position).map(|axis| axis.grain);
+        let filters = request.filters.iter().filter(|f| f.position == position).map(|f| f.grain);
+        axes.chain(filters).any(|grain| match grain {
+            Grain::Free => false,
+            Grain::Leaf => wanted > 0,
+            Grain::Level(hierarchy, at) => Formula::height_at(model, dimension, hierarchy, at) < wanted,
+        })
+    })
+}
+
+/// The operands of a formula in one group.
+struct GroupOperands<'a> {
+    operands: &'a [(MeasureId, RollupColumn)],
+    group: usize,
+}
+
+impl Operands for GroupOperands<'_> {
+    fn measure(&self, measure: MeasureId) -> Option<Number> {
+        let (_, column) = self.operands.iter().find(|(operand, _)| *operand == measure)?;
+        Some(Number::new(column.values[self.group]?, column.scale))
+    }
+
+    fn attribute(&self, _idx: usize) -> Option<Number> {
+        None
+    }
+
+    fn aggregate(&self, _idx: usize) -> Option<Number> {
+        None
+    }
+}
