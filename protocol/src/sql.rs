@@ -1,4 +1,21 @@
 //! SQL: sessions, the catalog, cubes as tables, aggregations as rollups.
+//!
+//! DataFusion parses, plans and executes; ours are the tables over a [`cube::View`] and the rule
+//! that turns an aggregation over a cube into a rollup.
 
+pub mod catalog;
+pub mod columns;
+pub mod execution;
+pub mod filter;
+pub mod local;
+pub mod measure;
+pub mod members;
 pub mod relation;
+pub mod rewrite;
+pub mod rollup_rule;
 pub mod session;
+pub mod settings;
+pub mod sqlstate;
+pub mod table;
+pub mod tenant_catalog;
+pub mod write;

@@ -1,0 +1,96 @@
+//! The one execution plan of ours: something over a cube that gives batches, one producer a partition.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::stream;
+
+/// Makes one batch. Runs on the compute pool, never on a task of the server.
+pub type Producer = Arc<dyn Fn() -> Result<RecordBatch> + Send + Sync>;
+
+/// Reads a cube: by a scan or by a rollup, as its description says.
+pub struct CubeExec {
+    description: String,
+    producers: Vec<Vec<Producer>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl CubeExec {
+    /// A plan with one list of producers a partition.
+    pub fn new(description: String, schema: SchemaRef, producers: Vec<Vec<Producer>>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(producers.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { description, producers, properties: Arc::new(properties) }
+    }
+}
+
+/// Runs work on the compute pool and waits without blocking a task of the server.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    rayon::spawn(move || {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let result = result.unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())));
+        // a reader that went away needs no answer
+        let _ = sender.send(result);
+    });
+    receiver.await.map_err(|_| DataFusionError::Internal("a computation was lost".into()))?
+}
+
+impl fmt::Debug for CubeExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl DisplayAs for CubeExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl ExecutionPlan for CubeExec {
+    fn name(&self) -> &'static str {
+        "CubeExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let producers = self.producers.get(partition).cloned().unwrap_or_default();
+        let batches = stream::unfold(producers.into_iter(), |mut rest| async move {
+            let producer = rest.next()?;
+            Some((compute(move || producer()).await, rest))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+}

@@ -1,0 +1,449 @@
+//! The SQL session over a tenant: statements, settings, transactions.
+//!
+//! A statement outside a transaction reads the head and its write is sequenced by the tenant; if a
+//! row it wrote changed meanwhile, the statement runs again on the new head. A transaction is a
+//! private revision on the version it began with, sent as one command by COMMIT.
+
+mod control;
+mod output;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use calc::Revision;
+use cube::Change;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use futures::TryStreamExt;
+
+use super::catalog;
+use super::execution::compute;
+use super::measure::measure_function;
+use super::members::MemberCache;
+use super::rewrite;
+use super::rollup_rule::RollupRule;
+use super::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
+use super::settings::Settings;
+use super::sqlstate::from_engine;
+use super::tenant_catalog::{CurrentScope, Scope, TenantCatalog};
+use super::write::{self, WritePlan};
+use crate::error::SqlError;
+use crate::tenant::{Command, Snapshot, Tenant};
+use control::Control;
+use output::{StatementEnd, renamed, rows_of_text};
+
+/// Nesting of a statement's text.
+const NESTING_MAX: usize = 50;
+/// Statements in one query string.
+const STATEMENTS_MAX: usize = 1_000;
+/// How often a statement runs again because a row it wrote changed meanwhile.
+const ATTEMPTS_MAX: usize = 20;
+
+/// A session of a user with a tenant.
+pub struct LocalSession {
+    tenant: Arc<dyn Tenant>,
+    user: String,
+    origin: String,
+    state: SessionState,
+    scope: CurrentScope,
+    members: MemberCache,
+    settings: Arc<Mutex<Settings>>,
+    interrupt: output::Interruption,
+    transaction: Option<Transaction>,
+}
+
+/// A private revision with the changes that made it.
+struct Transaction {
+    base: Snapshot,
+    revision: Revision,
+    changes: Vec<Change>,
+    state: TransactionStatus,
+}
+
+/// The parts of a plan that `Prepared` hides.
+enum Plan {
+    Empty,
+    Control(Control),
+    Query { statement: Box<Statement>, plan: LogicalPlan, version: Arc<cube::Version>, explain: Explain },
+    Write { plan: WritePlan, statement: Box<Statement> },
+}
+
+/// Whether a query is run or shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Explain {
+    Run,
+    Show,
+}
+
+/// How a session names itself and what it may use.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// The user, authenticated by the door.
+    pub user: String,
+    /// Where writes come from, for the ledger: `postgres`, `http`.
+    pub origin: String,
+    /// The number by which CancelRequest names the session.
+    pub backend_pid: i32,
+    /// When the server started, in microseconds since 1970-01-01 UTC.
+    pub server_started_us: i64,
+}
+
+impl LocalSession {
+    /// Opens a session.
+    pub fn new(tenant: Arc<dyn Tenant>, options: SessionOptions) -> Result<Self, SqlError> {
+        let scope = CurrentScope::default();
+        let settings: Arc<Mutex<Settings>> = Arc::default();
+        let state = engine_state(&tenant, &scope, &settings, &options);
+        let session = Self {
+            tenant,
+            user: options.user,
+            origin: options.origin,
+            state,
+            scope,
+            members: MemberCache::default(),
+            settings,
+            interrupt: output::Interruption::default(),
+            transaction: None,
+        };
+        session.enter()?;
+        Ok(session)
+    }
+
+    /// Sets a setting as SET does.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.settings().set(name, value)
+    }
+
+    fn settings(&self) -> std::sync::MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, SqlError> {
+        let mut snapshot = match &self.transaction {
+            None => self.tenant.read(&self.user, "main")?,
+            Some(transaction) => {
+                let mut snapshot = transaction.base.clone();
+                snapshot.view.version = Arc::clone(&transaction.revision.version);
+                snapshot.plan = Arc::clone(&transaction.revision.plan);
+                snapshot
+            }
+        };
+        snapshot.view.interrupt = self.interrupt.flag();
+        Ok(snapshot)
+    }
+
+    /// Makes the newest state the one that statements see.
+    fn enter(&self) -> Result<Arc<Scope>, SqlError> {
+        let snapshot = self.snapshot()?;
+        if let Some(scope) = self.scope.get()
+            && Arc::ptr_eq(&scope.snapshot.view.version, &snapshot.view.version)
+            && scope.snapshot.view.position == snapshot.view.position
+        {
+            return Ok(scope);
+        }
+        let settings = self.settings().all();
+        let tenant = Arc::clone(&self.tenant);
+        let scope = Arc::new(Scope::new(snapshot, tenant, self.members.clone(), self.user.clone(), settings));
+        self.scope.set(Arc::clone(&scope));
+        Ok(scope)
+    }
+
+    async fn plan_query(&self, statement: &Statement, text: &str) -> Result<LogicalPlan, SqlError> {
+        let statement = EngineStatement::Statement(Box::new(statement.clone()));
+        self.state.statement_to_plan(statement).await.map_err(|error| from_engine(&error, text))
+    }
+
+    async fn prepare_statement(
+        &mut self,
+        statement: Parsed,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
+        let Some(tree) = statement.tree.downcast_ref::<Statement>() else {
+            return Ok(Prepared { parameters: Vec::new(), columns: None, plan: Arc::new(Plan::Empty) });
+        };
+        if let Some(control) = control::control(tree)? {
+            let columns = control.columns();
+            return Ok(Prepared { parameters: Vec::new(), columns, plan: Arc::new(Plan::Control(control)) });
+        }
+        self.refuse_in_failed_transaction()?;
+        let scope = self.enter()?;
+        let version = Arc::clone(&scope.snapshot.view.version);
+        let mut tree = tree.clone();
+        let (explain, names) = match tree {
+            Statement::Explain { statement, analyze: false, .. } => {
+                tree = *statement;
+                (Explain::Show, None)
+            }
+            Statement::Explain { .. } => return Err(SqlError::new("0A000", "EXPLAIN ANALYZE is not supported yet")),
+            other => {
+                tree = other;
+                (Explain::Run, rewrite::column_names(&tree))
+            }
+        };
+        if let Some(plan) = write::plan(&tree, &version)? {
+            let query = self.parse_one(&plan.query)?;
+            let logical = self.plan_query(&query, &statement.text).await?;
+            let parameters = parameter_types(&logical, &plan.parameter_types, declared)?;
+            let plan = Plan::Write { plan, statement: Box::new(tree) };
+            return Ok(Prepared { parameters, columns: None, plan: Arc::new(plan) });
+        }
+        if !matches!(tree, Statement::Query(_)) {
+            return Err(SqlError::new("0A000", format!("{} is not supported", first_words(&statement.text)))
+                .with_hint("the model is changed by perfos apply"));
+        }
+        rewrite::for_catalog(&mut tree);
+        let plan = self.plan_query(&tree, &statement.text).await?;
+        let parameters = parameter_types(&plan, &[], declared)?;
+        let columns = match explain {
+            Explain::Show => output::explain_schema(),
+            Explain::Run => renamed(plan.schema().as_arrow(), names.as_deref()),
+        };
+        let plan = Plan::Query { statement: Box::new(tree), plan, version, explain };
+        Ok(Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) })
+    }
+
+    fn parse_one(&self, sql: &str) -> Result<Statement, SqlError> {
+        let mut statement = parse_sql(sql)?.pop().ok_or_else(|| SqlError::new("42601", "empty statement"))?;
+        rewrite::for_catalog(&mut statement);
+        Ok(statement)
+    }
+
+    fn refuse_in_failed_transaction(&self) -> Result<(), SqlError> {
+        if self.transaction_status() == TransactionStatus::Failed {
+            return Err(SqlError::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn execute_prepared(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+        let Some(plan) = prepared.plan.downcast_ref::<Plan>() else {
+            return Err(SqlError::new("XX000", "a statement of another session"));
+        };
+        match plan {
+            Plan::Empty => Ok(Outcome::Done { tag: String::new() }),
+            Plan::Control(control) => self.run_control(control).await,
+            Plan::Query { statement, plan, version, explain } => {
+                self.refuse_in_failed_transaction()?;
+                let end = self.begin_statement();
+                let scope = self.enter()?;
+                let plan = if Arc::ptr_eq(version, &scope.snapshot.view.version) {
+                    plan.clone()
+                } else {
+                    self.plan_query(statement, "").await?
+                };
+                let columns = prepared.columns.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
+                if *explain == Explain::Show {
+                    return self.explain(plan, parameters).await;
+                }
+                let stream = self.stream(plan, parameters).await?;
+                Ok(Outcome::Rows { verb: "SELECT", stream: output::guarded(stream, columns, end) })
+            }
+            Plan::Write { plan, statement } => {
+                self.refuse_in_failed_transaction()?;
+                let _end = self.begin_statement();
+                self.run_write(plan, statement, parameters).await
+            }
+        }
+    }
+
+    fn begin_statement(&self) -> StatementEnd {
+        self.interrupt.begin(self.settings().statement_timeout_ms())
+    }
+
+    async fn stream(&self, plan: LogicalPlan, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream, SqlError> {
+        let work = async {
+            let plan = if parameters.is_empty() { plan } else { plan.with_param_values(ParamValues::from(parameters))? };
+            let physical = self.state.create_physical_plan(&plan).await?;
+            execute_stream(physical, self.state.task_ctx())
+        };
+        self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))
+    }
+
+    async fn explain(&self, plan: LogicalPlan, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+        let work = async {
+            let plan = if parameters.is_empty() { plan } else { plan.with_param_values(ParamValues::from(parameters))? };
+            self.state.create_physical_plan(&plan).await
+        };
+        let physical = work.await.map_err(|error| from_engine(&error, ""))?;
+        let text = displayable(physical.as_ref()).indent(false).to_string();
+        let lines = text.lines().map(str::to_string).collect();
+        Ok(Outcome::Rows { verb: "EXPLAIN", stream: rows_of_text(output::explain_schema(), lines)? })
+    }
+
+    async fn run_write(
+        &mut self,
+        planned: &WritePlan,
+        statement: &Statement,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let scope = self.enter()?;
+            let version = Arc::clone(&scope.snapshot.view.version);
+            // the model may have changed since the statement was prepared
+            let plan = write::plan(statement, &version)?.unwrap_or_else(|| planned.clone());
+            let query = self.parse_one(&plan.query)?;
+            let logical = self.plan_query(&query, "").await?;
+            let stream = self.stream(logical, parameters.clone()).await?;
+            let work = stream.try_collect::<Vec<RecordBatch>>();
+            let batches = self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
+            let (change, rows) = write::change(&plan, &version, &batches)?;
+            let tag = plan.kind.tag(rows);
+            let Some(change) = change else { return Ok(Outcome::Done { tag }) };
+            if self.transaction.is_some() {
+                self.change_privately(change).await?;
+                return Ok(Outcome::Done { tag });
+            }
+            match self.submit(vec![change], version).await {
+                Ok(()) => return Ok(Outcome::Done { tag }),
+                Err(error) if error.sqlstate == "40001" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(SqlError::new("40001", "the rows changed again and again while the statement ran")
+            .with_hint("try again"))
+    }
+
+    async fn change_privately(&mut self, change: Change) -> Result<(), SqlError> {
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        let revision = transaction.revision.clone();
+        let changes = vec![change.clone()];
+        let work = compute(move || revision.apply(&changes).map_err(super::table::external));
+        let (revision, _) = work.await.map_err(|error| from_engine(&error, ""))?;
+        transaction.revision = revision;
+        transaction.changes.push(change);
+        Ok(())
+    }
+
+    async fn submit(&self, changes: Vec<Change>, base: Arc<cube::Version>) -> Result<(), SqlError> {
+        let command = Command {
+            author: self.user.clone(),
+            origin: self.origin.clone(),
+            branch: "main".into(),
+            changes,
+            base: Some(base),
+        };
+        self.tenant.submit(command).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Session for LocalSession {
+    fn parse(&mut self, sql: &str) -> Result<Vec<Parsed>, SqlError> {
+        let parsed = parse_sql(sql).inspect_err(|_| self.fail_transaction())?;
+        let alone = parsed.len() == 1;
+        let statement = |tree: Statement| Parsed {
+            text: if alone { sql.to_string() } else { tree.to_string() },
+            tree: Arc::new(tree),
+        };
+        Ok(parsed.into_iter().map(statement).collect())
+    }
+
+    async fn prepare(&mut self, statement: Parsed, parameter_types: &[Option<DataType>]) -> Result<Prepared, SqlError> {
+        let result = self.prepare_statement(statement, parameter_types).await;
+        result.inspect_err(|_| self.fail_transaction())
+    }
+
+    async fn execute(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+        let result = self.execute_prepared(prepared, parameters).await;
+        result.inspect_err(|_| self.fail_transaction())
+    }
+
+    fn transaction_status(&self) -> TransactionStatus {
+        self.transaction.as_ref().map_or(TransactionStatus::Idle, |transaction| transaction.state)
+    }
+
+    fn statement_failed(&mut self) {
+        self.fail_transaction();
+    }
+
+    fn interrupt_handle(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.interrupt.handle()
+    }
+}
+
+impl LocalSession {
+    fn fail_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.state = TransactionStatus::Failed;
+        }
+    }
+}
+
+fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    let dialect = PostgreSqlDialect {};
+    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).try_with_sql(sql);
+    let statements = parser.and_then(|mut parser| parser.parse_statements());
+    let statements = statements.map_err(|error| {
+        from_engine(&datafusion::error::DataFusionError::SQL(Box::new(error), None), sql)
+    })?;
+    if statements.len() > STATEMENTS_MAX {
+        return Err(SqlError::new("54000", format!("more than {STATEMENTS_MAX} statements in one query string")));
+    }
+    Ok(statements)
+}
+
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase()
+}
+
+/// The types of `$1`, `$2`, ...: where they stand, else as declared, else text.
+fn parameter_types(
+    plan: &LogicalPlan,
+    known: &[(usize, DataType)],
+    declared: &[Option<DataType>],
+) -> Result<Vec<DataType>, SqlError> {
+    let inferred = plan.get_parameter_types().map_err(|error| from_engine(&error, ""))?;
+    let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+    let count = inferred.keys().filter_map(number).max().unwrap_or(0).max(declared.len());
+    let type_of = |idx: usize| {
+        let by_place = known.iter().find(|(place, _)| *place == idx).map(|(_, data_type)| data_type.clone());
+        let by_plan = || inferred.get(&format!("${}", idx + 1)).cloned().flatten();
+        let by_client = || declared.get(idx).cloned().flatten();
+        by_place.or_else(by_plan).or_else(by_client).unwrap_or(DataType::Utf8)
+    };
+    Ok((0..count).map(type_of).collect())
+}
+
+fn engine_state(
+    tenant: &Arc<dyn Tenant>,
+    scope: &CurrentScope,
+    settings: &Arc<Mutex<Settings>>,
+    options: &SessionOptions,
+) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(tenant.name(), "public")
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_target_partitions(rayon::current_num_threads());
+    config.options_mut().sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+    let setting = {
+        let settings = Arc::clone(settings);
+        Arc::new(move || settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).aggregates())
+    };
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_optimizer_rule(Arc::new(RollupRule::new(setting)))
+        .with_analyzer_rule(catalog::subquery_rule())
+        .build();
+    let context = SessionContext::new_with_state(state);
+    context.register_catalog(tenant.name(), Arc::new(TenantCatalog::new(scope.clone())));
+    context.register_udaf(measure_function());
+    let values = output::Values { scope: scope.clone(), settings: Arc::clone(settings), options: options.clone() };
+    for function in catalog::functions(Arc::new(values)) {
+        context.register_udf(function);
+    }
+    context.state()
+}

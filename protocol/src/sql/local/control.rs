@@ -1,0 +1,170 @@
+//! Statements about the session itself: transactions, settings.
+
+use std::sync::Arc;
+
+use calc::Revision;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Set, Statement, Value, Reset};
+
+use super::output::rows_of_text;
+use super::{LocalSession, Transaction};
+use crate::error::SqlError;
+use crate::sql::session::{Outcome, TransactionStatus};
+
+/// A statement about the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Control {
+    Begin,
+    Commit,
+    Rollback,
+    Set { name: String, value: Option<String> },
+    Reset(String),
+    ResetAll,
+    Show(String),
+    Discard,
+    /// Accepted without effect, with this tag.
+    Nothing(&'static str),
+}
+
+impl Control {
+    /// The columns of its rows.
+    pub fn columns(&self) -> Option<SchemaRef> {
+        let Self::Show(name) = self else { return None };
+        Some(Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, true)])))
+    }
+}
+
+/// The control statement that a statement is, if it is one.
+pub(super) fn control(statement: &Statement) -> Result<Option<Control>, SqlError> {
+    Ok(Some(match statement {
+        Statement::StartTransaction { .. } => Control::Begin,
+        Statement::Commit { .. } => Control::Commit,
+        Statement::Rollback { savepoint: None, .. } => Control::Rollback,
+        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { .. } => {
+            return Err(SqlError::new("0A000", "savepoints are not supported yet"));
+        }
+        Statement::Set(set) => set_control(set)?,
+        Statement::Reset(reset) => match &reset.reset {
+            Reset::ALL => Control::ResetAll,
+            Reset::ConfigurationParameter(name) => Control::Reset(name.to_string()),
+        },
+        Statement::ShowVariable { variable } => Control::Show(setting_name(variable)),
+        Statement::Discard { .. } => Control::Discard,
+        Statement::Deallocate { .. } => Control::Nothing("DEALLOCATE"),
+        _ => return Ok(None),
+    }))
+}
+
+fn setting_name(variable: &[Ident]) -> String {
+    let words: Vec<String> = variable.iter().map(|ident| ident.value.to_lowercase()).collect();
+    match words.join(" ").as_str() {
+        "transaction isolation level" => "transaction_isolation".into(),
+        "time zone" => "timezone".into(),
+        _ => words.join("."),
+    }
+}
+
+fn set_control(set: &Set) -> Result<Control, SqlError> {
+    match set {
+        Set::SingleAssignment { variable, values, .. } => {
+            let texts: Vec<String> = values.iter().map(value_text).collect();
+            let is_default = matches!(values.as_slice(), [Expr::Identifier(word)] if word.value.eq_ignore_ascii_case("default"));
+            let name = variable.to_string().to_lowercase();
+            Ok(Control::Set { name, value: (!is_default).then(|| texts.join(", ")) })
+        }
+        Set::SetTimeZone { value, .. } => Ok(Control::Set { name: "timezone".into(), value: Some(value_text(value)) }),
+        Set::SetNames { charset_name, .. } => {
+            Ok(Control::Set { name: "client_encoding".into(), value: Some(charset_name.value.clone()) })
+        }
+        Set::SetTransaction { .. } => Ok(Control::Nothing("SET")),
+        other => Err(SqlError::new("0A000", format!("{other} is not supported"))),
+    }
+}
+
+fn value_text(value: &Expr) -> String {
+    match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        Expr::Identifier(word) => word.value.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl LocalSession {
+    pub(super) async fn run_control(&mut self, control: &Control) -> Result<Outcome, SqlError> {
+        let done = |tag: &str| Ok(Outcome::Done { tag: tag.to_string() });
+        match control {
+            Control::Begin => self.begin(),
+            Control::Commit => self.commit().await,
+            Control::Rollback => {
+                self.transaction = None;
+                done("ROLLBACK")
+            }
+            _ => {
+                self.refuse_in_failed_transaction()?;
+                match control {
+                    Control::Set { name, value: Some(value) } => {
+                        self.settings().set(name, value)?;
+                        done("SET")
+                    }
+                    Control::Set { name, value: None } => {
+                        self.settings().reset(name)?;
+                        done("SET")
+                    }
+                    Control::Reset(name) => {
+                        self.settings().reset(name)?;
+                        done("RESET")
+                    }
+                    Control::ResetAll => {
+                        self.settings().reset_all();
+                        done("RESET")
+                    }
+                    Control::Discard => self.discard(),
+                    Control::Show(name) => self.show(control, name),
+                    Control::Nothing(tag) => done(tag),
+                    Control::Begin | Control::Commit | Control::Rollback => done(""),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<Outcome, SqlError> {
+        self.refuse_in_failed_transaction()?;
+        if self.transaction.is_none() {
+            let base = self.snapshot()?;
+            let revision = Revision { version: Arc::clone(&base.view.version), plan: Arc::clone(&base.plan) };
+            let state = TransactionStatus::Open;
+            self.transaction = Some(Transaction { base, revision, changes: Vec::new(), state });
+        }
+        Ok(Outcome::Done { tag: "BEGIN".into() })
+    }
+
+    async fn commit(&mut self) -> Result<Outcome, SqlError> {
+        let Some(transaction) = self.transaction.take() else {
+            return Ok(Outcome::Done { tag: "COMMIT".into() });
+        };
+        if transaction.state == TransactionStatus::Failed {
+            return Ok(Outcome::Done { tag: "ROLLBACK".into() });
+        }
+        if !transaction.changes.is_empty() {
+            self.submit(transaction.changes, transaction.base.view.version).await?;
+        }
+        Ok(Outcome::Done { tag: "COMMIT".into() })
+    }
+
+    fn discard(&mut self) -> Result<Outcome, SqlError> {
+        if self.transaction.is_some() {
+            return Err(SqlError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
+        }
+        self.settings().reset_all();
+        Ok(Outcome::Done { tag: "DISCARD ALL".into() })
+    }
+
+    fn show(&mut self, control: &Control, name: &str) -> Result<Outcome, SqlError> {
+        let value = self.settings().get(name)?;
+        let columns = control.columns().unwrap_or_else(|| Arc::new(Schema::empty()));
+        Ok(Outcome::Rows { verb: "SHOW", stream: rows_of_text(columns, vec![value])? })
+    }
+}

@@ -1,0 +1,258 @@
+//! The members of a dimension as Arrow columns, one row a member: what scans look values up in and
+//! what predicates and groupings over one dimension are evaluated on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use cube::dimension::Dimension;
+use cube::value::parse_date;
+use cube::{AttributeId, DimensionId, HierarchyId, KeyType, MemberId, Scalar, ValueType, Version};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array, StringArray,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::Result;
+
+use super::columns::{key_data_type, value_data_type};
+
+/// Texts as a column of a key type; what does not parse is NULL (keys of members on upper levels).
+pub fn key_array<'a>(key_type: KeyType, texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    match key_type {
+        KeyType::Text => Arc::new(texts.collect::<StringArray>()),
+        KeyType::Smallint => {
+            Arc::new(texts.map(|text| text.and_then(|t| t.parse().ok())).collect::<Int16Array>())
+        }
+        KeyType::Integer => {
+            Arc::new(texts.map(|text| text.and_then(|t| t.parse().ok())).collect::<Int32Array>())
+        }
+        KeyType::Bigint => {
+            Arc::new(texts.map(|text| text.and_then(|t| t.parse().ok())).collect::<Int64Array>())
+        }
+        KeyType::Date => Arc::new(texts.map(|text| text.and_then(parse_date)).collect::<Date32Array>()),
+    }
+}
+
+/// Stored integers as a column of a value type.
+pub fn value_array(value_type: ValueType, values: impl Iterator<Item = Option<i64>>) -> Result<ArrayRef> {
+    Ok(match value_type {
+        ValueType::Decimal { .. } => {
+            let array: Decimal128Array = values.map(|value| value.map(i128::from)).collect();
+            Arc::new(array.with_data_type(value_data_type(value_type)))
+        }
+        ValueType::Integer => Arc::new(values.collect::<Int64Array>()),
+        ValueType::Date => {
+            let day = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
+            Arc::new(values.map(day).collect::<Date32Array>())
+        }
+        ValueType::Boolean => Arc::new(values.map(|value| value.map(|v| v != 0)).collect::<BooleanArray>()),
+        ValueType::Text => Arc::new(values.map(|_| None::<&str>).collect::<StringArray>()),
+    })
+}
+
+/// Names of the ancestors at a level, one row a member.
+pub fn level_array(dimension: &Dimension, level: usize) -> ArrayRef {
+    let column = &dimension.level_columns()[level];
+    let ancestors = &dimension.shape(column.hierarchy).ancestors[column.position];
+    let name = |&member: &MemberId| (member != MemberId::NONE).then(|| dimension.name(member));
+    key_array(column.key_type, ancestors.iter().map(name))
+}
+
+/// The columns by which a cube shows a dimension (leaf key and levels), one row a member.
+fn cube_columns(dimension: &Dimension) -> Result<RecordBatch> {
+    let name = &dimension.def.name;
+    let mut fields = vec![Field::new(name, key_data_type(dimension.def.key_type), true)];
+    let keys = dimension.members().map(|member| dimension.holds_facts(member).then(|| dimension.key(member)));
+    let mut arrays = vec![key_array(dimension.def.key_type, keys)];
+    for (idx, level) in dimension.level_columns().iter().enumerate() {
+        fields.push(Field::new(format!("{name}_{}", level.name), key_data_type(level.key_type), true));
+        arrays.push(level_array(dimension, idx));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
+
+/// Member columns already built, by dimension, for as long as the dimension stays the same.
+#[derive(Debug, Clone, Default)]
+pub struct MemberCache(Arc<Mutex<HashMap<DimensionId, (Arc<Dimension>, RecordBatch)>>>);
+
+impl MemberCache {
+    /// The columns by which cubes show a dimension: leaf key and levels, one row a member.
+    pub fn get(&self, version: &Version, id: DimensionId) -> Result<RecordBatch> {
+        let dimension = &version.dimensions[id.idx()];
+        let mut cache = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((cached, batch)) = cache.get(&id)
+            && Arc::ptr_eq(cached, dimension)
+        {
+            return Ok(batch.clone());
+        }
+        let batch = cube_columns(dimension)?;
+        cache.insert(id, (Arc::clone(dimension), batch.clone()));
+        Ok(batch)
+    }
+}
+
+/// Which members of a dimension its own table lists: those that hold facts, so that its key is what
+/// cubes refer to.
+pub fn listed_members(version: &Version, id: DimensionId, allowed: Option<&roaring::RoaringBitmap>) -> Vec<MemberId> {
+    let dimension = version.dimension(id);
+    let mut members: Vec<MemberId> = dimension
+        .members()
+        .filter(|&member| dimension.holds_facts(member))
+        .filter(|member| allowed.is_none_or(|allowed| allowed.contains(member.0)))
+        .collect();
+    members.sort_by_key(|&member| dimension.order(member));
+    members
+}
+
+/// The schema of a dimension's own table.
+pub fn dimension_schema(dimension: &Dimension) -> SchemaRef {
+    let def = &dimension.def;
+    let mut fields = vec![
+        Field::new("key", key_data_type(def.key_type), false),
+        Field::new("name", DataType::Utf8, false),
+        Field::new("parent", parent_type(dimension), true),
+        Field::new("depth", DataType::Int32, false),
+        Field::new("weight", weight_type(dimension), false),
+    ];
+    for level in dimension.level_columns() {
+        fields.push(Field::new(format!("{}_{}", def.name, level.name), key_data_type(level.key_type), true));
+    }
+    for attribute in &def.attributes {
+        fields.push(Field::new(&attribute.name, value_data_type(attribute.value_type), true));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// Parents of a levelled dimension are on upper levels, whose keys are text.
+fn parent_type(dimension: &Dimension) -> DataType {
+    match dimension.def.leaf_level() {
+        Some(_) => DataType::Utf8,
+        None => key_data_type(dimension.def.key_type),
+    }
+}
+
+fn weight_type(dimension: &Dimension) -> DataType {
+    let scale = match dimension.def.hierarchies.first() {
+        Some(_) => dimension.shape(HierarchyId(0)).weights.as_ref().map_or(0, |weights| weights.scale),
+        None => 0,
+    };
+    DataType::Decimal128(38, i8::try_from(scale).unwrap_or(i8::MAX))
+}
+
+/// A dimension's own table.
+pub fn dimension_table(version: &Version, id: DimensionId, members: &[MemberId]) -> Result<RecordBatch> {
+    let dimension = version.dimension(id);
+    let def = &dimension.def;
+    let default = (!def.hierarchies.is_empty()).then_some(HierarchyId(0));
+    let parent_keys = members.iter().map(|&member| {
+        let parent = default.and_then(|hierarchy| dimension.parent(hierarchy, member));
+        parent.map(|parent| dimension.key(parent))
+    });
+    let parent_key_type = if def.leaf_level().is_some() { KeyType::Text } else { def.key_type };
+    let depth = members.iter().map(|member| {
+        default.map_or(1, |hierarchy| i32::from(dimension.shape(hierarchy).depth[member.idx()]) + 1)
+    });
+    let weights = default.and_then(|hierarchy| dimension.shape(hierarchy).weights.as_ref());
+    let weight = members.iter().map(|member| weights.map_or(1, |weights| i128::from(weights.own[member.idx()])));
+    let weight: Decimal128Array = weight.map(Some).collect();
+    let mut arrays: Vec<ArrayRef> = vec![
+        key_array(def.key_type, members.iter().map(|&member| Some(dimension.key(member)))),
+        Arc::new(members.iter().map(|&member| Some(dimension.name(member))).collect::<StringArray>()),
+        key_array(parent_key_type, parent_keys),
+        Arc::new(depth.map(Some).collect::<Int32Array>()),
+        Arc::new(weight.with_data_type(weight_type(dimension))),
+    ];
+    for column in dimension.level_columns() {
+        let ancestors = &dimension.shape(column.hierarchy).ancestors[column.position];
+        let names = members.iter().map(|member| {
+            let ancestor = ancestors[member.idx()];
+            (ancestor != MemberId::NONE).then(|| dimension.name(ancestor))
+        });
+        arrays.push(key_array(column.key_type, names));
+    }
+    for (idx, attribute) in def.attributes.iter().enumerate() {
+        let values = members.iter().map(|&member| dimension.attribute(AttributeId::from_idx(idx), member));
+        arrays.push(attribute_array(attribute.value_type, values)?);
+    }
+    Ok(RecordBatch::try_new(dimension_schema(dimension), arrays)?)
+}
+
+fn attribute_array<'a>(value_type: ValueType, values: impl Iterator<Item = Option<&'a Scalar>>) -> Result<ArrayRef> {
+    if value_type == ValueType::Text {
+        let texts = values.map(|value| match value {
+            Some(Scalar::Text(text)) => Some(text.as_ref()),
+            _ => None,
+        });
+        return Ok(Arc::new(texts.collect::<StringArray>()));
+    }
+    let stored = values.map(|value| match value {
+        Some(Scalar::Stored(value)) => Some(*value),
+        _ => None,
+    });
+    value_array(value_type, stored)
+}
+
+/// The schema of `<dimension>_closure`.
+pub fn closure_schema(dimension: &Dimension) -> SchemaRef {
+    let key_type = key_data_type(dimension.def.key_type);
+    Arc::new(Schema::new(vec![
+        Field::new("hierarchy", DataType::Utf8, false),
+        Field::new("ancestor", parent_type(dimension), false),
+        Field::new("descendant", key_type, false),
+        Field::new("distance", DataType::Int32, false),
+        Field::new("weight", closure_weight_type(dimension), false),
+    ]))
+}
+
+fn closure_weight_type(dimension: &Dimension) -> DataType {
+    DataType::Decimal128(38, i8::try_from(closure_weight_scale(dimension)).unwrap_or(i8::MAX))
+}
+
+fn closure_weight_scale(dimension: &Dimension) -> u32 {
+    let hierarchies = (0..dimension.def.hierarchies.len()).map(HierarchyId::from_idx);
+    let scales = hierarchies.filter_map(|id| dimension.shape(id).weights.as_ref()).map(|w| w.scale);
+    scales.max().unwrap_or(0)
+}
+
+/// `<dimension>_closure`: for each member that holds facts, itself and all its ancestors.
+pub fn closure_table(version: &Version, id: DimensionId, members: &[MemberId]) -> Result<RecordBatch> {
+    let dimension = version.dimension(id);
+    let scale = closure_weight_scale(dimension);
+    let mut hierarchies: Vec<&str> = Vec::new();
+    let (mut ancestors, mut descendants) = (Vec::new(), Vec::new());
+    let (mut distances, mut weights) = (Vec::new(), Vec::new());
+    for (idx, hierarchy) in dimension.def.hierarchies.iter().enumerate() {
+        let hierarchy_id = HierarchyId::from_idx(idx);
+        let shape = dimension.shape(hierarchy_id);
+        for &member in members {
+            let (mut at, mut distance) = (Some(member), 0);
+            while let Some(ancestor) = at {
+                hierarchies.push(&hierarchy.name);
+                ancestors.push(Some(dimension.key(ancestor)));
+                descendants.push(Some(dimension.key(member)));
+                distances.push(Some(distance));
+                let level = usize::from(shape.depth[ancestor.idx()]);
+                weights.push(Some(match &shape.weights {
+                    Some(path) => {
+                        let widen = 10i128.pow(scale - path.scale);
+                        let one = 10i64.pow(path.scale);
+                        i128::from(path.to_level.get(level).map_or(one, |to| to[member.idx()])) * widen
+                    }
+                    None => 10i128.pow(scale),
+                }));
+                at = dimension.parent(hierarchy_id, ancestor);
+                distance += 1;
+            }
+        }
+    }
+    let ancestor_type = if dimension.def.leaf_level().is_some() { KeyType::Text } else { dimension.def.key_type };
+    let weights: Decimal128Array = weights.into_iter().collect();
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(hierarchies.into_iter().map(Some).collect::<StringArray>()),
+        key_array(ancestor_type, ancestors.into_iter()),
+        key_array(dimension.def.key_type, descendants.into_iter()),
+        Arc::new(distances.into_iter().collect::<Int32Array>()),
+        Arc::new(weights.with_data_type(closure_weight_type(dimension))),
+    ];
+    Ok(RecordBatch::try_new(closure_schema(dimension), arrays)?)
+}

@@ -1,0 +1,301 @@
+//! From an aggregation to a rollup, where its input is a cube and nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use calc::Measured;
+use cube::model::Consolidation;
+use cube::rollup::{Axis, Grain, Output, Request, misleading_sum};
+use cube::{CubeId, HierarchyId, MeasureId, View};
+use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::Column;
+
+use super::misleading;
+use super::rollup_table::{OutputColumn, RollupTable};
+use crate::sql::columns::ColumnSource;
+use crate::sql::filter::{Predicates, column_grain, evaluate, single_dimension, strip_casts};
+use crate::sql::measure::MEASURE;
+use crate::sql::settings::Aggregates;
+use crate::sql::table::CubeTable;
+
+/// What became of an aggregation.
+pub enum Conversion {
+    /// A rollup with the same columns.
+    Rollup(Box<LogicalPlan>),
+    /// It is not one, and why.
+    NotOfACube(&'static str),
+}
+
+/// An input that is a cube: the table, its predicates, and what the input's columns are of it.
+pub struct CubeInput {
+    pub table: Arc<CubeTable>,
+    pub predicates: Vec<Expr>,
+    columns: HashMap<String, Expr>,
+}
+
+impl CubeInput {
+    /// Looks through projections and aliases down to a cube's scan.
+    pub fn of(plan: &LogicalPlan) -> Option<Self> {
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source).ok()?;
+                let table = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<CubeTable>()?.clone();
+                let fields = table.columns.schema.fields().iter();
+                let columns = fields.map(|field| {
+                    (field.name().clone(), Expr::Column(Column::new_unqualified(field.name().clone())))
+                });
+                Some(Self { columns: columns.collect(), predicates: scan.filters.clone(), table: Arc::new(table) })
+            }
+            LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input),
+            LogicalPlan::Projection(projection) => {
+                let mut input = Self::of(&projection.input)?;
+                let mut columns = HashMap::new();
+                for (expression, field) in projection.expr.iter().zip(projection.schema.fields()) {
+                    columns.insert(field.name().clone(), input.resolve(expression)?);
+                }
+                input.columns = columns;
+                Some(input)
+            }
+            _ => None,
+        }
+    }
+
+    /// An expression over the input as one over the cube's own columns.
+    pub fn resolve(&self, expression: &Expr) -> Option<Expr> {
+        let mut known = true;
+        let replaced = expression.clone().transform(|inner| match inner {
+            Expr::Column(column) => Ok(match self.columns.get(&column.name) {
+                Some(replacement) => Transformed::new(replacement.clone(), true, TreeNodeRecursion::Jump),
+                None => {
+                    known = false;
+                    Transformed::no(Expr::Column(column))
+                }
+            }),
+            other => Ok(Transformed::no(other)),
+        });
+        let replaced = replaced.ok()?.data;
+        known.then(|| replaced.unalias())
+    }
+
+    /// The measure that an expression is, by itself.
+    pub fn measure(&self, expression: &Expr) -> Option<MeasureId> {
+        let resolved = self.resolve(expression)?;
+        let Expr::Column(column) = strip_casts(&resolved) else { return None };
+        match self.table.columns.source(&column.name)? {
+            ColumnSource::Measure(measure) => Some(measure),
+            _ => None,
+        }
+    }
+}
+
+/// Converts an aggregation.
+pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion> {
+    let Some(input) = CubeInput::of(&aggregate.input) else {
+        return Ok(Conversion::NotOfACube("it reads more than one cube: a join, a set operation or a filter on another query"));
+    };
+    let mut axes = Vec::new();
+    let mut values = Vec::new();
+    for expression in &aggregate.group_expr {
+        let Some((axis, distinct)) = axis(&input, expression)? else {
+            return Ok(Conversion::NotOfACube("it groups by more than columns of one dimension each"));
+        };
+        axes.push(axis);
+        values.push(distinct);
+    }
+    let predicates = Predicates::new(&input.table, &input.predicates)?;
+    let mut outputs = Vec::new();
+    for expression in &aggregate.aggr_expr {
+        let Some(output) = output(&input, &axes, &predicates, expression, setting)? else {
+            return Ok(Conversion::NotOfACube("it has another aggregate than measure, sum, avg, min, max or count of a measure"));
+        };
+        outputs.push(output);
+    }
+    rollup_plan(aggregate, &input, axes, values, predicates, outputs).map(|plan| Conversion::Rollup(Box::new(plan)))
+}
+
+/// The grouping by an expression over one dimension, and the value of each of its codes.
+pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayRef)>> {
+    let Some(resolved) = input.resolve(expression) else { return Ok(None) };
+    if !crate::sql::filter::can_evaluate(&resolved) {
+        return Ok(None);
+    }
+    let Some(position) = single_dimension(&input.table, &resolved) else { return Ok(None) };
+    let array = evaluate(&resolved, &input.table.member_batch(position)?)?;
+    let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())])?;
+    let rows = converter.convert_columns(&[Arc::clone(&array)])?;
+    let mut code_of = HashMap::new();
+    let mut first_rows = Vec::new();
+    let mut codes = Vec::with_capacity(array.len());
+    for row in 0..rows.num_rows() {
+        let code = *code_of.entry(rows.row(row)).or_insert_with(|| {
+            first_rows.push(row as u32);
+            first_rows.len() as u32 - 1
+        });
+        codes.push(code);
+    }
+    let distinct = take(&array, &UInt32Array::from(first_rows), None)?;
+    let grain = match strip_casts(&resolved) {
+        Expr::Column(column) => column_grain(&input.table, &column.name),
+        _ => grain_of_codes(&input.table, position, &codes),
+    };
+    let cardinality = distinct.len() as u32;
+    Ok(Some((Axis { position, codes: Arc::new(codes), cardinality, grain }, distinct)))
+}
+
+/// The coarsest level of the default hierarchy, or of another, whose members each have one code.
+fn grain_of_codes(table: &CubeTable, position: usize, codes: &[u32]) -> Grain {
+    let version = &table.snapshot.view.version;
+    let dimension = version.dimension(table.definition().dimensions[position]);
+    let leaves: Vec<cube::MemberId> = dimension.members().filter(|&m| dimension.holds_facts(m)).collect();
+    if leaves.windows(2).all(|pair| codes[pair[0].idx()] == codes[pair[1].idx()]) {
+        return Grain::Free;
+    }
+    for idx in 0..dimension.def.hierarchies.len() {
+        let hierarchy = HierarchyId::from_idx(idx);
+        for (level, ancestors) in dimension.shape(hierarchy).ancestors.iter().enumerate() {
+            let mut code_of = HashMap::new();
+            let same = |leaf: &cube::MemberId| {
+                let code = codes[leaf.idx()];
+                ancestors[leaf.idx()] != cube::MemberId::NONE
+                    && *code_of.entry(ancestors[leaf.idx()]).or_insert(code) == code
+            };
+            if leaves.iter().all(same) {
+                return Grain::Level(hierarchy, level);
+            }
+        }
+    }
+    Grain::Leaf
+}
+
+/// The function and only argument of a plain aggregate.
+pub fn plain_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = strip_casts(expression) else { return None };
+    let plain = !params.distinct && params.filter.is_none() && params.order_by.is_empty();
+    match params.args.as_slice() {
+        [argument] if plain => Some((func.name(), argument)),
+        _ => None,
+    }
+}
+
+fn output(
+    input: &CubeInput,
+    axes: &[Axis],
+    predicates: &Predicates,
+    expression: &Expr,
+    setting: Aggregates,
+) -> Result<Option<Measured>> {
+    let Some((function, argument)) = plain_aggregate(expression) else { return Ok(None) };
+    if function == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null()) {
+        return Ok(Some(Measured::Plain(Output::CountRows)));
+    }
+    let Some(measure) = input.measure(argument) else { return Ok(None) };
+    let def = input.table.definition().measure_def(measure);
+    let is_cast = matches!(argument, Expr::Cast(_) | Expr::TryCast(_));
+    if is_cast || (!def.value_type.is_number() && function != "count") {
+        // an average of integers is of floats: plain SQL
+        return Ok(None);
+    }
+    let plain = |output| Ok(Some(Measured::Plain(output)));
+    match (function, setting) {
+        (MEASURE, _) => Ok(Some(Measured::Consolidated(measure))),
+        ("count", _) => plain(Output::Count(measure)),
+        ("min", _) => plain(Output::Min(measure)),
+        ("max", _) => plain(Output::Max(measure)),
+        ("sum", Aggregates::Cube) => Ok(Some(Measured::Consolidated(measure))),
+        ("avg", Aggregates::Cube) if def.consolidation == Consolidation::Average => {
+            Ok(Some(Measured::Consolidated(measure)))
+        }
+        ("avg", Aggregates::Cube) => {
+            Err(misleading("avg", &def.name, "its own rule is not an average").into())
+        }
+        ("sum" | "avg", Aggregates::Strict) => {
+            refuse_misleading(&input.table, axes, predicates, measure, function)?;
+            Ok(Some(plain_or_average(function, measure, input)))
+        }
+        ("sum" | "avg", Aggregates::Leaf) => Ok(Some(plain_or_average(function, measure, input))),
+        _ => Ok(None),
+    }
+}
+
+fn plain_or_average(function: &str, measure: MeasureId, input: &CubeInput) -> Measured {
+    if function == "sum" {
+        return Measured::Plain(Output::Sum(measure));
+    }
+    // the engine's own type of an average has four more digits after the point
+    Measured::Average(measure, input.table.definition().measure_def(measure).value_type.scale() + 4)
+}
+
+/// An error where plain sums of the leaves differ from the measure's own consolidation.
+pub fn refuse_misleading(
+    table: &CubeTable,
+    axes: &[Axis],
+    predicates: &Predicates,
+    measure: MeasureId,
+    function: &str,
+) -> Result<()> {
+    let request = request(table.cube, axes.to_vec(), predicates);
+    let view: &View = &table.snapshot.view;
+    let def = table.definition().measure_def(measure);
+    let consolidates_so = function == "avg" && def.consolidation == Consolidation::Average;
+    match misleading_sum(view, &request, measure) {
+        Some(reason) if !consolidates_so => Err(misleading(function, &def.name, &reason).into()),
+        _ => Ok(()),
+    }
+}
+
+fn request(cube: CubeId, axes: Vec<Axis>, predicates: &Predicates) -> Request<'static> {
+    Request { cube, axes, filters: predicates.filters.clone(), selection: None, outputs: Vec::new() }
+}
+
+/// A scan of the rollup under a projection that gives the aggregation's own columns.
+fn rollup_plan(
+    aggregate: &Aggregate,
+    input: &CubeInput,
+    axes: Vec<Axis>,
+    values: Vec<ArrayRef>,
+    predicates: Predicates,
+    outputs: Vec<Measured>,
+) -> Result<LogicalPlan> {
+    let fields = aggregate.schema.iter().enumerate().map(|(idx, (_, field))| {
+        let plain = Field::new(format!("c{idx}"), field.data_type().clone(), field.is_nullable());
+        plain.with_metadata(field.metadata().clone())
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let group_texts: Vec<String> = aggregate.group_expr.iter().map(ToString::to_string).collect();
+    let output_texts: Vec<String> = aggregate.aggr_expr.iter().map(ToString::to_string).collect();
+    let output_fields = schema.fields().iter().skip(axes.len());
+    let outputs = outputs.into_iter().zip(output_fields).map(|(output, field)| OutputColumn {
+        output,
+        data_type: field.data_type().clone(),
+    });
+    let description = format!(
+        "CubeRollup: {}, by [{}], outputs [{}]{}",
+        input.table.name(),
+        group_texts.join(", "),
+        output_texts.join(", "),
+        predicates.description()
+    );
+    let table = RollupTable {
+        description,
+        outputs: outputs.collect(),
+        table: Arc::clone(&input.table),
+        schema: Arc::clone(&schema),
+        axes,
+        values,
+        predicates: Arc::new(predicates),
+    };
+    let source = provider_as_source(Arc::new(table));
+    let columns = aggregate.schema.iter().enumerate().map(|(idx, (qualifier, field))| {
+        Expr::Column(Column::new(Some("rollup"), format!("c{idx}")))
+            .alias_qualified(qualifier.cloned(), field.name().clone())
+    });
+    LogicalPlanBuilder::scan("rollup", source, None)?.project(columns)?.build()
+}

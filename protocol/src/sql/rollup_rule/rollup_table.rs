@@ -1,0 +1,143 @@
+//! A rollup as a table: one column a grouping, one an output.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use calc::{Measured, Query, run};
+use cube::CubeError;
+use cube::number::{Number, Rounding};
+use cube::rollup::{Axis, RollupColumn};
+use cube::segment::SegmentView;
+use datafusion::arrow::array::{ArrayRef, Decimal128Array, Int64Array, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::error::SqlError;
+use crate::sql::execution::{CubeExec, Producer};
+use crate::sql::filter::Predicates;
+use crate::sql::table::{CubeTable, external};
+
+/// One output and the type of its column.
+#[derive(Debug, Clone)]
+pub struct OutputColumn {
+    pub output: Measured,
+    pub data_type: DataType,
+}
+
+/// A rollup that is run when the table is scanned.
+#[derive(Clone)]
+pub struct RollupTable {
+    pub description: String,
+    pub table: Arc<CubeTable>,
+    pub schema: SchemaRef,
+    pub axes: Vec<Axis>,
+    /// Per axis, the value of each code.
+    pub values: Vec<ArrayRef>,
+    pub predicates: Arc<Predicates>,
+    pub outputs: Vec<OutputColumn>,
+}
+
+impl fmt::Debug for RollupTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl RollupTable {
+    /// Runs the rollup for the columns that are wanted.
+    fn compute(&self, columns: &[usize]) -> Result<RecordBatch> {
+        let axis_count = self.axes.len();
+        let wanted: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(axis_count)).collect();
+        // an error of a predicate cannot pass through the cube: it is kept here meanwhile
+        let failure: Mutex<Option<DataFusionError>> = Mutex::new(None);
+        let select = |view: &SegmentView| {
+            self.predicates.selection(&self.table, &view.segment).map_err(|error| {
+                *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                CubeError::Interrupted
+            })
+        };
+        let query = Query {
+            cube: self.table.cube,
+            axes: self.axes.clone(),
+            filters: self.predicates.filters.clone(),
+            selection: if self.predicates.residual.is_empty() { None } else { Some(&select) },
+            outputs: wanted.iter().map(|&output| self.outputs[output].output).collect(),
+        };
+        let snapshot = &self.table.snapshot;
+        let result = run(&snapshot.view, &snapshot.plan, &query);
+        if let Some(error) = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let result = result.map_err(external)?;
+        let array = |&column: &usize| match column.checked_sub(axis_count) {
+            None => {
+                let codes = UInt32Array::from(result.codes[column].clone());
+                Ok(take(&self.values[column], &codes, None)?)
+            }
+            Some(output) => {
+                let at = wanted.iter().position(|&w| w == output).unwrap_or_default();
+                output_array(&result.columns[at], &self.outputs[output].data_type)
+            }
+        };
+        let arrays = columns.iter().map(array).collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(self.schema.project(columns)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(result.group_count));
+        Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+    }
+}
+
+/// A rollup's values in the type that the aggregation has.
+fn output_array(column: &RollupColumn, data_type: &DataType) -> Result<ArrayRef> {
+    match data_type {
+        DataType::Decimal128(precision, scale) => {
+            let scale = u32::try_from(*scale).unwrap_or(0);
+            let rescale = |value: i128| Number::new(value, column.scale).rescaled(scale, Rounding::HalfEven);
+            let values = column.values.iter().map(|value| value.map(rescale).transpose());
+            let array = values.collect::<Result<Decimal128Array, CubeError>>().map_err(external)?;
+            let array = array.with_data_type(data_type.clone());
+            array.validate_decimal_precision(*precision).map_err(|error| {
+                external(SqlError::new("22003", format!("a total does not fit its type: {error}")))
+            })?;
+            Ok(Arc::new(array))
+        }
+        DataType::Int64 => {
+            let narrow = |value: i128| {
+                i64::try_from(value).map_err(|_| CubeError::Overflow(format!("{value} does not fit bigint")))
+            };
+            let values = column.values.iter().map(|value| value.map(narrow).transpose());
+            Ok(Arc::new(values.collect::<Result<Int64Array, CubeError>>().map_err(external)?))
+        }
+        other => Err(DataFusionError::Internal(format!("a rollup has no column of type {other}"))),
+    }
+}
+
+#[async_trait]
+impl TableProvider for RollupTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let schema = Arc::new(self.schema.project(&columns)?);
+        let rollup = self.clone();
+        let producer: Producer = Arc::new(move || rollup.compute(&columns));
+        Ok(Arc::new(CubeExec::new(self.description.clone(), schema, vec![vec![producer]])))
+    }
+}

@@ -1,0 +1,185 @@
+//! A cube as a table: its scan, row by row, with every predicate evaluated exactly.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cube::segment::{Segment, SegmentView};
+use cube::value::KeyPart;
+use cube::{CubeId, KeyType};
+use datafusion::arrow::array::{ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::columns::{ColumnSource, CubeColumns};
+use super::execution::{CubeExec, Producer};
+use super::filter::{Predicates, can_evaluate};
+use super::members::{MemberCache, value_array};
+use crate::tenant::Snapshot;
+
+/// A cube in one snapshot, as SQL sees it.
+#[derive(Debug, Clone)]
+pub struct CubeTable {
+    /// The snapshot that is read.
+    pub snapshot: Snapshot,
+    /// The cube.
+    pub cube: CubeId,
+    /// Its columns.
+    pub columns: CubeColumns,
+    /// Member columns already built.
+    pub members: MemberCache,
+}
+
+impl CubeTable {
+    /// A cube of a snapshot.
+    pub fn new(snapshot: Snapshot, cube: CubeId, members: MemberCache) -> Self {
+        let columns = CubeColumns::new(&snapshot.view.version, cube);
+        Self { snapshot, cube, columns, members }
+    }
+
+    /// The cube's name.
+    pub fn name(&self) -> &str {
+        &self.definition().def.name
+    }
+
+    /// The cube's definition.
+    pub fn definition(&self) -> &cube::model::Cube {
+        self.snapshot.view.version.model.cube_def(self.cube)
+    }
+
+    /// Leaf key and levels of a dimension of the cube, one row a member.
+    pub fn member_batch(&self, position: usize) -> Result<RecordBatch> {
+        let id = self.definition().dimensions[position];
+        self.members.get(&self.snapshot.view.version, id)
+    }
+
+    /// Some columns of some rows of a segment.
+    pub fn batch(&self, segment: &Segment, rows: &[u32], columns: &[usize]) -> Result<RecordBatch> {
+        let schema = Arc::new(self.columns.schema.project(columns)?);
+        let arrays = columns.iter().map(|&column| self.column(segment, rows, self.columns.sources[column]));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+    }
+
+    fn column(&self, segment: &Segment, rows: &[u32], source: ColumnSource) -> Result<ArrayRef> {
+        match source {
+            ColumnSource::Key(idx) => {
+                Ok(key_column(self.definition().def.key[idx].key_type, &segment.keys[idx], rows))
+            }
+            ColumnSource::Dimension(position) => self.member_column(segment, rows, position, 0),
+            ColumnSource::Level(position, level) => self.member_column(segment, rows, position, level + 1),
+            ColumnSource::Measure(measure) => {
+                let value_type = self.definition().measure_def(measure).value_type;
+                let values = segment.values.get(measure.idx());
+                value_array(value_type, rows.iter().map(|&row| values.and_then(|v| v.get(row as usize))))
+            }
+        }
+    }
+
+    fn member_column(&self, segment: &Segment, rows: &[u32], position: usize, column: usize) -> Result<ArrayRef> {
+        let codes = &segment.coordinates[position];
+        let members: UInt32Array = rows.iter().map(|&row| Some(codes.get(row as usize).0)).collect();
+        Ok(take(self.member_batch(position)?.column(column), &members, None)?)
+    }
+
+    /// The rows of a segment that are alive, within the reader's rights, and wanted.
+    fn selected(&self, view: &SegmentView, predicates: &Predicates) -> Result<Vec<u32>> {
+        let rights = self.definition().dimensions.iter().enumerate().filter_map(|(position, &id)| {
+            self.snapshot.view.allowed(id).map(|members| (position, members))
+        });
+        let asked = predicates.filters.iter().map(|filter| (filter.position, &filter.members));
+        let wanted: Vec<_> = rights.chain(asked).collect();
+        let segment = &view.segment;
+        let outside = wanted.iter().any(|(position, members)| {
+            let (min, max) = segment.zones[*position];
+            members.range_cardinality(min.0..=max.0) == 0
+        });
+        if outside {
+            return Ok(Vec::new());
+        }
+        let is_wanted = |row: &usize| {
+            let mut each = wanted.iter();
+            each.all(|(position, members)| members.contains(segment.coordinates[*position].get(*row).0))
+        };
+        let rows: Vec<u32> = view.live_rows().filter(is_wanted).map(|row| row as u32).collect();
+        predicates.residual_rows(self, segment, rows)
+    }
+}
+
+/// A column of row keys.
+fn key_column(key_type: KeyType, parts: &[KeyPart], rows: &[u32]) -> ArrayRef {
+    let integer = |row: &u32| match &parts[*row as usize] {
+        KeyPart::Integer(value) => Some(*value),
+        KeyPart::Text(_) => None,
+    };
+    let text = |row: &u32| match &parts[*row as usize] {
+        KeyPart::Text(text) => Some(text.as_ref()),
+        KeyPart::Integer(_) => None,
+    };
+    let narrow = |row: &u32| integer(row).and_then(|value| i32::try_from(value).ok());
+    match key_type {
+        KeyType::Text => Arc::new(rows.iter().map(text).collect::<StringArray>()),
+        KeyType::Smallint => {
+            Arc::new(rows.iter().map(|row| integer(row).and_then(|v| i16::try_from(v).ok())).collect::<Int16Array>())
+        }
+        KeyType::Integer => Arc::new(rows.iter().map(narrow).collect::<Int32Array>()),
+        KeyType::Bigint => Arc::new(rows.iter().map(integer).collect::<Int64Array>()),
+        KeyType::Date => Arc::new(rows.iter().map(narrow).collect::<Date32Array>()),
+    }
+}
+
+#[async_trait]
+impl TableProvider for CubeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.columns.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| {
+            if can_evaluate(filter) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns: Vec<usize> =
+            projection.cloned().unwrap_or_else(|| (0..self.columns.sources.len()).collect());
+        let schema: Schema = self.columns.schema.project(&columns)?;
+        let predicates = Arc::new(Predicates::new(self, filters)?);
+        let table = Arc::new(self.clone());
+        let segments = self.snapshot.view.version.rows(self.cube).segments();
+        let partition_count = state.config().target_partitions().min(segments.len()).max(1);
+        let mut producers: Vec<Vec<Producer>> = vec![Vec::new(); partition_count];
+        for (idx, view) in segments.iter().enumerate() {
+            let (table, predicates) = (Arc::clone(&table), Arc::clone(&predicates));
+            let (view, columns) = (view.clone(), columns.clone());
+            producers[idx % partition_count].push(Arc::new(move || {
+                table.snapshot.view.interrupt.check().map_err(external)?;
+                let rows = table.selected(&view, &predicates)?;
+                table.batch(&view.segment, &rows, &columns)
+            }));
+        }
+        let description = format!("CubeScan: {}{}", self.name(), predicates.description());
+        Ok(Arc::new(CubeExec::new(description, Arc::new(schema), producers)))
+    }
+}
+
+/// An error of the cube inside the engine.
+pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
