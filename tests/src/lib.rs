@@ -1,1 +1,189 @@
+//! What the end-to-end tests share: the real binary on a folder of its own, real clients, real data.
 
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+/// The user of every test tenant.
+pub const USER: &str = "tester";
+/// His password.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The workspace's root folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The `perfos` binary that was built with the tests.
+pub fn binary() -> Result<PathBuf> {
+    let beside_tests = std::env::current_exe()?;
+    let folder = beside_tests.ancestors().nth(2).context("a test runs in the target folder")?;
+    let binary = folder.join("perfos");
+    ensure!(binary.exists(), "{} is not built; run: cargo xtask test", binary.display());
+    Ok(binary)
+}
+
+/// The folder of real sample data, or none after saying so. In CI its absence is a failure.
+pub fn sample_data(name: &str) -> Option<PathBuf> {
+    let folder = match std::env::var_os("PERFOS_TEST_DATA") {
+        Some(folder) => PathBuf::from(folder),
+        None => root().join("../shared/data"),
+    };
+    let folder = folder.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "no sample data in {}", folder.display());
+    println!("skipped: no sample data in {}; set PERFOS_TEST_DATA", folder.display());
+    None
+}
+
+/// A data folder with one tenant and one user.
+pub struct DataFolder {
+    folder: TempDir,
+    tenant: String,
+}
+
+impl DataFolder {
+    /// Makes the folder, the tenant and the user by the offline commands.
+    pub fn new(tenant: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let this = Self { folder, tenant: tenant.to_string() };
+        this.run(&["tenant", "create", tenant])?;
+        this.run(&["user", "add", USER, "--tenant", tenant, "--role", "administrator"])?;
+        Ok(this)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An offline command with the folder in its environment.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.args(arguments).stdin(Stdio::null());
+        command.env("PERFOS_DATA", self.path()).env("PERFOS_TENANT", &self.tenant);
+        command.env("PERFOS_PASSWORD", PASSWORD).env_remove("PERFOS_SERVER");
+        Ok(command)
+    }
+
+    /// Runs an offline command, which must succeed; gives what it printed.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        succeed(self.command(arguments)?)
+    }
+
+    /// Serves the folder.
+    pub fn serve(&self) -> Result<Server> {
+        Server::start(self.command(&["serve", "--postgres", "127.0.0.1:0", "--http", "127.0.0.1:0"])?, &self.tenant)
+    }
+
+    /// Checks the ledger; gives the last line.
+    pub fn verify(&self) -> Result<String> {
+        let printed = self.run(&["verify"])?;
+        Ok(printed.lines().last().unwrap_or_default().to_string())
+    }
+}
+
+/// Runs a command that must succeed; gives its standard output.
+pub fn succeed(mut command: Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed:\n{}", text_of(&output));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Both outputs of a command, for messages.
+pub fn text_of(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n{out}{err}", output.status)
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    tenant: String,
+    /// The Postgres side, `host:port`.
+    pub postgres: String,
+    /// The HTTP side, `host:port`.
+    pub http: String,
+}
+
+impl Server {
+    /// Starts a serving command and waits until it says `ready`.
+    pub fn start(mut command: Command, tenant: &str) -> Result<Self> {
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        let mut server = Self { child, tenant: tenant.into(), postgres: String::new(), http: String::new() };
+        let mut lines = BufReader::new(stdout).lines();
+        for line in &mut lines {
+            let line = line?;
+            if let Some(address) = line.strip_prefix("postgres ") {
+                server.postgres = address.trim().to_string();
+            } else if let Some(address) = line.strip_prefix("http ") {
+                server.http = address.trim().to_string();
+            } else if line == "ready" {
+                // the rest is read so that the server never waits for a reader
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(server);
+            }
+        }
+        bail!("{command:?} ended before it was ready")
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Host and port of the Postgres side.
+    pub fn host_and_port(&self) -> (&str, &str) {
+        self.postgres.rsplit_once(':').unwrap_or(("127.0.0.1", "0"))
+    }
+
+    /// A connection string for client libraries.
+    pub fn connection_string(&self) -> String {
+        let (host, port) = self.host_and_port();
+        format!("host={host} port={port} dbname={} user={USER} password='{PASSWORD}'", self.tenant)
+    }
+
+    /// psql with some arguments.
+    pub fn psql(&self, arguments: &[&str]) -> Result<Output> {
+        let (host, port) = self.host_and_port();
+        let mut command = Command::new("psql");
+        command.args(["--no-psqlrc", "-h", host, "-p", port, "-U", USER, "-d", &self.tenant]).args(arguments);
+        command.env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
+        command.output().context("cannot run psql; install the package postgresql-client")
+    }
+
+    /// The rows that psql prints for a statement, one a line, values between commas.
+    pub fn rows(&self, sql: &str) -> Result<Vec<String>> {
+        let output = self.psql(&["--csv", "--tuples-only", "-v", "ON_ERROR_STOP=1", "-c", sql])?;
+        ensure!(output.status.success(), "{sql}\n{}", text_of(&output));
+        Ok(String::from_utf8(output.stdout)?.lines().map(str::to_string).collect())
+    }
+
+    /// A Python program of `tests/clients` against this server.
+    pub fn python(&self, program: &str, environment: &[(&str, &str)]) -> Result<Output> {
+        let interpreter = std::env::var("PERFOS_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+        let mut command = Command::new(interpreter);
+        command.arg(program).current_dir(root().join("tests/clients")).stdin(Stdio::null());
+        command.env("PERFOS_TEST_POSTGRES", &self.postgres).env("PERFOS_TEST_TENANT", &self.tenant);
+        command.env("PERFOS_TEST_USER", USER).env("PERFOS_TEST_PASSWORD", PASSWORD);
+        command.envs(environment.iter().copied());
+        command.output().context("cannot run Python 3")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // it may have been killed already
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

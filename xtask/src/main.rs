@@ -1,1 +1,141 @@
-fn main(){}
+//! `cargo xtask`: the one door to building, testing and measuring.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail, ensure};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  start [ARGUMENTS]   build, then serve the sample company (arguments go to `perfos demo`)
+  test                every test: units, properties, real clients against the real binary
+  lint                rustfmt, clippy, cargo-deny
+  golden              compute the expected figures of the golden cases again from the source files
+  crash --seeds N     simulate N lives of a ledger on a device that loses power
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match command {
+        "start" => start(rest),
+        "test" => test(),
+        "lint" => lint(),
+        "golden" => golden(),
+        "crash" => crash(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("unknown command {other:?}\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
+
+fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn start(arguments: &[String]) -> Result<()> {
+    run(cargo().args(["build", "--package", "server"]))?;
+    let binary = target_folder().join("debug/perfos");
+    run(Command::new(binary).arg("demo").args(arguments).current_dir(root()))
+}
+
+fn test() -> Result<()> {
+    need_psql()?;
+    let python = python_with_clients()?;
+    run(cargo().args(["build", "--package", "server"]))?;
+    run(cargo().args(["test", "--workspace"]).env("PERFOS_TEST_PYTHON", python))
+}
+
+/// psql is a real client of the tests; Debian's package is installed where we may.
+fn need_psql() -> Result<()> {
+    let found = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if found("psql") {
+        return Ok(());
+    }
+    if !found("apt-get") {
+        bail!("the tests need psql: install the PostgreSQL client");
+    }
+    println!("installing postgresql-client");
+    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    run(Command::new("apt-get").args(["install", "--yes", "--quiet", "postgresql-client"]))
+}
+
+/// A Python environment of our own with the client libraries of `tests/clients`.
+fn python_with_clients() -> Result<PathBuf> {
+    let folder = target_folder().join("python");
+    let python = folder.join("bin/python");
+    let requirements = root().join("tests/clients/requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements)?;
+    let marker = folder.join("requirements.txt");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).context("the tests need Python 3 with venv")?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+    std::fs::write(marker, wanted)?;
+    Ok(python)
+}
+
+fn lint() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    if Command::new("cargo-deny").arg("--version").output().is_ok() {
+        run(cargo().args(["deny", "--offline", "check", "bans", "licenses", "sources"]))
+    } else {
+        println!("skipped: cargo-deny is not installed (cargo install cargo-deny)");
+        Ok(())
+    }
+}
+
+fn golden() -> Result<()> {
+    let source = env::var_os("PERFOS_TEST_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let program = root().join("tests/golden/adventureworks/compute.py");
+    run(Command::new("python3").arg(program).arg(source.join("adventureworks")).arg("--write"))
+}
+
+fn crash(arguments: &[String]) -> Result<()> {
+    let seeds = match arguments {
+        [flag, count] if flag == "--seeds" => count.parse::<u64>().context("--seeds takes a number")?,
+        _ => bail!("usage: cargo xtask crash --seeds N"),
+    };
+    let mut failed = 0u64;
+    for seed in 0..seeds {
+        if let Err(error) = storage::simulation::run_seed(seed) {
+            eprintln!("seed {seed}: {error}");
+            failed += 1;
+        }
+    }
+    println!("{} seeds passed, {failed} failed", seeds - failed);
+    ensure!(failed == 0, "the seeds above fail again when run alone");
+    Ok(())
+}

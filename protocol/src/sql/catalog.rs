@@ -49,7 +49,9 @@ impl Catalog {
     }
 
     /// The `pg_catalog` and the `information_schema` of this database.
-    pub fn schema_providers(self: &Arc<Self>) -> (Arc<dyn SchemaProvider>, Arc<dyn SchemaProvider>) {
+    pub fn schema_providers(
+        self: &Arc<Self>,
+    ) -> (Arc<dyn SchemaProvider>, Arc<dyn SchemaProvider>) {
         (
             Arc::new(provider::CatalogSchema::new(Arc::clone(self), definitions::PG_CATALOG)),
             Arc::new(provider::CatalogSchema::new(

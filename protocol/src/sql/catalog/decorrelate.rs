@@ -3,7 +3,7 @@
 //! `(SELECT collname FROM pg_collation c, pg_type t WHERE c.oid = a.attcollation AND ...)` has no
 //! aggregate and compares by more than equality, which DataFusion's own rule refuses. Here the
 //! distinct values of the outer columns are joined into the subquery, so that every predicate is
-//! an inner one, and its first row for each of them is joined back. Only subqueries whose tables
+//! an inner one, and its first row for each of them is joined back. Only queries whose tables
 //! are all catalogs are touched: over cubes DataFusion's rules and errors stay as they are.
 
 use datafusion::common::config::ConfigOptions;
@@ -11,7 +11,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, NullEquality};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value;
-use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::expr::{InSubquery, Sort};
 use datafusion::logical_expr::{
     Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, lit,
 };
@@ -45,12 +45,20 @@ fn rewrite_node(plan: LogicalPlan, count: &mut usize) -> Result<Transformed<Logi
             Ok(match expr {
                 Expr::ScalarSubquery(subquery) => is_ours(subquery)?,
                 Expr::Exists(exists) => is_ours(&exists.subquery)?,
+                Expr::InSubquery(within) => {
+                    matches!(plan, LogicalPlan::Projection(_)) && is_ours(&within.subquery)?
+                }
                 _ => false,
             })
         })
         .unwrap_or(false)
     });
-    if !takes_any {
+    if !takes_any
+        || !plan
+            .inputs()
+            .into_iter()
+            .try_fold(true, |all, input| reads_only_catalogs(input).map(|only| all && only))?
+    {
         return Ok(Transformed::no(plan));
     }
     match plan {
@@ -95,6 +103,15 @@ fn replace(
     count: &mut usize,
 ) -> Result<Transformed<Expr>> {
     expr.transform_down(|expr| {
+        if let Expr::InSubquery(within) = &expr
+            && matches!(place, Place::Column)
+            && let Some((joined, column)) = join_members(input, within, *count)?
+        {
+            *count += 1;
+            *input = joined;
+            let found = if within.negated { column.is_null() } else { column.is_not_null() };
+            return Ok(Transformed::new(found, true, TreeNodeRecursion::Jump));
+        }
         let (subquery, exists) = match &expr {
             Expr::ScalarSubquery(subquery) => (subquery, None),
             Expr::Exists(exists) if matches!(place, Place::Column) => {
@@ -102,7 +119,7 @@ fn replace(
             }
             _ => return Ok(Transformed::no(expr)),
         };
-        if !is_ours(subquery)? {
+        if !is_ours(subquery)? || !has_outer(&subquery.subquery)? {
             return Ok(Transformed::no(expr));
         }
         let want = if exists.is_some() { Want::Any } else { Want::First };
@@ -121,29 +138,72 @@ fn replace(
     })
 }
 
-/// Whether a subquery is correlated, reads nothing but catalogs, and counts nothing: a count of
-/// no rows is 0 and not NULL, which DataFusion's rule knows and a left join does not.
+/// `input` with the member that `x IN (SELECT ...)` finds as one more column, or NULL. Of a
+/// correlated one, and of one over other tables, nothing is made here.
+fn join_members(
+    input: &LogicalPlan,
+    within: &InSubquery,
+    number: usize,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let subquery = &within.subquery;
+    if has_outer(&subquery.subquery)? || !is_ours(subquery)? {
+        return Ok(None);
+    }
+    let Some(member) = subquery.subquery.schema().columns().into_iter().next() else {
+        return Ok(None);
+    };
+    let name = format!("__catalog_member_{number}");
+    let alias = format!("__catalog_subquery_{number}");
+    let members = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+        .project([Expr::Column(member).alias(&name)])?
+        .distinct()?
+        .alias(&alias)?
+        .build()?;
+    let column = Expr::Column(Column::new(Some(alias), name));
+    let joined = LogicalPlanBuilder::from(input.clone()).join_on(
+        members,
+        JoinType::Left,
+        [within.expr.as_ref().clone().eq(column.clone())],
+    )?;
+    Ok(Some((joined.build()?, column)))
+}
+
+/// Whether a subquery reads nothing but catalogs and counts nothing: a count of no rows is 0 and
+/// not NULL, which DataFusion's rule knows and a left join does not.
 fn is_ours(subquery: &Subquery) -> Result<bool> {
-    let mut ours = has_outer(&subquery.subquery)?;
-    subquery.subquery.apply(|plan| {
-        match plan {
-            LogicalPlan::TableScan(scan) => {
-                let schema = scan.table_name.schema();
-                let is_function = scan.table_name.table() == "generate_series";
-                ours &= is_function || matches!(schema, Some(PG_CATALOG | INFORMATION_SCHEMA));
-            }
+    if !reads_only_catalogs(&subquery.subquery)? {
+        return Ok(false);
+    }
+    subquery
+        .subquery
+        .exists(|plan| match plan {
             LogicalPlan::Aggregate(aggregate) => {
-                for expr in &aggregate.aggr_expr {
-                    ours &= !expr.exists(|expr| {
-                        Ok(matches!(expr, Expr::AggregateFunction(f) if f.func.name() == "count"))
-                    })?;
-                }
+                aggregate.aggr_expr.iter().try_fold(false, |counts, expr| {
+                    Ok(counts
+                        || expr.exists(|expr| {
+                            Ok(matches!(
+                                expr,
+                                Expr::AggregateFunction(f) if f.func.name() == "count"
+                            ))
+                        })?)
+                })
             }
-            _ => {}
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(ours)
+            _ => Ok(false),
+        })
+        .map(|counts| !counts)
+}
+
+/// Whether every table below is a catalog.
+fn reads_only_catalogs(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|plan| {
+        Ok(match plan {
+            LogicalPlan::TableScan(scan) => {
+                !matches!(scan.table_name.schema(), Some(PG_CATALOG | INFORMATION_SCHEMA))
+            }
+            _ => false,
+        })
+    })
+    .map(|reads_others| !reads_others)
 }
 
 /// The outer columns of a subquery under names of their own.
@@ -173,8 +233,9 @@ impl Domain {
             (0..outer.len()).map(|at| format!("__catalog_outer_{number}_{at}")).collect();
         let exprs =
             outer.iter().zip(&names).map(|(column, name)| Expr::Column(column.clone()).alias(name));
-        let plan =
-            LogicalPlanBuilder::from(input.clone()).project(exprs.collect::<Vec<_>>())?.distinct()?;
+        let plan = LogicalPlanBuilder::from(input.clone())
+            .project(exprs.collect::<Vec<_>>())?
+            .distinct()?;
         Ok(Some(Self { outer, names, plan: plan.build()? }))
     }
 

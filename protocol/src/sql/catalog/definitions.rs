@@ -82,9 +82,10 @@ pub fn system_columns(schema: &str, name: &str) -> Vec<&'static str> {
 
 /// Whether a column of this name, in any catalog that has one, is boolean.
 pub fn is_boolean_column(name: &str) -> bool {
-    RELATIONS.iter().flat_map(|relation| &relation.columns).any(|column| {
-        column.name == name && column.pg_type == "bool"
-    })
+    RELATIONS
+        .iter()
+        .flat_map(|relation| &relation.columns)
+        .any(|column| column.name == name && column.pg_type == "bool")
 }
 
 /// The oid of a catalog: what its rows have as `tableoid`.
@@ -127,8 +128,16 @@ macro_rules! static_tables {
 
 static STATIC_TABLES: LazyLock<HashMap<&'static str, StaticTable>> = LazyLock::new(|| {
     static_tables![
-        "pg_am", "pg_cast", "pg_collation", "pg_language", "pg_opclass", "pg_operator",
-        "pg_opfamily", "pg_proc", "pg_range", "pg_type",
+        "pg_am",
+        "pg_cast",
+        "pg_collation",
+        "pg_language",
+        "pg_opclass",
+        "pg_operator",
+        "pg_opfamily",
+        "pg_proc",
+        "pg_range",
+        "pg_type",
     ]
     .into_iter()
     .map(|(name, text)| (name, read_static(name, text)))
@@ -146,9 +155,7 @@ fn read_static(name: &str, text: &'static str) -> StaticTable {
     // The type table is read before any schema can be made: types are taken from the line itself.
     let kinds: Vec<DataType> = columns.iter().map(|column| column_type(name, column)).collect();
     let rows = lines
-        .map(|line| {
-            line.split('\t').zip(&kinds).map(|(text, kind)| parse(kind, text)).collect()
-        })
+        .map(|line| line.split('\t').zip(&kinds).map(|(text, kind)| parse(kind, text)).collect())
         .collect();
     StaticTable { columns, rows }
 }

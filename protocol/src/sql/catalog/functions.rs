@@ -233,18 +233,14 @@ impl ScalarUDFImpl for Function {
             row.clear();
             row.extend(columns.iter().map(|column| column[at].clone()));
             let skip = self.definition.nulls == Nulls::Strict && row.contains(&Value::Null);
-            results.push(if skip {
-                Value::Null
-            } else {
-                (self.definition.body)(&context, &row)?
-            });
+            results.push(if skip { Value::Null } else { (self.definition.body)(&context, &row)? });
         }
         let results: Vec<&Value> = results.iter().collect();
         let array = to_array(arguments.return_field.data_type(), &results);
         if all_scalar && !volatile {
-            return Ok(ColumnarValue::Scalar(
-                datafusion::common::ScalarValue::try_from_array(&array, 0)?,
-            ));
+            return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(
+                &array, 0,
+            )?));
         }
         Ok(ColumnarValue::Array(array))
     }
@@ -259,4 +255,3 @@ fn oid(arguments: &[Value], at: usize) -> u32 {
 fn text_of(arguments: &[Value], at: usize) -> String {
     arguments.get(at).and_then(Value::print).unwrap_or_default()
 }
-

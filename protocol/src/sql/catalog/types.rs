@@ -101,7 +101,8 @@ pub(super) fn arrow_type(name: &str) -> DataType {
         "oidvector" => list_of(DataType::UInt32),
         // What `_pg_expandarray` gives: the values and their positions.
         "_expanded" => list_of(DataType::Struct(
-            vec![Field::new("x", DataType::Int64, true), Field::new("n", DataType::Int32, true)].into(),
+            vec![Field::new("x", DataType::Int64, true), Field::new("n", DataType::Int32, true)]
+                .into(),
         )),
         "_acl" => list_of(DataType::Struct(
             vec![
@@ -140,8 +141,9 @@ pub(super) fn field(name: &str, pg_type: &str, nullable: bool) -> Field {
     let told = describe(&data_type).0;
     let field = Field::new(name, data_type, nullable);
     match PG_TYPES.by_name(base) {
-        Some(known) if known.oid != told => field
-            .with_metadata(HashMap::from([(PG_TYPE_METADATA.to_owned(), base.to_owned())])),
+        Some(known) if known.oid != told => {
+            field.with_metadata(HashMap::from([(PG_TYPE_METADATA.to_owned(), base.to_owned())]))
+        }
         _ => field,
     }
 }

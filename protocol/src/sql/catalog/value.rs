@@ -155,12 +155,12 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 pub(super) fn to_array(data_type: &DataType, values: &[&Value]) -> ArrayRef {
     let ints = || values.iter().map(|value| value.as_int());
     match data_type {
-        DataType::Boolean => Arc::new(BooleanArray::from_iter(values.iter().map(
-            |value| match value {
+        DataType::Boolean => {
+            Arc::new(BooleanArray::from_iter(values.iter().map(|value| match value {
                 Value::Null => None,
                 value => Some(value.as_bool()),
-            },
-        ))),
+            })))
+        }
         DataType::Int16 => Arc::new(Int16Array::from_iter(
             ints().map(|value| value.and_then(|v| i16::try_from(v).ok())),
         )),
@@ -239,7 +239,9 @@ fn as_float(value: &Value) -> Option<f64> {
 /// The values of an array of any type.
 pub(super) fn from_array(array: &ArrayRef) -> Result<Vec<Value>> {
     let each = |read: &dyn Fn(usize) -> Value| {
-        (0..array.len()).map(|row| if array.is_null(row) { Value::Null } else { read(row) }).collect()
+        (0..array.len())
+            .map(|row| if array.is_null(row) { Value::Null } else { read(row) })
+            .collect()
     };
     Ok(match array.data_type() {
         DataType::Null => vec![Value::Null; array.len()],

@@ -8,7 +8,9 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, SelectItem, SetExpr, TimezoneInfo,
 };
 
-use super::build::{argument, array, array_elements, call, last_part, literal, string, take, unnested};
+use super::build::{
+    argument, array, array_elements, call, last_part, literal, string, take, unnested,
+};
 use super::touches::element_of;
 
 const CAST: &str = "perfos_cast_oid";
@@ -18,9 +20,20 @@ const PRINT: &str = "perfos_oid_name";
 pub(super) fn is_oid_type(name: &str) -> bool {
     matches!(
         name,
-        "oid" | "xid" | "cid" | "regclass" | "regtype" | "regproc" | "regprocedure"
-            | "regnamespace" | "regrole" | "regcollation" | "regoper" | "regoperator"
-            | "regconfig" | "regdictionary"
+        "oid"
+            | "xid"
+            | "cid"
+            | "regclass"
+            | "regtype"
+            | "regproc"
+            | "regprocedure"
+            | "regnamespace"
+            | "regrole"
+            | "regcollation"
+            | "regoper"
+            | "regoperator"
+            | "regconfig"
+            | "regdictionary"
     )
 }
 
@@ -37,8 +50,8 @@ fn custom_name(data_type: &DataType) -> Option<String> {
 fn plain_type(name: &str) -> Option<DataType> {
     Some(match name {
         "text" | "name" | "varchar" | "bpchar" | "char" | "cstring" | "sql_identifier"
-        | "character_data" | "yes_or_no" | "pg_node_tree" | "unknown" | "json" | "jsonb" | "uuid"
-        | "inet" | "aclitem" => DataType::Text,
+        | "character_data" | "yes_or_no" | "pg_node_tree" | "unknown" | "json" | "jsonb"
+        | "uuid" | "inet" | "aclitem" => DataType::Text,
         "bool" => DataType::Boolean,
         "int2" => DataType::SmallInt(None),
         "int4" | "cardinal_number" => DataType::Integer(None),
@@ -68,12 +81,11 @@ pub(super) fn rewrite(expr: &mut Expr) {
             // Arrays of oids and of small integers are what their columns hold already.
             *expr = take(inner);
         } else {
-            *data_type = DataType::Array(
-                datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(
+            *data_type =
+                DataType::Array(datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(
                     Box::new(DataType::Text),
                     None,
-                ),
-            );
+                ));
         }
         return;
     }
@@ -86,10 +98,8 @@ pub(super) fn rewrite(expr: &mut Expr) {
             *data_type = plain;
         }
     }
-    let is_text = matches!(
-        data_type,
-        DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)
-    );
+    let is_text =
+        matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_));
     if is_text && let Some(kind) = printed_kind(inner) {
         *expr = call(PRINT, vec![take(inner), string(&kind)]);
     }

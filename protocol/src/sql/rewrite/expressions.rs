@@ -54,7 +54,11 @@ pub(super) fn call_keywords(expr: &mut Expr) {
 fn is_keyword(name: &str) -> bool {
     matches!(
         name,
-        "current_user" | "session_user" | "user" | "current_role" | "current_catalog"
+        "current_user"
+            | "session_user"
+            | "user"
+            | "current_role"
+            | "current_catalog"
             | "current_schema"
     )
 }
@@ -269,9 +273,28 @@ fn is_vector(expr: &Expr) -> bool {
     )
 }
 
+/// `i.indkey[0]` comes as an access to `indkey` of `i`, and then to its element.
+fn join_name(root: &mut Expr, chain: &mut Vec<AccessExpr>) {
+    let mut parts = match &*root {
+        Expr::Identifier(name) => vec![name.clone()],
+        Expr::CompoundIdentifier(parts) => parts.clone(),
+        _ => return,
+    };
+    let before = parts.len();
+    while chain.len() > 1 {
+        let AccessExpr::Dot(Expr::Identifier(name)) = &chain[0] else { break };
+        parts.push(name.clone());
+        chain.remove(0);
+    }
+    if parts.len() > before {
+        *root = Expr::CompoundIdentifier(parts);
+    }
+}
+
 /// `(keys).n` and `indkey[0]`.
 fn field_access(expr: &mut Expr) {
     let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
+    join_name(root, access_chain);
     let [access] = access_chain.as_mut_slice() else { return };
     match access {
         AccessExpr::Dot(Expr::Identifier(field)) => {

@@ -85,7 +85,9 @@ fn name_of(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         Expr::Function(function) => last_part(&function.name),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
-        Expr::Cast { expr: inner, data_type, .. } => name_of(inner).or_else(|| type_name(data_type)),
+        Expr::Cast { expr: inner, data_type, .. } => {
+            name_of(inner).or_else(|| type_name(data_type))
+        }
         Expr::Case { else_result, .. } => {
             else_result.as_deref().and_then(name_of).or_else(|| Some("case".to_owned()))
         }
@@ -125,11 +127,11 @@ fn type_name(data_type: &DataType) -> Option<String> {
             DataType::Text => "text",
             DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar",
             DataType::Boolean | DataType::Bool => "bool",
-            DataType::SmallInt(_) => "int2",
-            DataType::Integer(_) | DataType::Int(_) => "int4",
-            DataType::BigInt(_) => "int8",
-            DataType::Real => "float4",
-            DataType::DoublePrecision => "float8",
+            DataType::SmallInt(_) | DataType::Int2(_) => "int2",
+            DataType::Integer(_) | DataType::Int(_) | DataType::Int4(_) => "int4",
+            DataType::BigInt(_) | DataType::Int8(_) => "int8",
+            DataType::Real | DataType::Float4 => "float4",
+            DataType::DoublePrecision | DataType::Float8 => "float8",
             DataType::Numeric(_) | DataType::Decimal(_) => "numeric",
             DataType::Date => "date",
             DataType::Custom(name, _) => return last_part(name),

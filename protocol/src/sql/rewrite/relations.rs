@@ -39,7 +39,16 @@ pub(super) fn table_function(factor: &mut TableFactor) {
         _ => return,
     };
     let Some(function) = last_part(name) else { return };
-    if function != "unnest" && !returns_set(&function) {
+    let one_row = matches!(
+        function.as_str(),
+        "current_database"
+            | "current_schema"
+            | "current_schemas"
+            | "current_setting"
+            | "string_to_array"
+            | "version"
+    );
+    if function != "unnest" && !one_row && !returns_set(&function) {
         return;
     }
     let arguments: Vec<Expr> = arguments.iter().filter_map(argument).cloned().collect();
@@ -56,7 +65,17 @@ pub(super) fn table_function(factor: &mut TableFactor) {
         return;
     }
     name_column(&mut alias);
-    let array_exprs = if function == "unnest" { arguments } else { vec![call(&function, arguments)] };
+    if one_row {
+        // A function that returns one value is a table of one row.
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let sql = format!("SELECT {function}({})", arguments.join(", "));
+        if let Some(derived) = derived(&sql, alias) {
+            *factor = derived;
+        }
+        return;
+    }
+    let array_exprs =
+        if function == "unnest" { arguments } else { vec![call(&function, arguments)] };
     *factor = TableFactor::UNNEST {
         alias: Some(alias),
         array_exprs,
@@ -99,13 +118,12 @@ fn rows_of(
         columns.join(", "),
         arguments.join(", ")
     );
-    let query = Parser::new(&PostgreSqlDialect {}).try_with_sql(&sql).ok()?.parse_query().ok()?;
-    Some(TableFactor::Derived {
-        lateral: false,
-        subquery: query,
-        alias: Some(alias.clone()),
-        sample: None,
-    })
+    derived(&sql, alias.clone())
+}
+
+fn derived(sql: &str, alias: TableAlias) -> Option<TableFactor> {
+    let subquery = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).ok()?.parse_query().ok()?;
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
 }
 
 /// A query over a catalog that never has rows evaluates none of its columns: subqueries there,
@@ -129,8 +147,7 @@ fn never_has_rows(from: &TableWithJoins, hidden: &HashSet<String>) -> bool {
                 JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
             );
             inner && is_empty_table(&join.relation, hidden)
-        })
-        && from.joins.iter().all(|join| {
+        }) && from.joins.iter().all(|join| {
             !matches!(
                 join.join_operator,
                 JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)

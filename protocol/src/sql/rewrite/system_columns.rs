@@ -16,7 +16,8 @@ use crate::sql::catalog::{system_columns, system_oid};
 pub(super) fn replace(select: &mut Select) {
     let mut tables = HashMap::new();
     for from in &select.from {
-        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation)) {
+        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation))
+        {
             if let Some((name, oid)) = catalog_table(factor) {
                 tables.insert(name, oid);
             }
@@ -58,7 +59,8 @@ pub(super) fn wildcard_columns(select: &Select) -> HashSet<String> {
     }
     let mut columns = HashSet::new();
     for from in &select.from {
-        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation)) {
+        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation))
+        {
             let TableFactor::Table { name, alias, args: None, .. } = factor else { continue };
             let Some(table) = last_part(name) else { continue };
             let known_as = alias.as_ref().map_or_else(|| table.clone(), |a| folded(&a.name));

@@ -51,9 +51,8 @@ pub(super) fn is_system_qualified(name: &ObjectName) -> bool {
 /// Whether an unqualified name means a catalog.
 pub(super) fn is_catalog_name(name: &ObjectName, hidden: &HashSet<String>) -> bool {
     name.0.len() == 1
-        && last_part(name).is_some_and(|name| {
-            !hidden.contains(&name) && is_system_relation("pg_catalog", &name)
-        })
+        && last_part(name)
+            .is_some_and(|name| !hidden.contains(&name) && is_system_relation("pg_catalog", &name))
 }
 
 impl Visitor for Touches {

@@ -5,9 +5,7 @@ use datafusion::error::{DataFusionError, Result};
 use super::{Context, Definition, Value, called, oid, strict, text_of};
 use crate::error::SqlError;
 use crate::sql::catalog::definitions;
-use crate::sql::catalog::index::{
-    Class, MDX_OID, MEASURE_OID, PUBLIC_OID, name_of, oid_of,
-};
+use crate::sql::catalog::index::{Class, MDX_OID, MEASURE_OID, PUBLIC_OID, name_of, oid_of};
 
 use crate::sql::catalog::types::{self, PG_TYPES};
 use crate::sql::catalog::{Catalog, describe};
@@ -306,9 +304,8 @@ fn cast_oid(context: &Context, arguments: &[Value]) -> Result<Value> {
 fn oid_name(context: &Context, arguments: &[Value]) -> Result<Value> {
     let Some(asked) = arguments[0].as_oid() else {
         // A name that was cast to its type and back.
-        return cast_oid(context, arguments).and_then(|value| {
-            oid_name(context, &[value, arguments[1].clone()])
-        });
+        return cast_oid(context, arguments)
+            .and_then(|value| oid_name(context, &[value, arguments[1].clone()]));
     };
     let kind = text_of(arguments, 1);
     Ok(name_in(&context.catalog, &context.path, &kind, asked).into())

@@ -5,8 +5,8 @@ use datafusion::error::Result;
 
 use super::{Context, Definition, Value, strict};
 use crate::sql::catalog::describe;
-use crate::sql::catalog::index::Class;
 use crate::sql::catalog::functions::objects;
+use crate::sql::catalog::index::Class;
 use crate::sql::relation::RelationKind;
 
 pub(super) const DEFINITIONS: &[Definition] = &[

@@ -5,10 +5,10 @@ use datafusion::error::{DataFusionError, Result};
 use super::{Context, Definition, SettingScope, Value, called, oid, strict, text_of};
 use crate::error::SqlError;
 use crate::sql::catalog::definitions::PG_CATALOG;
-use crate::sql::catalog::rows::estimated_bytes;
 use crate::sql::catalog::describe;
 use crate::sql::catalog::functions::objects;
 use crate::sql::catalog::index::{Class, oid_of};
+use crate::sql::catalog::rows::estimated_bytes;
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     called("current_catalog", 0..=0, "name", database),
@@ -104,11 +104,8 @@ fn current_setting(context: &Context, arguments: &[Value]) -> Result<Value> {
 }
 
 fn set_config(context: &Context, arguments: &[Value]) -> Result<Value> {
-    let scope = if arguments[2].as_bool() {
-        SettingScope::Transaction
-    } else {
-        SettingScope::Session
-    };
+    let scope =
+        if arguments[2].as_bool() { SettingScope::Transaction } else { SettingScope::Session };
     let (name, value) = (text_of(arguments, 0), text_of(arguments, 1));
     context.values.set_setting(&name, &value, scope).map(Value::Text)
 }

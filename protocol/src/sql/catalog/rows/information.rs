@@ -398,10 +398,10 @@ fn table_privileges(catalog: &Catalog) -> Vec<Row> {
     let mut rows = Vec::new();
     for (_, relation) in entries(catalog) {
         for privilege in privileges(relation) {
-            rows.push(privilege_row(catalog, relation, privilege).with(
-                "with_hierarchy",
-                yes_no(*privilege == "SELECT"),
-            ));
+            rows.push(
+                privilege_row(catalog, relation, privilege)
+                    .with("with_hierarchy", yes_no(*privilege == "SELECT")),
+            );
         }
     }
     rows

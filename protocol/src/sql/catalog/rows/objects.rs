@@ -51,7 +51,6 @@ pub(super) fn pg_class(catalog: &Catalog) -> Vec<Row> {
             relnatts: columns as i64,
             relispopulated: true,
             relreplident: if matches!(kind, "r") { "d" } else { "n" },
-            reltuples: Value::Float(-1.0),
         }
     };
     let mut rows: Vec<Row> = definitions::system_relations()
@@ -60,6 +59,7 @@ pub(super) fn pg_class(catalog: &Catalog) -> Vec<Row> {
             let namespace = system_namespace(system.schema);
             class(system.oid, system.name, namespace, system.kind, system.columns.len())
                 .with("relhasrules", system.kind == "v")
+                .with("reltuples", Value::Float(-1.0))
         })
         .collect();
     for (entry, relation) in entries(catalog) {
@@ -75,24 +75,19 @@ pub(super) fn pg_class(catalog: &Catalog) -> Vec<Row> {
                 catalog.index().relations.get(key.target).is_some_and(|t| t.oid == entry.oid)
             })
         });
-        let mut table = table
+        let table = table
             .with("reltype", entry.row_type)
             .with("relpages", pages(relation))
             .with("relhasindex", entry.primary_key.is_some())
             .with("relhasrules", relation.kind == RelationKind::View)
             .with("relhastriggers", referenced || !entry.foreign_keys.is_empty());
-        if let Some(tuples) = table.0.iter_mut().find(|(name, _)| *name == "reltuples") {
-            tuples.1 = Value::Float(relation.row_count as f64);
-        }
-        rows.push(table);
+        let tuples = Value::Float(relation.row_count as f64);
+        rows.push(table.with("reltuples", tuples.clone()));
         if let Some(key) = &entry.primary_key {
-            rows.push(class(
-                key.index,
-                &key.name,
-                entry.namespace,
-                "i",
-                relation.primary_key.len(),
-            ));
+            rows.push(
+                class(key.index, &key.name, entry.namespace, "i", relation.primary_key.len())
+                    .with("reltuples", tuples),
+            );
         }
     }
     rows
