@@ -9,6 +9,7 @@
 //! and simulations from a seed.
 
 pub mod device;
+pub mod entry;
 pub mod error;
 pub mod ledger;
 pub mod limits;
@@ -19,6 +20,7 @@ mod generator;
 pub use device::file::{FileDevice, FolderLock};
 pub use device::memory::MemoryDevice;
 pub use device::{Device, DeviceFile};
+pub use entry::{Entry, EntryError};
 pub use error::{Damage, Result, StorageError};
 pub use ledger::{
     Hash, KeyId, LedgerId, LedgerOptions, LedgerReader, LedgerSummary, LedgerWriter, NewRecord,

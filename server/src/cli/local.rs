@@ -1,0 +1,58 @@
+//! A tenant of a data folder that nobody serves, open in this process.
+
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::commands::Asking;
+use crate::config::Settings;
+use crate::data_folder::{DataFolder, Missing};
+use crate::error::{Result, ServerError};
+use crate::limits::READ_MEMORY_BYTES_DEFAULT;
+use crate::tenant::{Authority, OpenTenant, TenantOptions};
+use crate::tenants::{Damaged, Tenants};
+
+/// One tenant, for one command.
+pub struct LocalTenant {
+    /// Where its actor runs.
+    pub runtime: Runtime,
+    /// The tenant.
+    pub tenant: Arc<OpenTenant>,
+    tenants: Tenants,
+}
+
+impl LocalTenant {
+    /// Opens the tenant of the settings in a data folder.
+    pub fn open(data: &std::path::Path, settings: &Settings) -> Result<Self> {
+        let name = settings.tenant()?;
+        let data = DataFolder::open(data, Missing::Refuse)?;
+        let options = TenantOptions {
+            authority: Authority::FolderOwner,
+            read_memory_bytes: settings.read_memory_bytes.unwrap_or(READ_MEMORY_BYTES_DEFAULT),
+            ..TenantOptions::default()
+        };
+        let runtime = runtime()?;
+        let opening = Tenants::open(data, vec![name.to_owned()], &options, Damaged::Refuse);
+        let tenants = runtime.block_on(opening)?;
+        let unknown = || ServerError::UnknownTenant { name: name.to_owned() };
+        let tenant = Arc::clone(tenants.get(name).ok_or_else(unknown)?);
+        Ok(Self { runtime, tenant, tenants })
+    }
+
+    /// Closes the ledger.
+    pub fn close(self) {
+        self.runtime.block_on(self.tenants.close());
+    }
+}
+
+/// The runtime of this process.
+pub fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().map_err(ServerError::io("start", "a runtime"))
+}
+
+/// Who runs an offline command: the user of the settings, or whoever is logged in.
+pub fn asking(settings: &Settings, origin: String) -> Asking {
+    let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    let author = settings.user.clone().or_else(login).unwrap_or_else(|| "offline".to_owned());
+    Asking { author, origin }
+}

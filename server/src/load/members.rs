@@ -1,0 +1,417 @@
+//! Members from a file: keys, names, levels, parents and attributes of one dimension.
+
+use std::borrow::Cow;
+
+use cube::change::{MemberWrite, MembersWrite};
+use cube::dimension::Dimension;
+use cube::model::HierarchyKind;
+use cube::number::{Number, Rounding};
+use cube::{
+    AttributeId, Change, CubeError, DimensionId, HierarchyId, KeyType, LevelId, MemberId, Scalar,
+    ValueType,
+};
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+
+use super::columns::{Columns, Row};
+use super::expression::Expression;
+use super::map::MapFile;
+use super::report::{LoadError, LoadReport, RejectedRow, Rejects};
+use super::rows::ragged;
+use super::suggest::Suggestions;
+use super::table::Table;
+use super::{LoadPlan, LoadRequest};
+use crate::model_files::FileProblem;
+
+/// A load of members.
+pub(super) struct Members<'a> {
+    pub dimension: &'a Dimension,
+    pub id: DimensionId,
+    pub map: &'a MapFile<'a>,
+    pub columns: &'a Columns<'a>,
+    pub request: &'a LoadRequest,
+}
+
+/// What the map says, resolved against the dimension.
+struct Layout {
+    key: Expression,
+    name: Option<Expression>,
+    /// The level of the file's members, in a dimension with levels.
+    level: Option<LevelId>,
+    parents: Vec<(HierarchyId, Expression)>,
+    attributes: Vec<(AttributeId, Expression)>,
+}
+
+/// The members read so far, by canonical key, with the row they stand in.
+type Found = IndexMap<String, (usize, MemberWrite)>;
+
+/// The changes that load members.
+pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadPlan, LoadError> {
+    let file = load.request.file.name.as_str();
+    let layout = load.layout().map_err(|problem| LoadError::of_problem(file, problem))?;
+    let mut found = Found::new();
+    let mut rejects = Rejects::default();
+    let (mut rows_read, mut rows_repeated) = (0, 0);
+    let mut fields = Vec::new();
+    loop {
+        let row = table.read(&mut fields);
+        let row = row.map_err(|error| LoadError::new(file, error.message).with_hint(error.hint))?;
+        let Some(number) = row else { break };
+        rows_read += 1;
+        match load.member(&layout, number, &fields).and_then(|member| load.note(&mut found, number, member)) {
+            Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
+            Err(rejected) => rejects.add(rejected),
+        }
+    }
+    load.check_parents(&layout, &found, &mut rejects);
+    rejects.into_result(file, rows_read)?;
+    let report = LoadReport {
+        file: file.into(),
+        target: load.request.target.clone(),
+        rows_read,
+        rows_loaded: 0,
+        members_added: 0,
+        members_changed: 0,
+        members_unchanged: 0,
+        rows_repeated,
+        rows_blank: 0,
+        certificates: Vec::new(),
+    };
+    load.finish(found, report)
+}
+
+impl Members<'_> {
+    fn layout(&self) -> Result<Layout, FileProblem> {
+        let (map, def) = (&self.map.map, &self.dimension.def);
+        for sources in [&map.key, &map.dimensions, &map.measures] {
+            if let Some((name, _)) = sources.first() {
+                let message = "the file holds members: [members] and [attributes] are what is mapped";
+                return Err(self.map.problem(name, message));
+            }
+        }
+        let Some(members) = map.members.as_ref().map(toml::Spanned::get_ref) else {
+            let message = "the map has no [members], which says where the keys are";
+            return Err(FileProblem::of_file(self.map.name, message));
+        };
+        let expression = |source| Expression::new(self.columns, self.map, source);
+        let level = match &members.level {
+            None => def.leaf_level(),
+            Some(name) => Some(self.known(name, def.level(name.get_ref()))?),
+        };
+        let mut parents = Vec::new();
+        for (name, source) in &members.parent {
+            let hierarchy = self.known(name, def.hierarchy(name.get_ref()))?;
+            if let Some(other) = &def.hierarchies[hierarchy.idx()].same_as {
+                let message = format!("hierarchy {:?} has the parents of {other:?}", name.get_ref());
+                let hint = format!("map the parents of {other}");
+                return Err(self.map.problem(name, message).with_hint(Some(hint)));
+            }
+            parents.push((hierarchy, expression(source)?));
+        }
+        let mut attributes = Vec::new();
+        for (name, source) in &map.attributes {
+            attributes.push((self.known(name, def.attribute(name.get_ref()))?, expression(source)?));
+        }
+        let name = members.name.as_ref().map(expression).transpose()?;
+        Ok(Layout { key: expression(&members.key)?, name, level, parents, attributes })
+    }
+
+    fn known<T, N>(
+        &self,
+        name: &toml::Spanned<N>,
+        found: Result<T, CubeError>,
+    ) -> Result<T, FileProblem> {
+        found.map_err(|error| {
+            let message = format!("dimension {}: {error}", self.dimension.def.name);
+            self.map.problem(name, message).with_hint(error.hint())
+        })
+    }
+
+    /// One row's member.
+    fn member(
+        &self,
+        layout: &Layout,
+        number: usize,
+        fields: &[Cow<'_, str>],
+    ) -> Result<MemberWrite, RejectedRow> {
+        ragged(number, fields.len(), self.columns.own_count())?;
+        let row = self.columns.row(number, fields).map_err(|(value, reason)| RejectedRow {
+            row: number,
+            column: String::new(),
+            value,
+            reason,
+        })?;
+        let key = evaluate(&layout.key, &row, |text| self.key(layout.level, text))?;
+        let mut member = MemberWrite { key, level: layout.level, ..MemberWrite::default() };
+        if let Some(name) = &layout.name {
+            let name = evaluate(name, &row, |text| self.name(layout.level, text))?;
+            member.name = Some(name.unwrap_or_else(|| member.key.clone()));
+        }
+        for (hierarchy, source) in &layout.parents {
+            let parent = evaluate(source, &row, |text| self.parent_key(*hierarchy, text))?;
+            member.parents.push((*hierarchy, parent));
+        }
+        for (attribute, source) in &layout.attributes {
+            let value = evaluate(source, &row, |text| self.attribute(*attribute, source, text))?;
+            member.attributes.push((*attribute, value));
+        }
+        self.check_existing(layout, &row, &member)?;
+        Ok(member)
+    }
+
+    fn key(&self, level: Option<LevelId>, text: &str) -> Result<String, String> {
+        if text.is_empty() {
+            return Err("a member needs a key".into());
+        }
+        let holds_facts = level == self.dimension.def.leaf_level();
+        let key_type = if holds_facts { self.dimension.def.key_type } else { KeyType::Text };
+        let key = key_type.canonical(text).map_err(|error| error.to_string())?;
+        fits(key)
+    }
+
+    /// A name; in SQL it is a value of its level's column.
+    fn name(&self, level: Option<LevelId>, text: &str) -> Result<Option<String>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(level) = level.filter(|&level| Some(level) != self.dimension.def.leaf_level()) {
+            let def = &self.dimension.def.levels[level.idx()];
+            if def.key_type != KeyType::Text && def.key_type.canonical(text).is_err() {
+                return Err(format!("names of level {} are of type {}", def.name, def.key_type));
+            }
+        }
+        fits(text.to_string()).map(Some)
+    }
+
+    /// A parent's key; whether there is such a member is seen when all rows are read.
+    fn parent_key(&self, hierarchy: HierarchyId, text: &str) -> Result<Option<String>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let key_type = match self.dimension.def.hierarchies[hierarchy.idx()].kind {
+            HierarchyKind::ParentChild if self.dimension.find(text).is_none() => {
+                self.dimension.def.key_type
+            }
+            _ => KeyType::Text,
+        };
+        key_type.canonical(text).map(Some).map_err(|error| error.to_string())
+    }
+
+    fn attribute(
+        &self,
+        attribute: AttributeId,
+        source: &Expression,
+        text: &str,
+    ) -> Result<Option<Scalar>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let def = &self.dimension.def.attributes[attribute.idx()];
+        let is_weight = self.dimension.def.hierarchies.iter().any(|h| h.weight.as_ref() == Some(&def.name));
+        if is_weight && def.value_type == ValueType::Text && !["+", "-", "~"].contains(&text) {
+            return Err("an operator is +, - or ~".into());
+        }
+        let rounded = match source.round.and_then(|digits| Some((digits, Number::parse(text)?))) {
+            Some((digits, number)) if number.scale > digits => {
+                let mantissa = number.rescaled(digits, Rounding::HalfEven);
+                Number::new(mantissa.map_err(|error| error.to_string())?, digits).to_string()
+            }
+            _ => text.to_string(),
+        };
+        let value = Scalar::parse(def.value_type, &rounded);
+        value.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// What the dimension already says of the member must go with what the file says.
+    fn check_existing(
+        &self,
+        layout: &Layout,
+        row: &Row<'_, '_>,
+        member: &MemberWrite,
+    ) -> Result<(), RejectedRow> {
+        let refuse = |reason: String| RejectedRow {
+            row: row.number,
+            column: layout.key.label.clone(),
+            value: member.key.clone(),
+            reason,
+        };
+        match self.dimension.find(&member.key) {
+            Some(id) if self.dimension.level(id) != layout.level => {
+                let level = self.level_name(self.dimension.level(id));
+                Err(refuse(format!("the key is of a member of level {level} already; keys are unique within a dimension")))
+            }
+            None if self.dimension.def.calendar.is_some() => {
+                Err(refuse("the calendar has no such member; it makes its members itself".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn level_name(&self, level: Option<LevelId>) -> &str {
+        level.map_or("none", |level| self.dimension.def.levels[level.idx()].name.as_str())
+    }
+
+    /// Notes a row's member; whether the same stood in an earlier row.
+    fn note(
+        &self,
+        found: &mut Found,
+        row: usize,
+        member: MemberWrite,
+    ) -> Result<bool, RejectedRow> {
+        match found.entry(member.key.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert((row, member));
+                Ok(false)
+            }
+            Entry::Occupied(entry) if entry.get().1 == member => Ok(true),
+            Entry::Occupied(entry) => Err(RejectedRow {
+                row,
+                column: "key".into(),
+                value: member.key,
+                reason: format!("row {} says otherwise of the same member", entry.get().0),
+            }),
+        }
+    }
+
+    /// Parents are members that exist or stand in the file, on a level above.
+    fn check_parents(&self, layout: &Layout, found: &Found, rejects: &mut Rejects) {
+        let mut suggestions = Suggestions::default();
+        for (row, member) in found.values() {
+            for (position, (hierarchy, parent)) in member.parents.iter().enumerate() {
+                let Some(parent) = parent else { continue };
+                let level = match (found.get(parent), self.dimension.find(parent)) {
+                    (Some((_, parent)), _) => Some(parent.level),
+                    (None, Some(id)) => Some(self.dimension.level(id)),
+                    (None, None) => None,
+                };
+                let reason = match level {
+                    None => {
+                        let others = found.keys().map(String::as_str);
+                        Some(suggestions.unknown(self.dimension, parent, others))
+                    }
+                    Some(level) => self.not_above(*hierarchy, level, member.level, parent),
+                };
+                if let Some(reason) = reason {
+                    let column = layout.parents[position].1.label.clone();
+                    let (row, value) = (*row, parent.clone());
+                    rejects.add(RejectedRow { row, column, value, reason });
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Why a parent is not on a level above, if it is not.
+    fn not_above(
+        &self,
+        hierarchy: HierarchyId,
+        parent_level: Option<LevelId>,
+        own_level: Option<LevelId>,
+        parent: &str,
+    ) -> Option<String> {
+        let def = &self.dimension.def.hierarchies[hierarchy.idx()];
+        if def.kind == HierarchyKind::ParentChild {
+            return None;
+        }
+        let position = |level: Option<LevelId>| {
+            let name = self.level_name(level);
+            def.levels.iter().position(|level| level == name)
+        };
+        match (position(parent_level), position(own_level)) {
+            (Some(above), Some(own)) if above < own => None,
+            _ => Some(format!(
+                "member {parent:?} is on level {}, which is not above {} in hierarchy {}",
+                self.level_name(parent_level),
+                self.level_name(own_level),
+                def.name
+            )),
+        }
+    }
+
+    /// The change of what is new or different, tried on the dimension.
+    fn finish(&self, found: Found, mut report: LoadReport) -> Result<LoadPlan, LoadError> {
+        let mut members = Vec::new();
+        for (_, member) in found.values() {
+            match self.dimension.find(&member.key) {
+                None => report.members_added += 1,
+                Some(id) if self.is_same(id, member) => {
+                    report.members_unchanged += 1;
+                    continue;
+                }
+                Some(_) => report.members_changed += 1,
+            }
+            members.push(member.clone());
+        }
+        report.rows_loaded = members.len();
+        let first_new = MemberId::from_idx(self.dimension.member_count());
+        let write = MembersWrite { dimension: self.id, first_new, members };
+        if let Err(error) = self.dimension.with_members(&write) {
+            return Err(self.refused(&error, &found, report.rows_read));
+        }
+        let changes =
+            if write.members.is_empty() { Vec::new() } else { vec![Change::Members(write)] };
+        Ok(LoadPlan { changes, report })
+    }
+
+    fn is_same(&self, id: MemberId, member: &MemberWrite) -> bool {
+        let parent = |hierarchy| self.dimension.parent(hierarchy, id);
+        member.name.as_deref().is_none_or(|name| name == self.dimension.name(id))
+            && member.parents.iter().all(|(hierarchy, key)| {
+                parent(*hierarchy).map(|parent| self.dimension.key(parent)) == key.as_deref()
+            })
+            && member.attributes.iter().all(|(attribute, value)| {
+                self.dimension.attribute(*attribute, id) == value.as_ref()
+            })
+    }
+
+    /// An error of the dimension, at the row of the member it names.
+    fn refused(&self, error: &CubeError, found: &Found, rows_read: usize) -> LoadError {
+        let file = &self.request.file.name;
+        if let CubeError::HierarchyCycle { member, .. } = error
+            && let Some((row, _)) = found.get(member)
+        {
+            let mut rejects = Rejects::default();
+            rejects.add(RejectedRow {
+                row: *row,
+                column: "key".into(),
+                value: member.clone(),
+                reason: error.to_string(),
+            });
+            if let Err(error) = rejects.into_result(file, rows_read) {
+                return error;
+            }
+        }
+        LoadError::new(file, error.to_string()).with_hint(error.hint())
+    }
+}
+
+fn fits(text: String) -> Result<String, String> {
+    let bytes_max = cube::limits::KEY_BYTES_MAX;
+    if text.len() > bytes_max {
+        return Err(format!("keys and names have at most {bytes_max} bytes"));
+    }
+    Ok(text)
+}
+
+/// What a source gives for a row, read by `read`; the rejection where it cannot be read.
+pub(super) fn evaluate<T>(
+    source: &Expression,
+    row: &Row<'_, '_>,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, RejectedRow> {
+    let raw = source.raw(row);
+    let read = source.finish(&raw).and_then(|text| read(&text));
+    read.map_err(|reason| rejected(row.number, source, &raw, reason))
+}
+
+/// A rejection at a source's columns.
+pub(super) fn rejected(row: usize, source: &Expression, raw: &str, reason: String) -> RejectedRow {
+    const SHOWN: usize = 80;
+    let value = if raw.chars().count() > SHOWN {
+        let start: String = raw.chars().take(SHOWN).collect();
+        format!("{start}...")
+    } else {
+        raw.to_string()
+    };
+    RejectedRow { row, column: source.label.clone(), value, reason }
+}

@@ -1,0 +1,3 @@
+//! Cases of loading, each with the exact answer.
+
+mod adventureworks;

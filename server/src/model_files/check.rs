@@ -1,0 +1,174 @@
+//! Whether planned changes can be: every definition and formula is tried before anything is applied.
+//!
+//! Definitions are tried in stages (dimensions, cubes, formulas, data) so that one fault is not
+//! reported again by everything that needs it; within a stage all faults are reported.
+
+use calc::{CalcError, Plan, Revision};
+use cube::model::{Consolidation, FormulaDef, ModelChange};
+use cube::{Change, Model};
+
+use super::compare::Planned;
+use super::definitions::Definitions;
+use super::problem::FileProblem;
+use super::source::Step;
+
+/// The changes in an order that applies, or all that is wrong with them.
+pub(super) fn checked(
+    revision: &Revision,
+    files: &Definitions<'_>,
+    planned: Vec<Planned>,
+) -> Result<Vec<ModelChange>, Vec<FileProblem>> {
+    let mut model = Model::clone(&revision.version.model);
+    let (formulas, definitions): (Vec<_>, Vec<_>) = planned.into_iter().partition(is_formula);
+    let (cubes, dimensions): (Vec<_>, Vec<_>) = definitions.into_iter().partition(is_cube);
+    for stage in [&dimensions, &cubes, &formulas] {
+        define(&mut model, files, stage)?;
+    }
+    check_ratios(&model, files)?;
+    check_formulas(&model, files)?;
+    let formulas = in_order(&model, files, formulas)?;
+    let ordered: Vec<Planned> =
+        dimensions.into_iter().chain(cubes).chain(formulas).collect();
+    try_on_data(revision, files, &ordered)?;
+    Ok(ordered.into_iter().map(|planned| planned.change).collect())
+}
+
+fn is_formula(planned: &Planned) -> bool {
+    matches!(planned.change, ModelChange::SetFormula(_) | ModelChange::RemoveFormula { .. })
+}
+
+fn is_cube(planned: &Planned) -> bool {
+    matches!(planned.change, ModelChange::AddCube(_) | ModelChange::AddMeasure { .. })
+}
+
+/// Adds one stage's definitions to the model.
+fn define(
+    model: &mut Model,
+    files: &Definitions<'_>,
+    stage: &[Planned],
+) -> Result<(), Vec<FileProblem>> {
+    let mut problems = Vec::new();
+    for planned in stage {
+        match model.with(&planned.change) {
+            Ok(next) => *model = next,
+            Err(error) => problems.push(problem_of(files, planned, &CalcError::Cube(error))),
+        }
+    }
+    none_or(problems)
+}
+
+/// Every measure that consolidates by its formula has one.
+fn check_ratios(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FileProblem>> {
+    let mut problems = Vec::new();
+    for cube in &files.cubes {
+        for (index, measure) in cube.def.measures.iter().enumerate() {
+            let target = format!("{}.{}", cube.def.name, measure.name);
+            if measure.consolidation == Consolidation::Formula
+                && !model.formulas.iter().any(|formula| formula.target == target)
+            {
+                let steps = [Step::Key("measure"), Step::Index(index), Step::Key("consolidation")];
+                let message = format!("{target}: its consolidation is formula and it has none");
+                let hint = "add a [[formula]] with this target to a file of rules/";
+                let problem = files.source(cube.source).problem(&steps, message);
+                problems.push(problem.with_hint(Some(hint.into())));
+            }
+        }
+    }
+    none_or(problems)
+}
+
+/// Checks every formula, then that they do not need each other.
+fn check_formulas(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FileProblem>> {
+    let mut problems = Vec::new();
+    for formula in &files.formulas {
+        if let Err(error) = calc::check::check(model, &formula.def) {
+            let planned = Planned {
+                change: ModelChange::SetFormula(formula.def.clone()),
+                source: Some(formula.source),
+                item: Some(("formula", formula.index)),
+            };
+            problems.push(problem_of(files, &planned, &error));
+        }
+    }
+    none_or(problems)
+}
+
+/// Formulas in the order of evaluation: each is set after what it reads, so that no step between
+/// makes a cycle which the whole does not have.
+fn in_order(
+    model: &Model,
+    files: &Definitions<'_>,
+    formulas: Vec<Planned>,
+) -> Result<Vec<Planned>, Vec<FileProblem>> {
+    let plan = match Plan::compile(model) {
+        Ok(plan) => plan,
+        Err(error) => return Err(vec![problem_of_target(files, &error)]),
+    };
+    let place = |planned: &Planned| match &planned.change {
+        ModelChange::SetFormula(FormulaDef { target, .. }) => {
+            plan.formulas.iter().position(|formula| &formula.target == target)
+        }
+        _ => None,
+    };
+    let mut formulas = formulas;
+    formulas.sort_by_key(place);
+    Ok(formulas)
+}
+
+/// Applies the changes one by one to what the tenant holds, and forgets the result.
+fn try_on_data(
+    revision: &Revision,
+    files: &Definitions<'_>,
+    ordered: &[Planned],
+) -> Result<(), Vec<FileProblem>> {
+    let mut revision = revision.clone();
+    for planned in ordered {
+        match revision.apply(&[Change::Model(planned.change.clone())]) {
+            Ok((next, _)) => revision = next,
+            Err(error) => return Err(vec![problem_of(files, planned, &error)]),
+        }
+    }
+    Ok(())
+}
+
+/// An error of applying a change, at its item in the files.
+fn problem_of(files: &Definitions<'_>, planned: &Planned, error: &CalcError) -> FileProblem {
+    let Some(source) = planned.source else {
+        return FileProblem::of_file("rules", error.to_string()).with_hint(error.hint());
+    };
+    let file = files.source(source);
+    let mut steps = planned.steps();
+    let changed = match &planned.change {
+        ModelChange::SetFormula(formula) => Some(&formula.target),
+        _ => None,
+    };
+    match error {
+        CalcError::Formula { span, message, target, .. } if changed == Some(target) => {
+            steps.push(Step::Key("text"));
+            file.problem_inside(&steps, *span, message).with_hint(error.hint())
+        }
+        CalcError::Cube(error) => file.cube_problem(&steps, error),
+        CalcError::Formula { .. } => problem_of_target(files, error),
+        _ => file.problem(&steps, error.to_string()).with_hint(error.hint()),
+    }
+}
+
+/// An error that names a formula's target, at that formula.
+fn problem_of_target(files: &Definitions<'_>, error: &CalcError) -> FileProblem {
+    let CalcError::Formula { target: wanted, span, message, .. } = error else {
+        return FileProblem::of_file("rules", error.to_string()).with_hint(error.hint());
+    };
+    let formula = files.formulas.iter().find(|formula| &formula.def.target == wanted);
+    let problem = match formula {
+        Some(formula) => {
+            let steps = [Step::Key("formula"), Step::Index(formula.index), Step::Key("text")];
+            files.source(formula.source).problem_inside(&steps, *span, message)
+        }
+        None => FileProblem::of_file("rules", error.to_string()),
+    };
+    problem.with_hint(error.hint())
+}
+
+fn none_or(problems: Vec<FileProblem>) -> Result<(), Vec<FileProblem>> {
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}

@@ -1,0 +1,272 @@
+//! What the files say against what the tenant has: changes, and differences no change can make yet.
+
+use cube::Model;
+use cube::model::{
+    AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange,
+};
+
+use super::definitions::{Defined, Definitions};
+use super::problem::FileProblem;
+use super::source::{Source, Step};
+
+const NOT_YET: &str = "what exists can get attributes, measures and formulas; other changes cannot be applied yet";
+
+/// A change, and the item in the files it comes from.
+pub(super) struct Planned {
+    pub change: ModelChange,
+    /// Position of the file in [`Definitions::sources`]; none for what is in no file.
+    pub source: Option<usize>,
+    /// The item in an array of the file: `("measure", 2)`; none for the file's own definition.
+    pub item: Option<(&'static str, usize)>,
+}
+
+impl Planned {
+    /// The way to the item in its file.
+    pub fn steps(&self) -> Vec<Step<'static>> {
+        match self.item {
+            Some((array, index)) => vec![Step::Key(array), Step::Index(index)],
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Compares files and tenant; changes come in the order of [`ModelChange`]'s needs.
+pub(super) fn compare(model: &Model, files: &Definitions<'_>) -> (Vec<Planned>, Vec<FileProblem>) {
+    let mut comparison = Comparison { model, files, planned: Vec::new(), problems: Vec::new() };
+    comparison.describe();
+    comparison.dimensions();
+    comparison.cubes();
+    comparison.formulas();
+    (comparison.planned, comparison.problems)
+}
+
+struct Comparison<'a> {
+    model: &'a Model,
+    files: &'a Definitions<'a>,
+    planned: Vec<Planned>,
+    problems: Vec<FileProblem>,
+}
+
+impl Comparison<'_> {
+    fn plan(&mut self, change: ModelChange, source: usize, item: Option<(&'static str, usize)>) {
+        self.planned.push(Planned { change, source: Some(source), item });
+    }
+
+    fn describe(&mut self) {
+        let Some(Defined { def, source }) = &self.files.model else { return };
+        if def.name != self.model.name || def.description != self.model.description {
+            let (name, description) = (def.name.clone(), def.description.clone());
+            self.plan(ModelChange::Describe { name, description }, *source, None);
+        }
+    }
+
+    fn dimensions(&mut self) {
+        let files = self.files;
+        for Defined { def, source } in &files.dimensions {
+            match self.model.dimension(&def.name) {
+                Err(_) => self.plan(ModelChange::AddDimension(def.clone()), *source, None),
+                Ok(id) => self.dimension(self.model.dimension_def(id), def, *source),
+            }
+        }
+        for old in &self.model.dimensions {
+            if !files.dimensions.iter().any(|new| new.def.name == old.name) {
+                self.problems.push(removed("dimension", "dimensions", &old.name));
+            }
+        }
+    }
+
+    fn dimension(&mut self, old: &DimensionDef, new: &DimensionDef, source: usize) {
+        let mut old = old.clone();
+        if old.calendar.is_some() {
+            // the tenant's definition holds what the calendar brought
+            old.levels.clear();
+            old.hierarchies.clear();
+        }
+        let place = Place { file: self.files.source(source), what: format!("dimension {:?}", old.name) };
+        let key_type = (old.key_type.to_string(), new.key_type.to_string());
+        let found = [
+            place.differs("description", &old.description, &new.description),
+            place.differs("key_type", &key_type.0, &key_type.1),
+            place.differs("calendar", &old.calendar, &new.calendar),
+            place.differs("level", &old.levels, &new.levels),
+            place.differs("hierarchy", &old.hierarchies, &new.hierarchies),
+        ];
+        self.problems.extend(found.into_iter().flatten());
+        for (index, attribute) in new.attributes.iter().enumerate() {
+            match old.attributes.iter().find(|old| old.name == attribute.name) {
+                Some(old) => self.problems.extend(attribute_problems(&place, old, attribute, index)),
+                None => {
+                    let (dimension, attribute) = (old.name.clone(), attribute.clone());
+                    let change = ModelChange::AddAttribute { dimension, attribute };
+                    self.plan(change, source, Some(("attribute", index)));
+                }
+            }
+        }
+        for attribute in &old.attributes {
+            if !new.attributes.iter().any(|new| new.name == attribute.name) {
+                self.problems.push(place.removed("attribute", &attribute.name));
+            }
+        }
+    }
+
+    fn cubes(&mut self) {
+        let files = self.files;
+        for Defined { def, source } in &files.cubes {
+            match self.model.cube(&def.name) {
+                Err(_) => self.plan(ModelChange::AddCube(def.clone()), *source, None),
+                Ok(id) => self.cube(&self.model.cube_def(id).def, def, *source),
+            }
+        }
+        for old in &self.model.cubes {
+            if !files.cubes.iter().any(|new| new.def.name == old.def.name) {
+                self.problems.push(removed("cube", "cubes", &old.def.name));
+            }
+        }
+    }
+
+    fn cube(&mut self, old: &CubeDef, new: &CubeDef, source: usize) {
+        let place = Place { file: self.files.source(source), what: format!("cube {:?}", old.name) };
+        let found = [
+            place.differs("kind", &old.kind, &new.kind),
+            place.differs("description", &old.description, &new.description),
+            place.differs("dimensions", &old.dimensions, &new.dimensions),
+            place.differs("key", &old.key, &new.key),
+        ];
+        self.problems.extend(found.into_iter().flatten());
+        for (index, measure) in new.measures.iter().enumerate() {
+            match old.measures.iter().find(|old| old.name == measure.name) {
+                Some(old) => self.problems.extend(measure_problems(&place, old, measure, index)),
+                None => {
+                    let (cube, measure) = (old.name.clone(), measure.clone());
+                    let change = ModelChange::AddMeasure { cube, measure };
+                    self.plan(change, source, Some(("measure", index)));
+                }
+            }
+        }
+        for measure in &old.measures {
+            if !new.measures.iter().any(|new| new.name == measure.name) {
+                self.problems.push(place.removed("measure", &measure.name));
+            }
+        }
+    }
+
+    /// Removed formulas first: their measures may be read by what follows.
+    fn formulas(&mut self) {
+        let files = self.files;
+        let old_formula = |target: &str| {
+            self.model.formulas.iter().find(|old| old.target == target).map(AsRef::as_ref)
+        };
+        let removed = self.model.formulas.iter().filter(|old| {
+            !files.formulas.iter().any(|new| new.def.target == old.target)
+        });
+        let removed = removed.map(|old| Planned {
+            change: ModelChange::RemoveFormula { target: old.target.clone() },
+            source: None,
+            item: None,
+        });
+        let changed = files.formulas.iter().filter(|new| {
+            old_formula(&new.def.target) != Some(&new.def as &FormulaDef)
+        });
+        let changed = changed.map(|new| Planned {
+            change: ModelChange::SetFormula(new.def.clone()),
+            source: Some(new.source),
+            item: Some(("formula", new.index)),
+        });
+        let planned: Vec<Planned> = removed.chain(changed).collect();
+        self.planned.extend(planned);
+    }
+}
+
+/// A definition in its file.
+struct Place<'a> {
+    file: &'a Source<'a>,
+    what: String,
+}
+
+impl Place<'_> {
+    /// The problem that a key of the definition is not what the tenant has.
+    fn differs<T: PartialEq + serde::Serialize>(
+        &self,
+        key: &'static str,
+        old: &T,
+        new: &T,
+    ) -> Option<FileProblem> {
+        self.item_differs(None, key, old, new)
+    }
+
+    /// The same for an item of an array of tables, such as a measure.
+    fn item_differs<T: PartialEq + serde::Serialize>(
+        &self,
+        item: Option<(&'static str, usize, &str)>,
+        key: &'static str,
+        old: &T,
+        new: &T,
+    ) -> Option<FileProblem> {
+        if old == new {
+            return None;
+        }
+        let (steps, what) = match item {
+            None => (vec![Step::Key(key)], self.what.clone()),
+            Some((array, index, name)) => (
+                vec![Step::Key(array), Step::Index(index), Step::Key(key)],
+                format!("{}, {array} {name:?}", self.what),
+            ),
+        };
+        let (old, new) = (in_words(old), in_words(new));
+        let message = format!("{what}: {key} is {old} in the tenant and {new} in the file");
+        Some(self.file.problem(&steps, message).with_hint(Some(NOT_YET.into())))
+    }
+
+    /// The problem that an item the tenant has is no longer in the file.
+    fn removed(&self, kind: &str, name: &str) -> FileProblem {
+        let message = format!("{}: {kind} {name:?} is in the tenant and not in the file", self.what);
+        self.file.problem(&[Step::Key("name")], message).with_hint(Some(NOT_YET.into()))
+    }
+}
+
+fn removed(kind: &str, folder: &str, name: &str) -> FileProblem {
+    let message = format!("{kind} {name:?} is in the tenant and in no file");
+    FileProblem::of_file(&format!("{folder}/{name}.toml"), message)
+        .with_hint(Some(NOT_YET.into()))
+}
+
+fn attribute_problems(
+    place: &Place<'_>,
+    old: &AttributeDef,
+    new: &AttributeDef,
+    index: usize,
+) -> Vec<FileProblem> {
+    let item = Some(("attribute", index, old.name.as_str()));
+    let found = [
+        place.item_differs(item, "type", &old.value_type, &new.value_type),
+        place.item_differs(item, "description", &old.description, &new.description),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+fn measure_problems(
+    place: &Place<'_>,
+    old: &MeasureDef,
+    new: &MeasureDef,
+    index: usize,
+) -> Vec<FileProblem> {
+    let item = Some(("measure", index, old.name.as_str()));
+    let found = [
+        place.item_differs(item, "type", &old.value_type, &new.value_type),
+        place.item_differs(item, "consolidation", &old.consolidation, &new.consolidation),
+        place.item_differs(item, "rounding", &old.rounding, &new.rounding),
+        place.item_differs(item, "description", &old.description, &new.description),
+        place.item_differs(item, "time", &old.time, &new.time),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// A value of a definition as TOML would say it on one line.
+fn in_words<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Null) => "absent".into(),
+        Ok(serde_json::Value::Array(values)) if values.is_empty() => "absent".into(),
+        Ok(value) => value.to_string(),
+        Err(_) => "something else".into(),
+    }
+}

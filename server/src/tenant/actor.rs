@@ -1,0 +1,291 @@
+//! The actor that sequences and commits one tenant's commands, and the supervisor of all of them.
+//!
+//! While one group of commands is being made durable, the next is computed on top of it; so every
+//! group that forms meanwhile costs one sync. Computing runs on rayon and syncing on a thread for
+//! blocking work, never on an async worker.
+//!
+//! Invariant: an answer is sent after the sync of its group returned and the state is published.
+//! An actor that fails is started again from what the ledger holds; no other tenant notices.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use protocol::error::SqlError;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use storage::{LedgerWriter, RecordId, StorageError};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::sql_of_storage;
+use crate::limits::RESTARTS_MAX;
+use crate::tenant::OpenTenant;
+use crate::tenant::store::{Group, Head, Opened};
+
+/// What a tenant's actor is told.
+pub enum TenantMessage {
+    /// Commands wait in the queue.
+    Work,
+    /// Read the ledger again, after a failure.
+    Reopen,
+}
+
+/// Sequences and commits the commands of one tenant.
+pub struct TenantActor {
+    tenant: Arc<OpenTenant>,
+}
+
+/// How far the commands are.
+#[derive(Default)]
+pub struct TenantState {
+    writer: Option<LedgerWriter>,
+    /// The state on which the next command is computed; ahead of what is published while a group
+    /// is being made durable.
+    candidate: Head,
+    in_flight: Option<InFlight>,
+}
+
+/// A group that is being made durable.
+struct InFlight {
+    group: Group,
+    append: JoinHandle<(LedgerWriter, Result<Vec<RecordId>, StorageError>)>,
+}
+
+impl Actor for TenantActor {
+    type Msg = TenantMessage;
+    type State = TenantState;
+    type Arguments = Option<Opened>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        opened: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let mut state = TenantState::default();
+        match opened {
+            Some(opened) => state.adopt(&self.tenant, opened),
+            // Reading takes long; whoever starts this actor must not wait for it.
+            None => myself.cast(TenantMessage::Reopen)?,
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let TenantMessage::Reopen = message {
+            self.reopen(state).await?;
+        }
+        self.work(state).await
+    }
+}
+
+impl TenantActor {
+    async fn reopen(&self, state: &mut TenantState) -> Result<(), ActorProcessingErr> {
+        let device = Arc::clone(&self.tenant.device);
+        match on_rayon(move || Opened::read(device)).await.map_err(panic_text)? {
+            Ok(opened) => state.adopt(&self.tenant, opened),
+            Err(error) => {
+                tracing::error!(tenant = self.tenant.name, %error, "cannot read the ledger again");
+                self.tenant.refuse_writes(&error.to_sql());
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes what waits and makes it durable, until nothing waits.
+    async fn work(&self, state: &mut TenantState) -> Result<(), ActorProcessingErr> {
+        if state.writer.is_none() {
+            return Ok(());
+        }
+        loop {
+            let jobs = self.tenant.queue.take_group();
+            if jobs.is_empty() {
+                if state.in_flight.is_none() {
+                    return Ok(());
+                }
+                // Refused commands were answered on the way.
+                let _ = state.settle(&self.tenant).await?;
+                continue;
+            }
+            let (engine, head) = (self.tenant.engine, state.candidate.clone());
+            let computed = on_rayon(move || engine.compute(&head, jobs)).await;
+            // Settled first in any case: two writers must never be at one ledger.
+            let settled = state.settle(&self.tenant).await?;
+            let (group, left) = computed.map_err(panic_text)?;
+            self.tenant.queue.put_back(left);
+            match settled {
+                Ok(()) => state.begin(group),
+                // It was computed on commands that did not become durable.
+                Err(error) => group.refuse(&error),
+            }
+        }
+    }
+}
+
+impl TenantState {
+    /// Takes a ledger over and publishes its state.
+    fn adopt(&mut self, tenant: &OpenTenant, opened: Opened) {
+        self.candidate = opened.head();
+        tenant.publish(self.candidate.clone(), opened.replay.entries);
+        self.writer = Some(opened.writer);
+    }
+
+    /// Starts to make a group durable.
+    fn begin(&mut self, group: Group) {
+        if group.records.is_empty() {
+            group.answer();
+            return;
+        }
+        let Some(mut writer) = self.writer.take() else {
+            group.refuse(&sql_of_storage(&StorageError::Poisoned));
+            return;
+        };
+        self.candidate = group.head.clone();
+        let mut group = group;
+        let records = std::mem::take(&mut group.records);
+        let append = tokio::task::spawn_blocking(move || {
+            let appended = writer.append_batch(&records);
+            (writer, appended)
+        });
+        self.in_flight = Some(InFlight { group, append });
+    }
+
+    /// Waits for the group that is being made durable, publishes its state and answers. The inner
+    /// error says why it did not become durable.
+    async fn settle(
+        &mut self,
+        tenant: &OpenTenant,
+    ) -> Result<Result<(), SqlError>, ActorProcessingErr> {
+        let Some(InFlight { mut group, append }) = self.in_flight.take() else {
+            return Ok(Ok(()));
+        };
+        let (writer, appended) = append.await?;
+        self.writer = Some(writer);
+        match appended {
+            Ok(ids) => {
+                let last = ids.last().map(|id| id.sequence.0);
+                assert_eq!(last, Some(group.head.sequence), "sequences are known before the write");
+                tenant.publish(group.head.clone(), std::mem::take(&mut group.entries));
+                group.answer();
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                tracing::error!(tenant = tenant.name, %error, "commands did not become durable");
+                self.candidate = tenant.head().as_ref().clone();
+                let error = sql_of_storage(&error);
+                group.refuse(&error);
+                Ok(Err(error))
+            }
+        }
+    }
+}
+
+/// Runs something on rayon and gives back what it returned, or its panic.
+pub async fn on_rayon<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Box<dyn Any + Send>> {
+    let (sender, receiver) = oneshot::channel();
+    rayon::spawn(move || {
+        // Whoever asked may have gone away.
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+    });
+    receiver.await.unwrap_or_else(|gone| Err(Box::new(gone.to_string())))
+}
+
+/// What a panic said.
+pub fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+}
+
+/// What the supervisor is told.
+pub enum SupervisorMessage {
+    /// Start the actor of a tenant on its ledger, and answer when it takes commands.
+    Start(Box<(Arc<OpenTenant>, Opened)>, RpcReplyPort<Result<(), String>>),
+}
+
+/// Starts the actors of tenants, and those that fail again.
+pub struct Supervisor;
+
+/// The tenants by the id of their actor, with the number of restarts so far.
+pub type Supervised = HashMap<ActorId, (Arc<OpenTenant>, u32)>;
+
+impl Actor for Supervisor {
+    type Msg = SupervisorMessage;
+    type State = Supervised;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(HashMap::new())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let SupervisorMessage::Start(start, reply) = message;
+        let (tenant, opened) = *start;
+        let started = spawn(&myself, tenant, Some(opened), 0, state).await;
+        // Whoever asked may have gone away.
+        let _ = reply.send(started);
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (id, error) = match event {
+            SupervisionEvent::ActorFailed(actor, error) => (actor.get_id(), error),
+            SupervisionEvent::ActorTerminated(actor, ..) => {
+                state.remove(&actor.get_id());
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let Some((tenant, restarts)) = state.remove(&id) else { return Ok(()) };
+        tracing::error!(tenant = tenant.name, %error, restarts, "a tenant's actor failed");
+        if restarts >= RESTARTS_MAX {
+            tenant.refuse_writes(&failed_for_good());
+            return Ok(());
+        }
+        if let Err(error) = spawn(&myself, Arc::clone(&tenant), None, restarts + 1, state).await {
+            tracing::error!(tenant = tenant.name, error, "a tenant's actor cannot be restarted");
+            tenant.refuse_writes(&failed_for_good());
+        }
+        Ok(())
+    }
+}
+
+async fn spawn(
+    supervisor: &ActorRef<SupervisorMessage>,
+    tenant: Arc<OpenTenant>,
+    opened: Option<Opened>,
+    restarts: u32,
+    state: &mut Supervised,
+) -> Result<(), String> {
+    let actor = TenantActor { tenant: Arc::clone(&tenant) };
+    let spawned = TenantActor::spawn_linked(None, actor, opened, supervisor.get_cell()).await;
+    let (actor, _) = spawned.map_err(|error| error.to_string())?;
+    state.insert(actor.get_id(), (Arc::clone(&tenant), restarts));
+    tenant.set_actor(actor);
+    Ok(())
+}
+
+fn failed_for_good() -> SqlError {
+    SqlError::new("58030", "the tenant takes no more writes: it failed too often")
+        .with_hint("reads go on; see the server's log and restart it")
+}

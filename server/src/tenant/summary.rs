@@ -1,0 +1,62 @@
+//! What a command did, in one line: for the ledger's readers.
+
+use calc::Recomputed;
+use cube::change::RowsAction;
+use cube::model::ModelChange;
+use cube::{Change, Version};
+
+use crate::limits::SUMMARY_CHANGES_MAX;
+
+/// Changes in one line, with the names that `after` has for them.
+pub fn summarize(changes: &[Change], after: &Version) -> String {
+    let named = changes.iter().take(SUMMARY_CHANGES_MAX).map(|change| describe(change, after));
+    let mut parts: Vec<String> = named.collect();
+    if changes.len() > SUMMARY_CHANGES_MAX {
+        parts.push(format!("{} more", changes.len() - SUMMARY_CHANGES_MAX));
+    }
+    parts.join("; ")
+}
+
+/// What was computed again, in one line.
+pub fn describe_recomputed(recomputed: &Recomputed) -> String {
+    let parts = recomputed.0.iter().map(|(formula, cells)| format!("{formula} {cells}"));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+fn describe(change: &Change, after: &Version) -> String {
+    match change {
+        Change::Rows(write) => {
+            let Some(cube) = after.model.cubes.get(write.cube.idx()) else {
+                return "rows".to_owned();
+            };
+            let count = write.row_count(cube.def.key.len(), cube.dimensions.len());
+            let verb = match write.action {
+                RowsAction::Set => "set",
+                RowsAction::Remove => "removed",
+            };
+            format!("{}: {count} {verb}", cube.def.name)
+        }
+        Change::Members(write) => {
+            let dimension = after.dimensions.get(write.dimension.idx());
+            let name = dimension.map_or("members", |dimension| &dimension.def.name);
+            format!("{name}: {} members", write.members.len())
+        }
+        Change::Model(change) => describe_model(change),
+    }
+}
+
+fn describe_model(change: &ModelChange) -> String {
+    match change {
+        ModelChange::Describe { name, .. } => format!("model {name}"),
+        ModelChange::AddDimension(def) => format!("dimension {} added", def.name),
+        ModelChange::AddAttribute { dimension, attribute } => {
+            format!("attribute {dimension}.{} added", attribute.name)
+        }
+        ModelChange::AddCube(def) => format!("cube {} added", def.name),
+        ModelChange::AddMeasure { cube, measure } => {
+            format!("measure {cube}.{} added", measure.name)
+        }
+        ModelChange::SetFormula(formula) => format!("formula {} set", formula.target),
+        ModelChange::RemoveFormula { target } => format!("formula {target} removed"),
+    }
+}
