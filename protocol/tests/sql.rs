@@ -122,12 +122,20 @@ async fn session() -> LocalSession {
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(ACCOUNT))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(LEDGER))),
         Change::Model(ModelChange::SetFormula(formula)),
-        Change::Members(MembersWrite { dimension: DimensionId(1), first_new: MemberId(0), members }),
+        Change::Members(MembersWrite {
+            dimension: DimensionId(1),
+            first_new: MemberId(0),
+            members,
+        }),
     ];
     let (revision, _) = Revision::default().apply(&changes).unwrap();
     let tenant = Arc::new(MemoryTenant { revision: Mutex::new((revision, 1)) });
-    let options =
-        SessionOptions { user: "ada".into(), origin: "test".into(), backend_pid: 1, server_started_us: 0 };
+    let options = SessionOptions {
+        user: "ada".into(),
+        origin: "test".into(),
+        backend_pid: 1,
+        server_started_us: 0,
+    };
     let mut session = LocalSession::new(tenant, options).unwrap();
     let rows = "INSERT INTO books (date, account, amount, units) VALUES
         ('2025-01-31', 2, 100.50, 10), ('2025-01-31', 3, 40, NULL), ('2025-01-31', 5, 1000, NULL),
@@ -158,10 +166,14 @@ async fn rows(session: &mut LocalSession, sql: &str) -> Result<Vec<String>, SqlE
             let mut lines = Vec::new();
             for batch in batches {
                 let options = FormatOptions::default().with_null("-");
-                let columns: Vec<_> =
-                    batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+                let columns: Vec<_> = batch
+                    .columns()
+                    .iter()
+                    .map(|c| ArrayFormatter::try_new(c, &options).unwrap())
+                    .collect();
                 for row in 0..batch.num_rows() {
-                    let values: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
+                    let values: Vec<String> =
+                        columns.iter().map(|c| c.value(row).to_string()).collect();
                     lines.push(values.join(" | "));
                 }
             }
@@ -215,9 +227,16 @@ async fn plain_sums_that_would_mislead_are_refused() {
     let sql = "SELECT sum(amount) FROM books WHERE account = 5";
     let refused = run(&mut session, sql).await;
     assert!(refused[0].starts_with("error 42803 sum(amount) would mislead"), "{refused:?}");
-    assert_eq!(run(&mut session, "SELECT sum(amount) FROM books WHERE account = 2").await, ["350.5000"]);
+    assert_eq!(
+        run(&mut session, "SELECT sum(amount) FROM books WHERE account = 2").await,
+        ["350.5000"]
+    );
     assert_eq!(run(&mut session, "SELECT sum(b.amount) FROM books b JOIN account a ON a.key = b.account WHERE b.account = 2").await, ["350.5000"]);
-    let joined = run(&mut session, "SELECT a.name, sum(b.amount) FROM books b JOIN account a ON a.key = b.account GROUP BY 1").await;
+    let joined = run(
+        &mut session,
+        "SELECT a.name, sum(b.amount) FROM books b JOIN account a ON a.key = b.account GROUP BY 1",
+    )
+    .await;
     assert!(joined[0].starts_with("error 42803"), "{joined:?}");
     assert_eq!(run(&mut session, "SET perfos.aggregates = cube").await, ["SET"]);
     assert_eq!(run(&mut session, sql).await, ["900.0000"]);
@@ -232,23 +251,41 @@ async fn joins_closures_windows_and_expressions() {
         &["250.2500"],
     )
     .await;
-    check("SELECT key, name, parent, depth, weight, account_l1 FROM account ORDER BY key LIMIT 3", &["1 | Income | - | 1 | 1 | Income", "2 | Sales | 1 | 2 | 1 | Income", "3 | Costs | 1 | 2 | -1 | Income"]).await;
+    check(
+        "SELECT key, name, parent, depth, weight, account_l1 FROM account ORDER BY key LIMIT 3",
+        &[
+            "1 | Income | - | 1 | 1 | Income",
+            "2 | Sales | 1 | 2 | 1 | Income",
+            "3 | Costs | 1 | 2 | -1 | Income",
+        ],
+    )
+    .await;
     check(
         "WITH m AS (SELECT date_month, sum(units) AS u FROM books WHERE account = 2 GROUP BY date_month)
          SELECT date_month, u, sum(u) OVER (ORDER BY date_month) FROM m WHERE u IS NOT NULL ORDER BY 1",
         &["2025-01 | 10 | 10", "2025-02 | 20 | 30", "2025-05 | 5 | 35"],
     )
     .await;
-    check("SELECT count(*), count(units), max(amount), min(amount) FROM books WHERE amount > 55", &["6 | 2 | 1200.0000 | 60.2500"]).await;
+    check(
+        "SELECT count(*), count(units), max(amount), min(amount) FROM books WHERE amount > 55",
+        &["6 | 2 | 1200.0000 | 60.2500"],
+    )
+    .await;
     check("SELECT count(*) FROM books WHERE extract(month FROM date) = 2", &["3"]).await;
     check("SELECT count(DISTINCT account) FROM books", &["3"]).await;
-    check("SELECT account_l2 FROM books WHERE units > 5 GROUP BY account_l2 HAVING count(*) > 1", &["Sales"]).await;
+    check(
+        "SELECT account_l2 FROM books WHERE units > 5 GROUP BY account_l2 HAVING count(*) > 1",
+        &["Sales"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn explain_says_rollup_or_scan() {
     let mut session = session().await;
-    let plan = run(&mut session, "EXPLAIN SELECT account_l1, measure(units) FROM books GROUP BY 1").await.join("\n");
+    let plan = run(&mut session, "EXPLAIN SELECT account_l1, measure(units) FROM books GROUP BY 1")
+        .await
+        .join("\n");
     assert!(plan.contains("CubeRollup: books"), "{plan}");
     let plan = run(&mut session, "EXPLAIN SELECT stddev(units) FROM books").await.join("\n");
     assert!(plan.contains("CubeScan: books"), "{plan}");
@@ -261,18 +298,36 @@ async fn writes_are_exact_or_refused() {
         let found = run(&mut session, sql).await.join("; ");
         assert!(found.starts_with(expected), "{sql}\n{found}");
     };
-    check("UPDATE books SET amount = amount * 2 WHERE account = 2 AND date_month = '2025-01'", "UPDATE 1").await;
+    check(
+        "UPDATE books SET amount = amount * 2 WHERE account = 2 AND date_month = '2025-01'",
+        "UPDATE 1",
+    )
+    .await;
     check("SELECT amount FROM books WHERE account = 2 AND date = '2025-01-31'", "201.0000").await;
-    check("UPDATE books SET amount = 1.23456 WHERE account = 2", "error 22003 \"1.23456\" is not a valid decimal(18,4)").await;
-    check("UPDATE books SET price = 1", "error 428C9 column \"price\" is computed by a formula").await;
+    check(
+        "UPDATE books SET amount = 1.23456 WHERE account = 2",
+        "error 22003 \"1.23456\" is not a valid decimal(18,4)",
+    )
+    .await;
+    check("UPDATE books SET price = 1", "error 428C9 column \"price\" is computed by a formula")
+        .await;
     check("UPDATE books SET date_year = 1", "error 428C9 column \"date_year\" is a level").await;
     check("UPDATE books SET amont = 1", "error 42703 column \"amont\"").await;
-    check("INSERT INTO books (date, account, amount) VALUES ('2025-01-31', 2, 1)", "error 23505 duplicate key").await;
-    check("INSERT INTO books (date, account, units) VALUES ('2025-01-31', 3, 7)", "INSERT 0 1").await;
+    check(
+        "INSERT INTO books (date, account, amount) VALUES ('2025-01-31', 2, 1)",
+        "error 23505 duplicate key",
+    )
+    .await;
+    check("INSERT INTO books (date, account, units) VALUES ('2025-01-31', 3, 7)", "INSERT 0 1")
+        .await;
     check("INSERT INTO books (date, account, units) VALUES ('2025-01-31', 3, 8) ON CONFLICT DO NOTHING", "INSERT 0 0").await;
     check("INSERT INTO books (date, account, units) VALUES ('2025-01-31', 3, 9) ON CONFLICT (date, account) DO UPDATE SET units = EXCLUDED.units", "INSERT 0 1").await;
     check("SELECT units FROM books WHERE account = 3 AND date = '2025-01-31'", "9").await;
-    check("INSERT INTO books (date, account, amount) VALUES ('2025-01-31', 99, 1)", "error 23503 member \"99\" does not exist").await;
+    check(
+        "INSERT INTO books (date, account, amount) VALUES ('2025-01-31', 99, 1)",
+        "error 23503 member \"99\" does not exist",
+    )
+    .await;
     check("INSERT INTO books VALUES ('2025-03-31', 2, 7, 1)", "INSERT 0 1").await;
     check("DELETE FROM books WHERE date = '2025-03-31'", "DELETE 1").await;
     check("SELECT count(*) FROM books", "8").await;
@@ -285,7 +340,10 @@ async fn writes_are_exact_or_refused() {
 async fn a_transaction_is_private_until_commit() {
     let mut session = session().await;
     assert_eq!(run(&mut session, "BEGIN").await, ["BEGIN"]);
-    assert_eq!(run(&mut session, "UPDATE books SET units = 0 WHERE account = 2").await, ["UPDATE 3"]);
+    assert_eq!(
+        run(&mut session, "UPDATE books SET units = 0 WHERE account = 2").await,
+        ["UPDATE 3"]
+    );
     assert_eq!(run(&mut session, "SELECT sum(units) FROM books WHERE account = 2").await, ["0"]);
     assert_eq!(run(&mut session, "ROLLBACK").await, ["ROLLBACK"]);
     assert_eq!(run(&mut session, "SELECT sum(units) FROM books WHERE account = 2").await, ["35"]);
@@ -299,4 +357,3 @@ async fn a_transaction_is_private_until_commit() {
     assert_eq!(run(&mut session, "COMMIT").await, ["COMMIT"]);
     assert_eq!(run(&mut session, "SELECT sum(units) FROM books WHERE account = 2").await, ["38"]);
 }
-

@@ -31,7 +31,7 @@ class Psql(unittest.TestCase):
     """Each command ends with exit code 0 and shows what it should."""
 
     def rows(self, command):
-        result = psql(f"{command}\n", "-A", "-t")
+        result = psql(f"{command}\n", "-A")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(result.stderr, "")
         return table(result.stdout)

@@ -78,7 +78,10 @@ impl DataFolder {
 
     /// Serves the folder.
     pub fn serve(&self) -> Result<Server> {
-        Server::start(self.command(&["serve", "--postgres", "127.0.0.1:0", "--http", "127.0.0.1:0"])?, &self.tenant)
+        Server::start(
+            self.command(&["serve", "--postgres", "127.0.0.1:0", "--http", "127.0.0.1:0"])?,
+            &self.tenant,
+        )
     }
 
     /// Checks the ledger; gives the last line.
@@ -97,7 +100,8 @@ pub fn succeed(mut command: Command) -> Result<String> {
 
 /// Both outputs of a command, for messages.
 pub fn text_of(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{}\n{out}{err}", output.status)
 }
 
@@ -117,7 +121,8 @@ impl Server {
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let stdout = child.stdout.take().context("standard output is piped")?;
-        let mut server = Self { child, tenant: tenant.into(), postgres: String::new(), http: String::new() };
+        let mut server =
+            Self { child, tenant: tenant.into(), postgres: String::new(), http: String::new() };
         let mut lines = BufReader::new(stdout).lines();
         for line in &mut lines {
             let line = line?;
@@ -156,7 +161,9 @@ impl Server {
     pub fn psql(&self, arguments: &[&str]) -> Result<Output> {
         let (host, port) = self.host_and_port();
         let mut command = Command::new("psql");
-        command.args(["--no-psqlrc", "-h", host, "-p", port, "-U", USER, "-d", &self.tenant]).args(arguments);
+        command
+            .args(["--no-psqlrc", "-h", host, "-p", port, "-U", USER, "-d", &self.tenant])
+            .args(arguments);
         command.env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
         command.output().context("cannot run psql; install the package postgresql-client")
     }

@@ -17,7 +17,10 @@ fn loaded() -> Result<Option<(DataFolder, std::path::PathBuf)>> {
     let data = DataFolder::new("adventureworks")?;
     let mut script = Command::new(root().join("examples/adventureworks/load.sh"));
     load_script(&mut script, &source)?;
-    script.env("PERFOS_DATA", data.path()).env("PERFOS_TENANT", "adventureworks").env_remove("PERFOS_SERVER");
+    script
+        .env("PERFOS_DATA", data.path())
+        .env("PERFOS_TENANT", "adventureworks")
+        .env_remove("PERFOS_SERVER");
     succeed(script)?;
     Ok(Some((data, source)))
 }
@@ -35,7 +38,10 @@ fn clients_see_the_figures_of_the_files() -> Result<()> {
     let Some((data, source)) = loaded()? else { return Ok(()) };
     let model = root().join("examples/adventureworks");
     let again = data.run(&["apply", &model.to_string_lossy()])?;
-    ensure!(again.contains("no changes") || again.contains("nothing"), "a second apply changes nothing: {again}");
+    ensure!(
+        again.contains("no changes") || again.contains("nothing"),
+        "a second apply changes nothing: {again}"
+    );
     let before = data.verify()?;
     let server = data.serve()?;
     for program in ["test_psql.py", "test_golden.py", "test_writeback.py"] {
@@ -45,7 +51,8 @@ fn clients_see_the_figures_of_the_files() -> Result<()> {
     ensure!(before.starts_with("verified "), "{before}");
     let after = data.verify()?;
     ensure!(after.starts_with("verified "), "{after}");
-    let answer = data.run(&["query", "SELECT sum(sales_amount) FROM reseller_sales", "--format", "csv"])?;
+    let answer =
+        data.run(&["query", "SELECT sum(sales_amount) FROM reseller_sales", "--format", "csv"])?;
     ensure!(answer.lines().last() == Some("80450596.9823"), "{answer}");
     Ok(())
 }
@@ -59,10 +66,15 @@ fn loading_into_a_server_gives_the_same_state() -> Result<()> {
     let mut script = Command::new(root().join("examples/adventureworks/load.sh"));
     load_script(&mut script, &source)?;
     script.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
-    script.env("PERFOS_TENANT", "adventureworks").env("PERFOS_USER", tests::USER).env("PERFOS_PASSWORD", tests::PASSWORD);
+    script
+        .env("PERFOS_TENANT", "adventureworks")
+        .env("PERFOS_USER", tests::USER)
+        .env("PERFOS_PASSWORD", tests::PASSWORD);
     succeed(script)?;
     server.kill()?;
-    let state = |line: &str| line.rsplit_once("state ").map(|(_, hash)| hash.to_string()).context("a state hash");
+    let state = |line: &str| {
+        line.rsplit_once("state ").map(|(_, hash)| hash.to_string()).context("a state hash")
+    };
     ensure!(state(&online.verify()?)? == state(&offline.verify()?)?, "the states differ");
     Ok(())
 }

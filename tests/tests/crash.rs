@@ -16,7 +16,14 @@ fn small_tenant() -> Result<DataFolder> {
     let model = root().join("tests/models/small");
     data.run(&["apply", &model.to_string_lossy()])?;
     let (reps, map) = (model.join("data/reps.csv"), model.join("data/reps.toml"));
-    data.run(&["load", &reps.to_string_lossy(), "--dimension", "rep", "--map", &map.to_string_lossy()])?;
+    data.run(&[
+        "load",
+        &reps.to_string_lossy(),
+        "--dimension",
+        "rep",
+        "--map",
+        &map.to_string_lossy(),
+    ])?;
     Ok(data)
 }
 
@@ -53,7 +60,8 @@ fn every_acknowledged_write_survives_kill() -> Result<()> {
     for run in 0..RUNS {
         let server = data.serve()?;
         let connection = server.connection_string();
-        let acknowledged: Vec<Arc<AtomicU64>> = last.iter().map(|&pair| Arc::new(AtomicU64::new(pair))).collect();
+        let acknowledged: Vec<Arc<AtomicU64>> =
+            last.iter().map(|&pair| Arc::new(AtomicU64::new(pair))).collect();
         let start = Arc::new(Barrier::new(WRITERS as usize + 1));
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -70,7 +78,10 @@ fn every_acknowledged_write_survives_kill() -> Result<()> {
         // the moment of the kill differs from run to run
         std::thread::sleep(Duration::from_millis(150 + run * 37 % 400));
         server.kill()?;
-        writers.into_iter().try_for_each(|writer| writer.join()).map_err(|_| anyhow::anyhow!("a writer panicked"))?;
+        writers
+            .into_iter()
+            .try_for_each(|writer| writer.join())
+            .map_err(|_| anyhow::anyhow!("a writer panicked"))?;
         let verified = data.verify()?;
         ensure!(verified.starts_with("verified "), "{verified}");
         check_survivors(&data, &acknowledged, &mut last)?;
@@ -80,27 +91,30 @@ fn every_acknowledged_write_survives_kill() -> Result<()> {
     Ok(())
 }
 
-fn check_survivors(data: &DataFolder, acknowledged: &[Arc<AtomicU64>], last: &mut [u64]) -> Result<()> {
+fn check_survivors(
+    data: &DataFolder,
+    acknowledged: &[Arc<AtomicU64>],
+    last: &mut [u64],
+) -> Result<()> {
     let server = data.serve()?;
     for (writer, last) in last.iter_mut().enumerate() {
         let keys = pairs_of(&server, writer as u64)?;
         let promised = acknowledged[writer].load(Ordering::SeqCst);
         ensure!(keys.len().is_multiple_of(2), "half a statement survived: {} rows", keys.len());
         let survived = keys.len() as u64 / 2;
-        ensure!(survived == promised || survived == promised + 1, "{promised} acknowledged, {survived} survived");
-        let expected: Vec<u64> =
-            (1..=survived).flat_map(|pair| [key(writer as u64, pair, 0), key(writer as u64, pair, 1)]).collect();
+        ensure!(
+            survived == promised || survived == promised + 1,
+            "{promised} acknowledged, {survived} survived"
+        );
+        let expected: Vec<u64> = (1..=survived)
+            .flat_map(|pair| [key(writer as u64, pair, 0), key(writer as u64, pair, 1)])
+            .collect();
         ensure!(keys == expected, "writer {writer}: other rows survived than were written");
         *last = survived;
     }
     let sums = server.rows("SELECT count(*), sum(amount), sum(commission) FROM deals")?;
     let pairs: u64 = last.iter().sum();
-    let expected = format!(
-        "{},{}.00,{}",
-        pairs * 2,
-        pairs * 101,
-        commission(pairs)
-    );
+    let expected = format!("{},{}.00,{}", pairs * 2, pairs * 101, commission(pairs));
     ensure!(pairs == 0 || sums == [expected.clone()], "{sums:?}, expected {expected}");
     let by_formula = server.rows("SELECT sum(sales) FROM quota")?;
     ensure!(pairs == 0 || by_formula == [format!("{}.00", pairs * 101)], "{by_formula:?}");

@@ -15,7 +15,8 @@ const EDGES: [(&str, &[&str]); 5] = [
     ("server", &["calc", "cube", "protocol", "storage"]),
 ];
 /// What the plain libraries may not have: no async, no I/O, no clock, no randomness.
-const FORBIDDEN_IN_PLAIN: [&str; 6] = ["std::fs", "std::net", "SystemTime", "Instant::now", "async fn", "rand::"];
+const FORBIDDEN_IN_PLAIN: [&str; 6] =
+    ["std::fs", "std::net", "SystemTime", "Instant::now", "async fn", "rand::"];
 /// A file longer than this asks for a second room.
 const LINES_MAX: usize = 1_000;
 
@@ -44,7 +45,9 @@ fn crates_depend_one_way() -> Result<()> {
     for (name, allowed) in EDGES {
         let manifest = fs::read_to_string(root().join(name).join("Cargo.toml"))?;
         for (other, _) in EDGES {
-            let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")) || line.starts_with(&format!("{other} =")));
+            let depends = manifest.lines().any(|line| {
+                line.starts_with(&format!("{other}.")) || line.starts_with(&format!("{other} ="))
+            });
             ensure!(!depends || allowed.contains(&other), "{name} must not depend on {other}");
         }
     }
@@ -59,7 +62,11 @@ fn plain_libraries_do_no_io_and_read_no_clock() -> Result<()> {
         for file in files {
             let text = fs::read_to_string(&file)?;
             for word in FORBIDDEN_IN_PLAIN {
-                ensure!(!text.contains(word), "{}: {word} has no place in a plain library", file.display());
+                ensure!(
+                    !text.contains(word),
+                    "{}: {word} has no place in a plain library",
+                    file.display()
+                );
             }
         }
     }
@@ -73,8 +80,16 @@ fn every_file_says_what_it_is_for() -> Result<()> {
         ensure!(text.starts_with("//!"), "{}: it does not open with //!", file.display());
         let lines = text.lines().count();
         let is_test = file.components().any(|part| part.as_os_str() == "tests");
-        ensure!(is_test || lines <= LINES_MAX, "{}: {lines} lines; what is its second idea?", file.display());
-        ensure!(!file.ends_with("mod.rs"), "{}: name.rs beside name/, never mod.rs", file.display());
+        ensure!(
+            is_test || lines <= LINES_MAX,
+            "{}: {lines} lines; what is its second idea?",
+            file.display()
+        );
+        ensure!(
+            !file.ends_with("mod.rs"),
+            "{}: name.rs beside name/, never mod.rs",
+            file.display()
+        );
     }
     Ok(())
 }

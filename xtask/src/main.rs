@@ -64,7 +64,7 @@ fn target_folder() -> PathBuf {
 }
 
 fn start(arguments: &[String]) -> Result<()> {
-    run(cargo().args(["build", "--package", "server"]))?;
+    run(cargo().args(["build", "--workspace", "--bins"]))?;
     let binary = target_folder().join("debug/perfos");
     run(Command::new(binary).arg("demo").args(arguments).current_dir(root()))
 }
@@ -72,7 +72,7 @@ fn start(arguments: &[String]) -> Result<()> {
 fn test() -> Result<()> {
     need_psql()?;
     let python = python_with_clients()?;
-    run(cargo().args(["build", "--package", "server"]))?;
+    run(cargo().args(["build", "--workspace", "--bins"]))?;
     run(cargo().args(["test", "--workspace"]).env("PERFOS_TEST_PYTHON", python))
 }
 
@@ -100,8 +100,11 @@ fn python_with_clients() -> Result<PathBuf> {
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).context("the tests need Python 3 with venv")?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+        .context("the tests need Python 3 with venv")?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--requirement"])
+        .arg(&requirements))?;
     std::fs::write(marker, wanted)?;
     Ok(python)
 }
@@ -118,14 +121,17 @@ fn lint() -> Result<()> {
 }
 
 fn golden() -> Result<()> {
-    let source = env::var_os("PERFOS_TEST_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let source = env::var_os("PERFOS_TEST_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let program = root().join("tests/golden/adventureworks/compute.py");
     run(Command::new("python3").arg(program).arg(source.join("adventureworks")).arg("--write"))
 }
 
 fn crash(arguments: &[String]) -> Result<()> {
     let seeds = match arguments {
-        [flag, count] if flag == "--seeds" => count.parse::<u64>().context("--seeds takes a number")?,
+        [flag, count] if flag == "--seeds" => {
+            count.parse::<u64>().context("--seeds takes a number")?
+        }
         _ => bail!("usage: cargo xtask crash --seeds N"),
     };
     let mut failed = 0u64;

@@ -57,9 +57,7 @@ impl BatchEncoder {
             .iter()
             .zip(columns)
             .enumerate()
-            .map(|(position, (array, column))| {
-                ColumnEncoder::new(array, &column.pg_type, format(position))
-            })
+            .map(|(position, (array, column))| ColumnEncoder::new(array, column, format(position)))
             .collect::<Result<_, _>>()?;
         Ok(Self { columns: encoders, rows: batch.num_rows() })
     }
@@ -83,9 +81,13 @@ fn too_many_columns() -> SqlError {
 }
 
 impl ColumnEncoder {
-    fn new(array: &ArrayRef, pg_type: &Type, format: Format) -> Result<Self, SqlError> {
+    fn new(array: &ArrayRef, column: &PgColumn, format: Format) -> Result<Self, SqlError> {
         let array = plain(array)?;
-        Ok(Self { nulls: array.logical_nulls(), write: writer(&array, pg_type, format)? })
+        let write = match column.shown_scale {
+            Some(shown) => number::numeric(&array, format, shown)?,
+            None => writer(&array, &column.pg_type, format)?,
+        };
+        Ok(Self { nulls: array.logical_nulls(), write })
     }
 
     /// Appends a value with its length before it, -1 for NULL.
@@ -154,7 +156,7 @@ fn writer(array: &ArrayRef, pg_type: &Type, format: Format) -> Result<Writer, Sq
             cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
             format,
         )),
-        Type::NUMERIC => number::numeric(array, format),
+        Type::NUMERIC => number::numeric(array, format, u16::MAX),
         Type::OID
         | Type::XID
         | Type::CID

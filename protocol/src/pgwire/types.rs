@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef, Tim
 use postgres_types::{Kind, Type};
 
 use crate::error::SqlError;
-use crate::sql::session::PG_TYPE_METADATA;
+use crate::sql::session::{DISPLAY_SCALE_METADATA, PG_TYPE_METADATA};
 
 /// The time zone of every `timestamp with time zone` here.
 pub(super) const UTC: &str = "+00:00";
@@ -23,6 +23,8 @@ pub(super) struct PgColumn {
     pub(super) size: i16,
     /// The type's modifier (`numeric(10,2)`), -1 for none.
     pub(super) modifier: i32,
+    /// Digits after the point up to which a numeric shows zeros at the end, where its type has more.
+    pub(super) shown_scale: Option<u16>,
 }
 
 /// The columns of a schema.
@@ -36,7 +38,16 @@ pub(super) fn column_of(field: &Field) -> PgColumn {
     let (pg_type, modifier) =
         named.unwrap_or_else(|| (type_of(field.data_type()), modifier_of(field.data_type())));
     let size = size_of(&pg_type);
-    PgColumn { name: field.name().clone(), pg_type, size, modifier }
+    let shown_scale = shown_scale(field);
+    // a numeric with values of several scales has none of its own
+    let modifier = if shown_scale.is_some() { -1 } else { modifier };
+    PgColumn { name: field.name().clone(), pg_type, size, modifier, shown_scale }
+}
+
+fn shown_scale(field: &Field) -> Option<u16> {
+    let shown: u16 = field.metadata().get(DISPLAY_SCALE_METADATA)?.parse().ok()?;
+    let DataType::Decimal128(_, scale) = field.data_type() else { return None };
+    u16::try_from(*scale).is_ok_and(|scale| shown < scale).then_some(shown)
 }
 
 /// The PostgreSQL type an Arrow type means.

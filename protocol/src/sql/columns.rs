@@ -7,12 +7,11 @@ use cube::model::Consolidation;
 use cube::{CubeId, KeyType, MeasureId, ValueType, Version};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use super::session::DISPLAY_SCALE_METADATA;
+
 /// Metadata of a measure's column: digits after the point that consolidating it may need, where
 /// weights add some to the measure's own.
 pub const CONSOLIDATED_SCALE: &str = "perfos_consolidated_scale";
-/// Metadata of a number: trailing zeros are shown up to this many digits after the point, not all
-/// that the type has.
-pub const DISPLAY_SCALE: &str = "perfos_display_scale";
 
 /// What a column of a cube's table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl CubeColumns {
             };
             let metadata = HashMap::from([
                 (CONSOLIDATED_SCALE.to_string(), weighted.to_string()),
-                (DISPLAY_SCALE.to_string(), scale.to_string()),
+                (DISPLAY_SCALE_METADATA.to_string(), scale.to_string()),
             ]);
             let field = Field::new(&measure.name, value_data_type(measure.value_type), true);
             fields.push(field.with_metadata(metadata));
@@ -118,7 +117,8 @@ impl CubeColumns {
 
 /// Digits after the point that path weights of a cube's dimensions can add, all in play at once.
 fn weight_scale(version: &Version, cube: CubeId) -> u32 {
-    let dimensions = version.model.cube_def(cube).dimensions.iter().map(|&id| version.dimension(id));
+    let dimensions =
+        version.model.cube_def(cube).dimensions.iter().map(|&id| version.dimension(id));
     let scale_of = |dimension: &cube::dimension::Dimension| -> u32 {
         let hierarchies = 0..dimension.def.hierarchies.len();
         let shapes = hierarchies.map(|idx| dimension.shape(cube::HierarchyId::from_idx(idx)));

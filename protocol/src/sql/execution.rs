@@ -9,7 +9,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::stream;
@@ -33,16 +33,21 @@ impl CubeExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
+        // it waits for the compute pool between batches, so it needs no help to yield
+        let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
         Self { description, producers, properties: Arc::new(properties) }
     }
 }
 
 /// Runs work on the compute pool and waits without blocking a task of the server.
-pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     rayon::spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        let result = result.unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())));
+        let result = result
+            .unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())));
         // a reader that went away needs no answer
         let _ = sender.send(result);
     });
@@ -81,11 +86,18 @@ impl ExecutionPlan for CubeExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let producers = self.producers.get(partition).cloned().unwrap_or_default();
         let batches = stream::unfold(producers.into_iter(), |mut rest| async move {
             let producer = rest.next()?;

@@ -51,14 +51,21 @@ pub fn can_evaluate(expression: &Expr) -> bool {
 pub fn evaluate(expression: &Expr, batch: &RecordBatch) -> Result<ArrayRef> {
     let plain = unqualified(expression.clone())?;
     let schema = DFSchema::try_from(batch.schema())?;
-    let physical = create_physical_expr(&plain, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    let physical = create_physical_expr(
+        &plain,
+        &schema,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )?;
     physical.evaluate(batch)?.into_array(batch.num_rows())
 }
 
 /// The expression with its columns named without a table.
 pub fn unqualified(expression: Expr) -> Result<Expr> {
     let rename = |inner: Expr| match inner {
-        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))),
+        Expr::Column(column) => {
+            Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name))))
+        }
         other => Ok(Transformed::no(other)),
     };
     Ok(expression.transform(rename)?.data)
@@ -94,15 +101,25 @@ impl Predicates {
 
     /// In one line, for EXPLAIN.
     pub fn description(&self) -> String {
-        if self.texts.is_empty() { String::new() } else { format!(", where [{}]", self.texts.join(", ")) }
+        if self.texts.is_empty() {
+            String::new()
+        } else {
+            format!(", where [{}]", self.texts.join(", "))
+        }
     }
 
     /// Those of some rows of a segment for which the residual predicates are true.
-    pub fn residual_rows(&self, table: &CubeTable, segment: &Segment, mut rows: Vec<u32>) -> Result<Vec<u32>> {
+    pub fn residual_rows(
+        &self,
+        table: &CubeTable,
+        segment: &Segment,
+        mut rows: Vec<u32>,
+    ) -> Result<Vec<u32>> {
         for predicate in &self.residual {
             let names = column_names(predicate);
             let schema = &table.columns.schema;
-            let columns = names.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+            let columns =
+                names.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
             let batch = table.batch(segment, &rows, &columns)?;
             let result = evaluate(predicate, &batch)?;
             rows = positions_where_true(wanted_rows(&result)?).map(|at| rows[at]).collect();
@@ -120,7 +137,8 @@ impl Predicates {
 /// The one dimension whose columns an expression reads, if it reads no other column.
 pub fn single_dimension(table: &CubeTable, expression: &Expr) -> Option<usize> {
     let names = column_names(expression);
-    let positions: BTreeSet<Option<usize>> = names.iter().map(|name| table.columns.position(name)).collect();
+    let positions: BTreeSet<Option<usize>> =
+        names.iter().map(|name| table.columns.position(name)).collect();
     match positions.into_iter().collect::<Vec<_>>().as_slice() {
         [Some(position)] => Some(*position),
         _ => None,
@@ -149,8 +167,12 @@ fn names_members(predicate: &Expr) -> bool {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
             (is_column(left) && is_constant(right)) || (is_column(right) && is_constant(left))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => names_members(left) && names_members(right),
-        Expr::InList(list) => !list.negated && is_column(&list.expr) && list.list.iter().all(is_constant),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            names_members(left) && names_members(right)
+        }
+        Expr::InList(list) => {
+            !list.negated && is_column(&list.expr) && list.list.iter().all(is_constant)
+        }
         _ => false,
     }
 }
@@ -177,4 +199,3 @@ pub fn column_grain(table: &CubeTable, name: &str) -> Grain {
         _ => Grain::Free,
     }
 }
-

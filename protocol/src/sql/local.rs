@@ -17,6 +17,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
@@ -73,8 +74,16 @@ struct Transaction {
 enum Plan {
     Empty,
     Control(Control),
-    Query { statement: Box<Statement>, plan: LogicalPlan, version: Arc<cube::Version>, explain: Explain },
-    Write { plan: WritePlan, statement: Box<Statement> },
+    Query {
+        statement: Box<Statement>,
+        plan: LogicalPlan,
+        version: Arc<cube::Version>,
+        explain: Explain,
+    },
+    Write {
+        plan: WritePlan,
+        statement: Box<Statement>,
+    },
 }
 
 /// Whether a query is run or shown.
@@ -152,7 +161,13 @@ impl LocalSession {
         }
         let settings = self.settings().all();
         let tenant = Arc::clone(&self.tenant);
-        let scope = Arc::new(Scope::new(snapshot, tenant, self.members.clone(), self.user.clone(), settings));
+        let scope = Arc::new(Scope::new(
+            snapshot,
+            tenant,
+            self.members.clone(),
+            self.user.clone(),
+            settings,
+        ));
         self.scope.set(Arc::clone(&scope));
         Ok(scope)
     }
@@ -168,11 +183,19 @@ impl LocalSession {
         declared: &[Option<DataType>],
     ) -> Result<Prepared, SqlError> {
         let Some(tree) = statement.tree.downcast_ref::<Statement>() else {
-            return Ok(Prepared { parameters: Vec::new(), columns: None, plan: Arc::new(Plan::Empty) });
+            return Ok(Prepared {
+                parameters: Vec::new(),
+                columns: None,
+                plan: Arc::new(Plan::Empty),
+            });
         };
         if let Some(control) = control::control(tree)? {
             let columns = control.columns();
-            return Ok(Prepared { parameters: Vec::new(), columns, plan: Arc::new(Plan::Control(control)) });
+            return Ok(Prepared {
+                parameters: Vec::new(),
+                columns,
+                plan: Arc::new(Plan::Control(control)),
+            });
         }
         self.refuse_in_failed_transaction()?;
         let scope = self.enter()?;
@@ -183,7 +206,9 @@ impl LocalSession {
                 tree = *statement;
                 (Explain::Show, None)
             }
-            Statement::Explain { .. } => return Err(SqlError::new("0A000", "EXPLAIN ANALYZE is not supported yet")),
+            Statement::Explain { .. } => {
+                return Err(SqlError::new("0A000", "EXPLAIN ANALYZE is not supported yet"));
+            }
             other => {
                 tree = other;
                 (Explain::Run, rewrite::column_names(&tree))
@@ -197,8 +222,11 @@ impl LocalSession {
             return Ok(Prepared { parameters, columns: None, plan: Arc::new(plan) });
         }
         if !matches!(tree, Statement::Query(_)) {
-            return Err(SqlError::new("0A000", format!("{} is not supported", first_words(&statement.text)))
-                .with_hint("the model is changed by perfos apply"));
+            return Err(SqlError::new(
+                "0A000",
+                format!("{} is not supported", first_words(&statement.text)),
+            )
+            .with_hint("the model is changed by perfos apply"));
         }
         rewrite::for_catalog(&mut tree);
         let plan = self.plan_query(&tree, &statement.text).await?;
@@ -212,7 +240,8 @@ impl LocalSession {
     }
 
     fn parse_one(&self, sql: &str) -> Result<Statement, SqlError> {
-        let mut statement = parse_sql(sql)?.pop().ok_or_else(|| SqlError::new("42601", "empty statement"))?;
+        let mut statement =
+            parse_sql(sql)?.pop().ok_or_else(|| SqlError::new("42601", "empty statement"))?;
         rewrite::for_catalog(&mut statement);
         Ok(statement)
     }
@@ -227,7 +256,11 @@ impl LocalSession {
         Ok(())
     }
 
-    async fn execute_prepared(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+    async fn execute_prepared(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
         let Some(plan) = prepared.plan.downcast_ref::<Plan>() else {
             return Err(SqlError::new("XX000", "a statement of another session"));
         };
@@ -262,24 +295,43 @@ impl LocalSession {
         self.interrupt.begin(self.settings().statement_timeout_ms())
     }
 
-    async fn stream(&self, plan: LogicalPlan, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream, SqlError> {
+    async fn stream(
+        &self,
+        plan: LogicalPlan,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
         let work = async {
-            let plan = if parameters.is_empty() { plan } else { plan.with_param_values(ParamValues::from(parameters))? };
+            let plan = if parameters.is_empty() {
+                plan
+            } else {
+                plan.with_param_values(ParamValues::from(parameters))?
+            };
             let physical = self.state.create_physical_plan(&plan).await?;
             execute_stream(physical, self.state.task_ctx())
         };
         self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))
     }
 
-    async fn explain(&self, plan: LogicalPlan, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+    async fn explain(
+        &self,
+        plan: LogicalPlan,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
         let work = async {
-            let plan = if parameters.is_empty() { plan } else { plan.with_param_values(ParamValues::from(parameters))? };
+            let plan = if parameters.is_empty() {
+                plan
+            } else {
+                plan.with_param_values(ParamValues::from(parameters))?
+            };
             self.state.create_physical_plan(&plan).await
         };
         let physical = work.await.map_err(|error| from_engine(&error, ""))?;
         let text = displayable(physical.as_ref()).indent(false).to_string();
         let lines = text.lines().map(str::to_string).collect();
-        Ok(Outcome::Rows { verb: "EXPLAIN", stream: rows_of_text(output::explain_schema(), lines)? })
+        Ok(Outcome::Rows {
+            verb: "EXPLAIN",
+            stream: rows_of_text(output::explain_schema(), lines)?,
+        })
     }
 
     async fn run_write(
@@ -297,7 +349,8 @@ impl LocalSession {
             let logical = self.plan_query(&query, "").await?;
             let stream = self.stream(logical, parameters.clone()).await?;
             let work = stream.try_collect::<Vec<RecordBatch>>();
-            let batches = self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
+            let batches =
+                self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
             let (change, rows) = write::change(&plan, &version, &batches)?;
             let tag = plan.kind.tag(rows);
             let Some(change) = change else { return Ok(Outcome::Done { tag }) };
@@ -350,12 +403,20 @@ impl Session for LocalSession {
         Ok(parsed.into_iter().map(statement).collect())
     }
 
-    async fn prepare(&mut self, statement: Parsed, parameter_types: &[Option<DataType>]) -> Result<Prepared, SqlError> {
+    async fn prepare(
+        &mut self,
+        statement: Parsed,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
         let result = self.prepare_statement(statement, parameter_types).await;
         result.inspect_err(|_| self.fail_transaction())
     }
 
-    async fn execute(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+    async fn execute(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
         let result = self.execute_prepared(prepared, parameters).await;
         result.inspect_err(|_| self.fail_transaction())
     }
@@ -389,7 +450,10 @@ fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
         from_engine(&datafusion::error::DataFusionError::SQL(Box::new(error), None), sql)
     })?;
     if statements.len() > STATEMENTS_MAX {
-        return Err(SqlError::new("54000", format!("more than {STATEMENTS_MAX} statements in one query string")));
+        return Err(SqlError::new(
+            "54000",
+            format!("more than {STATEMENTS_MAX} statements in one query string"),
+        ));
     }
     Ok(statements)
 }
@@ -405,10 +469,12 @@ fn parameter_types(
     declared: &[Option<DataType>],
 ) -> Result<Vec<DataType>, SqlError> {
     let inferred = plan.get_parameter_types().map_err(|error| from_engine(&error, ""))?;
-    let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+    let number =
+        |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
     let count = inferred.keys().filter_map(number).max().unwrap_or(0).max(declared.len());
     let type_of = |idx: usize| {
-        let by_place = known.iter().find(|(place, _)| *place == idx).map(|(_, data_type)| data_type.clone());
+        let by_place =
+            known.iter().find(|(place, _)| *place == idx).map(|(_, data_type)| data_type.clone());
         let by_plan = || inferred.get(&format!("${}", idx + 1)).cloned().flatten();
         let by_client = || declared.get(idx).cloned().flatten();
         by_place.or_else(by_plan).or_else(by_client).unwrap_or(DataType::Utf8)
@@ -430,18 +496,28 @@ fn engine_state(
     config.options_mut().sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     let setting = {
         let settings = Arc::clone(settings);
-        Arc::new(move || settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).aggregates())
+        Arc::new(move || {
+            settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).aggregates()
+        })
     };
+    // its sum of sums has another type than the sum that HAVING was checked against
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
+    rules.push(Arc::new(RollupRule::new(setting)));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_optimizer_rule(Arc::new(RollupRule::new(setting)))
+        .with_optimizer_rules(rules)
         .with_analyzer_rule(catalog::subquery_rule())
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(tenant.name(), Arc::new(TenantCatalog::new(scope.clone())));
     context.register_udaf(measure_function());
-    let values = output::Values { scope: scope.clone(), settings: Arc::clone(settings), options: options.clone() };
+    let values = output::Values {
+        scope: scope.clone(),
+        settings: Arc::clone(settings),
+        options: options.clone(),
+    };
     for function in catalog::functions(Arc::new(values)) {
         context.register_udf(function);
     }

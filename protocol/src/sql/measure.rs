@@ -8,9 +8,12 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::AccumulatorArgs;
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
 
-use super::columns::{CONSOLIDATED_SCALE, DISPLAY_SCALE};
+use super::columns::CONSOLIDATED_SCALE;
+use super::session::DISPLAY_SCALE_METADATA;
 
 /// The name of the function.
 pub const MEASURE: &str = "measure";
@@ -43,21 +46,26 @@ impl AggregateUDFImpl for Measure {
     }
 
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
-        let types: Vec<DataType> = arguments.iter().map(|field| field.data_type().clone()).collect();
+        let types: Vec<DataType> =
+            arguments.iter().map(|field| field.data_type().clone()).collect();
         let data_type = self.return_type(&types)?;
         let metadata = arguments.first().map(|field| field.metadata());
-        let scale = metadata.and_then(|m| m.get(CONSOLIDATED_SCALE)).and_then(|scale| scale.parse::<i8>().ok());
+        let scale = metadata
+            .and_then(|m| m.get(CONSOLIDATED_SCALE))
+            .and_then(|scale| scale.parse::<i8>().ok());
         let data_type = match (data_type, scale) {
             (DataType::Decimal128(..), Some(scale)) => DataType::Decimal128(38, scale),
             (other, _) => other,
         };
-        let shown = metadata.and_then(|metadata| metadata.get(DISPLAY_SCALE)).cloned();
+        let shown = metadata.and_then(|metadata| metadata.get(DISPLAY_SCALE_METADATA)).cloned();
         let metadata: HashMap<String, String> =
-            shown.into_iter().map(|scale| (DISPLAY_SCALE.to_string(), scale)).collect();
+            shown.into_iter().map(|scale| (DISPLAY_SCALE_METADATA.to_string(), scale)).collect();
         Ok(Arc::new(Field::new(MEASURE, data_type, true).with_metadata(metadata)))
     }
 
     fn accumulator(&self, _arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        plan_err!("measure() consolidates a cube's measure; it is used in a query that aggregates the cube itself")
+        plan_err!(
+            "measure() consolidates a cube's measure; it is used in a query that aggregates the cube itself"
+        )
     }
 }

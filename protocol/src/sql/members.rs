@@ -8,7 +8,8 @@ use cube::dimension::Dimension;
 use cube::value::parse_date;
 use cube::{AttributeId, DimensionId, HierarchyId, KeyType, MemberId, Scalar, ValueType, Version};
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array, StringArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array,
+    StringArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -29,12 +30,17 @@ pub fn key_array<'a>(key_type: KeyType, texts: impl Iterator<Item = Option<&'a s
         KeyType::Bigint => {
             Arc::new(texts.map(|text| text.and_then(|t| t.parse().ok())).collect::<Int64Array>())
         }
-        KeyType::Date => Arc::new(texts.map(|text| text.and_then(parse_date)).collect::<Date32Array>()),
+        KeyType::Date => {
+            Arc::new(texts.map(|text| text.and_then(parse_date)).collect::<Date32Array>())
+        }
     }
 }
 
 /// Stored integers as a column of a value type.
-pub fn value_array(value_type: ValueType, values: impl Iterator<Item = Option<i64>>) -> Result<ArrayRef> {
+pub fn value_array(
+    value_type: ValueType,
+    values: impl Iterator<Item = Option<i64>>,
+) -> Result<ArrayRef> {
     Ok(match value_type {
         ValueType::Decimal { .. } => {
             let array: Decimal128Array = values.map(|value| value.map(i128::from)).collect();
@@ -45,7 +51,9 @@ pub fn value_array(value_type: ValueType, values: impl Iterator<Item = Option<i6
             let day = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
             Arc::new(values.map(day).collect::<Date32Array>())
         }
-        ValueType::Boolean => Arc::new(values.map(|value| value.map(|v| v != 0)).collect::<BooleanArray>()),
+        ValueType::Boolean => {
+            Arc::new(values.map(|value| value.map(|v| v != 0)).collect::<BooleanArray>())
+        }
         ValueType::Text => Arc::new(values.map(|_| None::<&str>).collect::<StringArray>()),
     })
 }
@@ -62,10 +70,16 @@ pub fn level_array(dimension: &Dimension, level: usize) -> ArrayRef {
 fn cube_columns(dimension: &Dimension) -> Result<RecordBatch> {
     let name = &dimension.def.name;
     let mut fields = vec![Field::new(name, key_data_type(dimension.def.key_type), true)];
-    let keys = dimension.members().map(|member| dimension.holds_facts(member).then(|| dimension.key(member)));
+    let keys = dimension
+        .members()
+        .map(|member| dimension.holds_facts(member).then(|| dimension.key(member)));
     let mut arrays = vec![key_array(dimension.def.key_type, keys)];
     for (idx, level) in dimension.level_columns().iter().enumerate() {
-        fields.push(Field::new(format!("{name}_{}", level.name), key_data_type(level.key_type), true));
+        fields.push(Field::new(
+            format!("{name}_{}", level.name),
+            key_data_type(level.key_type),
+            true,
+        ));
         arrays.push(level_array(dimension, idx));
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
@@ -93,7 +107,11 @@ impl MemberCache {
 
 /// Which members of a dimension its own table lists: those that hold facts, so that its key is what
 /// cubes refer to.
-pub fn listed_members(version: &Version, id: DimensionId, allowed: Option<&roaring::RoaringBitmap>) -> Vec<MemberId> {
+pub fn listed_members(
+    version: &Version,
+    id: DimensionId,
+    allowed: Option<&roaring::RoaringBitmap>,
+) -> Vec<MemberId> {
     let dimension = version.dimension(id);
     let mut members: Vec<MemberId> = dimension
         .members()
@@ -115,7 +133,11 @@ pub fn dimension_schema(dimension: &Dimension) -> SchemaRef {
         Field::new("weight", weight_type(dimension), false),
     ];
     for level in dimension.level_columns() {
-        fields.push(Field::new(format!("{}_{}", def.name, level.name), key_data_type(level.key_type), true));
+        fields.push(Field::new(
+            format!("{}_{}", def.name, level.name),
+            key_data_type(level.key_type),
+            true,
+        ));
     }
     for attribute in &def.attributes {
         fields.push(Field::new(&attribute.name, value_data_type(attribute.value_type), true));
@@ -133,14 +155,20 @@ fn parent_type(dimension: &Dimension) -> DataType {
 
 fn weight_type(dimension: &Dimension) -> DataType {
     let scale = match dimension.def.hierarchies.first() {
-        Some(_) => dimension.shape(HierarchyId(0)).weights.as_ref().map_or(0, |weights| weights.scale),
+        Some(_) => {
+            dimension.shape(HierarchyId(0)).weights.as_ref().map_or(0, |weights| weights.scale)
+        }
         None => 0,
     };
     DataType::Decimal128(38, i8::try_from(scale).unwrap_or(i8::MAX))
 }
 
 /// A dimension's own table.
-pub fn dimension_table(version: &Version, id: DimensionId, members: &[MemberId]) -> Result<RecordBatch> {
+pub fn dimension_table(
+    version: &Version,
+    id: DimensionId,
+    members: &[MemberId],
+) -> Result<RecordBatch> {
     let dimension = version.dimension(id);
     let def = &dimension.def;
     let default = (!def.hierarchies.is_empty()).then_some(HierarchyId(0));
@@ -153,11 +181,15 @@ pub fn dimension_table(version: &Version, id: DimensionId, members: &[MemberId])
         default.map_or(1, |hierarchy| i32::from(dimension.shape(hierarchy).depth[member.idx()]) + 1)
     });
     let weights = default.and_then(|hierarchy| dimension.shape(hierarchy).weights.as_ref());
-    let weight = members.iter().map(|member| weights.map_or(1, |weights| i128::from(weights.own[member.idx()])));
+    let weight = members
+        .iter()
+        .map(|member| weights.map_or(1, |weights| i128::from(weights.own[member.idx()])));
     let weight: Decimal128Array = weight.map(Some).collect();
     let mut arrays: Vec<ArrayRef> = vec![
         key_array(def.key_type, members.iter().map(|&member| Some(dimension.key(member)))),
-        Arc::new(members.iter().map(|&member| Some(dimension.name(member))).collect::<StringArray>()),
+        Arc::new(
+            members.iter().map(|&member| Some(dimension.name(member))).collect::<StringArray>(),
+        ),
         key_array(parent_key_type, parent_keys),
         Arc::new(depth.map(Some).collect::<Int32Array>()),
         Arc::new(weight.with_data_type(weight_type(dimension))),
@@ -171,13 +203,17 @@ pub fn dimension_table(version: &Version, id: DimensionId, members: &[MemberId])
         arrays.push(key_array(column.key_type, names));
     }
     for (idx, attribute) in def.attributes.iter().enumerate() {
-        let values = members.iter().map(|&member| dimension.attribute(AttributeId::from_idx(idx), member));
+        let values =
+            members.iter().map(|&member| dimension.attribute(AttributeId::from_idx(idx), member));
         arrays.push(attribute_array(attribute.value_type, values)?);
     }
     Ok(RecordBatch::try_new(dimension_schema(dimension), arrays)?)
 }
 
-fn attribute_array<'a>(value_type: ValueType, values: impl Iterator<Item = Option<&'a Scalar>>) -> Result<ArrayRef> {
+fn attribute_array<'a>(
+    value_type: ValueType,
+    values: impl Iterator<Item = Option<&'a Scalar>>,
+) -> Result<ArrayRef> {
     if value_type == ValueType::Text {
         let texts = values.map(|value| match value {
             Some(Scalar::Text(text)) => Some(text.as_ref()),
@@ -215,7 +251,11 @@ fn closure_weight_scale(dimension: &Dimension) -> u32 {
 }
 
 /// `<dimension>_closure`: for each member that holds facts, itself and all its ancestors.
-pub fn closure_table(version: &Version, id: DimensionId, members: &[MemberId]) -> Result<RecordBatch> {
+pub fn closure_table(
+    version: &Version,
+    id: DimensionId,
+    members: &[MemberId],
+) -> Result<RecordBatch> {
     let dimension = version.dimension(id);
     let scale = closure_weight_scale(dimension);
     let mut hierarchies: Vec<&str> = Vec::new();
@@ -236,7 +276,8 @@ pub fn closure_table(version: &Version, id: DimensionId, members: &[MemberId]) -
                     Some(path) => {
                         let widen = 10i128.pow(scale - path.scale);
                         let one = 10i64.pow(path.scale);
-                        i128::from(path.to_level.get(level).map_or(one, |to| to[member.idx()])) * widen
+                        i128::from(path.to_level.get(level).map_or(one, |to| to[member.idx()]))
+                            * widen
                     }
                     None => 10i128.pow(scale),
                 }));
@@ -245,7 +286,8 @@ pub fn closure_table(version: &Version, id: DimensionId, members: &[MemberId]) -
             }
         }
     }
-    let ancestor_type = if dimension.def.leaf_level().is_some() { KeyType::Text } else { dimension.def.key_type };
+    let ancestor_type =
+        if dimension.def.leaf_level().is_some() { KeyType::Text } else { dimension.def.key_type };
     let weights: Decimal128Array = weights.into_iter().collect();
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(hierarchies.into_iter().map(Some).collect::<StringArray>()),

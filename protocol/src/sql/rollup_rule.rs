@@ -46,7 +46,11 @@ impl OptimizerRule for RollupRule {
         Some(ApplyOrder::BottomUp)
     }
 
-    fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Aggregate(aggregate) = &plan else { return Ok(Transformed::no(plan)) };
         let setting = (self.setting)();
         match convert::convert(aggregate, setting)? {
@@ -62,7 +66,8 @@ impl OptimizerRule for RollupRule {
 impl RollupRule {
     fn check(&self, aggregate: &Aggregate, setting: Aggregates, reason: &str) -> Result<()> {
         if guard::uses_measure(aggregate) {
-            let error = SqlError::new("0A000", "measure() cannot be computed here").with_detail(reason);
+            let error =
+                SqlError::new("0A000", "measure() cannot be computed here").with_detail(reason);
             return Err(error
                 .with_hint("aggregate the cube by its own columns in a subquery or CTE, then join the result")
                 .into());

@@ -84,3 +84,7 @@ pub enum TransactionStatus {
 /// The key under which a field's metadata names a PostgreSQL type that its Arrow type does not
 /// tell: `name`, `oid`, `char`, `regclass`, `int2vector`, `bpchar`, `unknown`, ...
 pub const PG_TYPE_METADATA: &str = "pg_type";
+
+/// The key under which a decimal field's metadata says up to how many digits after the point zeros
+/// at the end are shown, where the type has more (a total whose weights may need them).
+pub const DISPLAY_SCALE_METADATA: &str = "perfos_display_scale";

@@ -31,7 +31,11 @@ const KNOWN: [(&str, &str, &str); 25] = [
     ("intervalstyle", "postgres", "Form of intervals."),
     ("lock_timeout", "0", "Longest wait for a lock, in ms."),
     ("max_identifier_length", "63", "Longest identifier."),
-    ("perfos.aggregates", "strict", "What sum and avg do where they could mislead: strict, cube or leaf."),
+    (
+        "perfos.aggregates",
+        "strict",
+        "What sum and avg do where they could mislead: strict, cube or leaf.",
+    ),
     ("row_security", "on", "Whether row security is applied."),
     ("search_path", "\"$user\", public", "Schemas searched for names."),
     ("server_encoding", "UTF8", "Character encoding of the server."),
@@ -72,9 +76,14 @@ impl Settings {
             "perfos.aggregates" => drop(parse_aggregates(value)?),
             "statement_timeout" => drop(parse_milliseconds(&name, value)?),
             "server_version" | "server_version_num" | "server_encoding" | "integer_datetimes" => {
-                return Err(SqlError::new("55P02", format!("parameter \"{name}\" cannot be changed")));
+                return Err(SqlError::new(
+                    "55P02",
+                    format!("parameter \"{name}\" cannot be changed"),
+                ));
             }
-            "client_encoding" if !value.eq_ignore_ascii_case("utf8") && !value.eq_ignore_ascii_case("utf-8") => {
+            "client_encoding"
+                if !value.eq_ignore_ascii_case("utf8") && !value.eq_ignore_ascii_case("utf-8") =>
+            {
                 return Err(invalid(&name, value).with_hint("UTF8 is the encoding of every client"));
             }
             _ => {}
@@ -139,7 +148,10 @@ fn parse_aggregates(value: &str) -> Result<Aggregates, SqlError> {
         "strict" => Ok(Aggregates::Strict),
         "cube" => Ok(Aggregates::Cube),
         "leaf" => Ok(Aggregates::Leaf),
-        _ => Err(invalid("perfos.aggregates", value).with_hint("available values: strict, cube, leaf")),
+        _ => {
+            Err(invalid("perfos.aggregates", value)
+                .with_hint("available values: strict, cube, leaf"))
+        }
     }
 }
 

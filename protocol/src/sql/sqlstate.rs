@@ -16,7 +16,11 @@ impl From<CubeError> for SqlError {
 
 impl From<CalcError> for SqlError {
     fn from(error: CalcError) -> Self {
-        Self { hint: error.hint(), detail: error.detail(), ..Self::new(error.sqlstate(), error.to_string()) }
+        Self {
+            hint: error.hint(),
+            detail: error.detail(),
+            ..Self::new(error.sqlstate(), error.to_string())
+        }
     }
 }
 
@@ -29,11 +33,14 @@ impl From<SqlError> for DataFusionError {
 /// An error of the engine, found where it began, with its SQLSTATE.
 pub fn from_engine(error: &DataFusionError, sql: &str) -> SqlError {
     match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => from_engine(inner, sql),
-        DataFusionError::Shared(inner) => from_engine(inner, sql),
-        DataFusionError::Collection(errors) => {
-            errors.first().map_or_else(|| SqlError::new("XX000", "unknown error"), |error| from_engine(error, sql))
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            from_engine(inner, sql)
         }
+        DataFusionError::Shared(inner) => from_engine(inner, sql),
+        DataFusionError::Collection(errors) => errors.first().map_or_else(
+            || SqlError::new("XX000", "unknown error"),
+            |error| from_engine(error, sql),
+        ),
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::SQL(parser, _) => {
             let message = parser.to_string();
@@ -49,7 +56,9 @@ pub fn from_engine(error: &DataFusionError, sql: &str) -> SqlError {
         DataFusionError::ResourcesExhausted(message) => SqlError::new("53200", message.clone()),
         DataFusionError::NotImplemented(message) => SqlError::new("0A000", message.clone()),
         DataFusionError::Plan(message) => from_plan(message),
-        DataFusionError::Execution(message) => SqlError::new(state_of_execution(message), message.clone()),
+        DataFusionError::Execution(message) => {
+            SqlError::new(state_of_execution(message), message.clone())
+        }
         other => SqlError::new("XX000", other.strip_backtrace()),
     }
 }
@@ -71,7 +80,8 @@ fn external(error: &(dyn std::error::Error + 'static)) -> SqlError {
 fn from_schema(error: &SchemaError, sql: &str) -> SqlError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let names: Vec<String> = valid_fields.iter().map(|column| column.name.clone()).collect();
+            let names: Vec<String> =
+                valid_fields.iter().map(|column| column.name.clone()).collect();
             let near = cube::error::nearest(&field.name, names.iter().map(String::as_str));
             let error = SqlError::new("42703", format!("column \"{}\" does not exist", field.name));
             let error = match near.as_slice() {
@@ -94,8 +104,12 @@ fn from_arrow(error: &ArrowError) -> SqlError {
     match error {
         ArrowError::DivideByZero => SqlError::new("22012", "division by zero"),
         ArrowError::ArithmeticOverflow(message) => SqlError::new("22003", message.clone()),
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => SqlError::new("22P02", message.clone()),
-        ArrowError::InvalidArgumentError(message) if message.contains("too large to store") || message.contains("is too") => {
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+            SqlError::new("22P02", message.clone())
+        }
+        ArrowError::InvalidArgumentError(message)
+            if message.contains("too large to store") || message.contains("is too") =>
+        {
             SqlError::new("22003", message.clone())
         }
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
@@ -105,7 +119,9 @@ fn from_arrow(error: &ArrowError) -> SqlError {
 
 fn from_plan(message: &str) -> SqlError {
     let first = message.lines().next().unwrap_or(message);
-    if let Some(table) = first.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+    if let Some(table) =
+        first.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"))
+    {
         let parts: Vec<&str> = table.splitn(3, '.').collect();
         let shown = match parts.as_slice() {
             [_, "public", table] => (*table).to_string(),
@@ -117,7 +133,9 @@ fn from_plan(message: &str) -> SqlError {
     if first.starts_with("Invalid function") || first.contains("No function matches") {
         return SqlError::new("42883", first.to_string());
     }
-    if first.contains("must be in the GROUP BY clause") || first.contains("must appear in the GROUP BY") {
+    if first.contains("must be in the GROUP BY clause")
+        || first.contains("must appear in the GROUP BY")
+    {
         return SqlError::new("42803", first.to_string());
     }
     SqlError::new("42601", message.to_string())
@@ -140,7 +158,8 @@ fn position(message: &str, sql: &str) -> Option<usize> {
     let (line, rest) = rest.split_once(", Column: ")?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (line, column): (usize, usize) = (line.parse().ok()?, rest[..digits].parse().ok()?);
-    let before: usize = sql.split('\n').take(line.checked_sub(1)?).map(|text| text.chars().count() + 1).sum();
+    let before: usize =
+        sql.split('\n').take(line.checked_sub(1)?).map(|text| text.chars().count() + 1).sum();
     Some(before + column)
 }
 
@@ -152,7 +171,8 @@ fn find_word(sql: &str, word: &str) -> Option<usize> {
         let after = sql[at + word.len()..].chars().next();
         !before.is_some_and(is_part) && !after.is_some_and(is_part)
     };
-    let places: Vec<usize> = sql.match_indices(word).map(|(at, _)| at).filter(stands_alone).collect();
+    let places: Vec<usize> =
+        sql.match_indices(word).map(|(at, _)| at).filter(stands_alone).collect();
     match places.as_slice() {
         [at] => Some(sql[..*at].chars().count() + 1),
         _ => None,

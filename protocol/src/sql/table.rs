@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use cube::segment::{Segment, SegmentView};
 use cube::value::KeyPart;
 use cube::{CubeId, KeyType};
-use datafusion::arrow::array::{ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array};
+use datafusion::arrow::array::{
+    ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array,
+};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -60,7 +62,8 @@ impl CubeTable {
     /// Some columns of some rows of a segment.
     pub fn batch(&self, segment: &Segment, rows: &[u32], columns: &[usize]) -> Result<RecordBatch> {
         let schema = Arc::new(self.columns.schema.project(columns)?);
-        let arrays = columns.iter().map(|&column| self.column(segment, rows, self.columns.sources[column]));
+        let arrays =
+            columns.iter().map(|&column| self.column(segment, rows, self.columns.sources[column]));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
@@ -72,26 +75,39 @@ impl CubeTable {
                 Ok(key_column(self.definition().def.key[idx].key_type, &segment.keys[idx], rows))
             }
             ColumnSource::Dimension(position) => self.member_column(segment, rows, position, 0),
-            ColumnSource::Level(position, level) => self.member_column(segment, rows, position, level + 1),
+            ColumnSource::Level(position, level) => {
+                self.member_column(segment, rows, position, level + 1)
+            }
             ColumnSource::Measure(measure) => {
                 let value_type = self.definition().measure_def(measure).value_type;
                 let values = segment.values.get(measure.idx());
-                value_array(value_type, rows.iter().map(|&row| values.and_then(|v| v.get(row as usize))))
+                value_array(
+                    value_type,
+                    rows.iter().map(|&row| values.and_then(|v| v.get(row as usize))),
+                )
             }
         }
     }
 
-    fn member_column(&self, segment: &Segment, rows: &[u32], position: usize, column: usize) -> Result<ArrayRef> {
+    fn member_column(
+        &self,
+        segment: &Segment,
+        rows: &[u32],
+        position: usize,
+        column: usize,
+    ) -> Result<ArrayRef> {
         let codes = &segment.coordinates[position];
-        let members: UInt32Array = rows.iter().map(|&row| Some(codes.get(row as usize).0)).collect();
+        let members: UInt32Array =
+            rows.iter().map(|&row| Some(codes.get(row as usize).0)).collect();
         Ok(take(self.member_batch(position)?.column(column), &members, None)?)
     }
 
     /// The rows of a segment that are alive, within the reader's rights, and wanted.
     fn selected(&self, view: &SegmentView, predicates: &Predicates) -> Result<Vec<u32>> {
-        let rights = self.definition().dimensions.iter().enumerate().filter_map(|(position, &id)| {
-            self.snapshot.view.allowed(id).map(|members| (position, members))
-        });
+        let rights =
+            self.definition().dimensions.iter().enumerate().filter_map(|(position, &id)| {
+                self.snapshot.view.allowed(id).map(|members| (position, members))
+            });
         let asked = predicates.filters.iter().map(|filter| (filter.position, &filter.members));
         let wanted: Vec<_> = rights.chain(asked).collect();
         let segment = &view.segment;
@@ -104,7 +120,9 @@ impl CubeTable {
         }
         let is_wanted = |row: &usize| {
             let mut each = wanted.iter();
-            each.all(|(position, members)| members.contains(segment.coordinates[*position].get(*row).0))
+            each.all(|(position, members)| {
+                members.contains(segment.coordinates[*position].get(*row).0)
+            })
         };
         let rows: Vec<u32> = view.live_rows().filter(is_wanted).map(|row| row as u32).collect();
         predicates.residual_rows(self, segment, rows)
@@ -124,9 +142,11 @@ fn key_column(key_type: KeyType, parts: &[KeyPart], rows: &[u32]) -> ArrayRef {
     let narrow = |row: &u32| integer(row).and_then(|value| i32::try_from(value).ok());
     match key_type {
         KeyType::Text => Arc::new(rows.iter().map(text).collect::<StringArray>()),
-        KeyType::Smallint => {
-            Arc::new(rows.iter().map(|row| integer(row).and_then(|v| i16::try_from(v).ok())).collect::<Int16Array>())
-        }
+        KeyType::Smallint => Arc::new(
+            rows.iter()
+                .map(|row| integer(row).and_then(|v| i16::try_from(v).ok()))
+                .collect::<Int16Array>(),
+        ),
         KeyType::Integer => Arc::new(rows.iter().map(narrow).collect::<Int32Array>()),
         KeyType::Bigint => Arc::new(rows.iter().map(integer).collect::<Int64Array>()),
         KeyType::Date => Arc::new(rows.iter().map(narrow).collect::<Date32Array>()),
@@ -143,9 +163,16 @@ impl TableProvider for CubeTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
-            if can_evaluate(filter) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }
+            if can_evaluate(filter) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
         };
         Ok(filters.iter().map(support).collect())
     }

@@ -80,13 +80,20 @@ impl Scope {
         }
         for (idx, dimension) in version.dimensions.iter().enumerate() {
             let id = DimensionId::from_idx(idx);
-            let count = dimension.members().filter(|&member| dimension.holds_facts(member)).count() as u64;
+            let count =
+                dimension.members().filter(|&member| dimension.holds_facts(member)).count() as u64;
             let name = dimension.def.name.clone();
             let comment = Some(dimension.def.description.clone()).filter(|text| !text.is_empty());
             relations.push(Relation {
                 primary_key: vec![0],
                 row_count: count,
-                ..relation("public", &name, RelationKind::Table, &dimension_schema(dimension), comment)
+                ..relation(
+                    "public",
+                    &name,
+                    RelationKind::Table,
+                    &dimension_schema(dimension),
+                    comment,
+                )
             });
             if !dimension.def.hierarchies.is_empty() {
                 let closure = format!("{name}_closure");
@@ -96,7 +103,13 @@ impl Scope {
             }
         }
         for (name, schema, comment) in system_tables() {
-            relations.push(relation(SYSTEM_SCHEMA, name, RelationKind::View, &schema, Some(comment.into())));
+            relations.push(relation(
+                SYSTEM_SCHEMA,
+                name,
+                RelationKind::View,
+                &schema,
+                Some(comment.into()),
+            ));
         }
         relations
     }
@@ -106,10 +119,14 @@ impl Scope {
         let cube = version.model.cube_def(id);
         let columns = CubeColumns::new(version, id);
         let comment = Some(cube.def.description.clone()).filter(|text| !text.is_empty());
-        let mut found = relation("public", &cube.def.name, RelationKind::Table, &columns.schema, comment);
+        let mut found =
+            relation("public", &cube.def.name, RelationKind::Table, &columns.schema, comment);
         let key_width = cube.def.key.len();
-        found.primary_key =
-            if key_width > 0 { (0..key_width).collect() } else { (0..cube.dimensions.len()).collect() };
+        found.primary_key = if key_width > 0 {
+            (0..key_width).collect()
+        } else {
+            (0..cube.dimensions.len()).collect()
+        };
         found.foreign_keys = (cube.dimensions.iter().enumerate())
             .map(|(position, &dimension)| ForeignKey {
                 column: key_width + position,
@@ -117,7 +134,9 @@ impl Scope {
                 referenced_column: "key".into(),
             })
             .collect();
-        for (column, measure) in found.columns.iter_mut().skip(key_width + cube.dimensions.len()).zip(&cube.def.measures) {
+        for (column, measure) in
+            found.columns.iter_mut().skip(key_width + cube.dimensions.len()).zip(&cube.def.measures)
+        {
             column.comment = Some(measure.description.clone()).filter(|text| !text.is_empty());
         }
         found.row_count = version.rows(id).row_count() as u64;
@@ -134,7 +153,8 @@ impl Scope {
         if let Ok(id) = version.model.dimension(name) {
             return one_batch(dimension_table(version, id, &listed(id))?).map(Some);
         }
-        let closure_of = name.strip_suffix("_closure").and_then(|base| version.model.dimension(base).ok());
+        let closure_of =
+            name.strip_suffix("_closure").and_then(|base| version.model.dimension(base).ok());
         match closure_of {
             Some(id) if !version.dimension(id).def.hierarchies.is_empty() => {
                 one_batch(closure_table(version, id, &listed(id))?).map(Some)
@@ -150,7 +170,9 @@ impl Scope {
                 let position = &self.snapshot.view.position;
                 let columns: Vec<Arc<dyn datafusion::arrow::array::Array>> = vec![
                     Arc::new(StringArray::from(vec![position.branch.to_string()])),
-                    Arc::new(Int64Array::from(vec![i64::try_from(position.sequence).unwrap_or(i64::MAX)])),
+                    Arc::new(Int64Array::from(vec![
+                        i64::try_from(position.sequence).unwrap_or(i64::MAX),
+                    ])),
                     Arc::new(BooleanArray::from(vec![true])),
                 ];
                 one_batch(RecordBatch::try_new(branches_schema(), columns)?).map(Some)
@@ -160,9 +182,11 @@ impl Scope {
     }
 
     async fn ledger(&self) -> Result<RecordBatch> {
-        let entries = self.tenant.ledger(LEDGER_ENTRIES_MAX).await.map_err(DataFusionError::from)?;
+        let entries =
+            self.tenant.ledger(LEDGER_ENTRIES_MAX).await.map_err(DataFusionError::from)?;
         let sequence = |entry: &crate::tenant::LedgerEntry| i64::try_from(entry.sequence).ok();
-        let times: TimestampMicrosecondArray = entries.iter().map(|entry| Some(entry.time_us)).collect();
+        let times: TimestampMicrosecondArray =
+            entries.iter().map(|entry| Some(entry.time_us)).collect();
         let text = |of: fn(&crate::tenant::LedgerEntry) -> &str| {
             Arc::new(entries.iter().map(|entry| Some(of(entry))).collect::<StringArray>())
         };
@@ -207,15 +231,29 @@ fn branches_schema() -> SchemaRef {
 fn system_tables() -> [(&'static str, SchemaRef, &'static str); 2] {
     [
         ("branches", branches_schema(), "Branches and the last ledger entry each includes"),
-        ("ledger", ledger_schema(), "The newest ledger entries: who did what, and what was computed again"),
+        (
+            "ledger",
+            ledger_schema(),
+            "The newest ledger entries: who did what, and what was computed again",
+        ),
     ]
 }
 
-fn relation(schema: &str, name: &str, kind: RelationKind, columns: &Schema, comment: Option<String>) -> Relation {
+fn relation(
+    schema: &str,
+    name: &str,
+    kind: RelationKind,
+    columns: &Schema,
+    comment: Option<String>,
+) -> Relation {
     let column = |field: &Arc<Field>| RelationColumn {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
-        nullability: if field.is_nullable() { Nullability::Nullable } else { Nullability::Required },
+        nullability: if field.is_nullable() {
+            Nullability::Nullable
+        } else {
+            Nullability::Required
+        },
         comment: None,
     };
     Relation {
@@ -267,7 +305,9 @@ impl TenantCatalog {
 
 impl CatalogProvider for TenantCatalog {
     fn schema_names(&self) -> Vec<String> {
-        ["public", "main", SYSTEM_SCHEMA, "pg_catalog", "information_schema"].map(String::from).to_vec()
+        ["public", "main", SYSTEM_SCHEMA, "pg_catalog", "information_schema"]
+            .map(String::from)
+            .to_vec()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {

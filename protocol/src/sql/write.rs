@@ -15,8 +15,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, OnConflictAction, OnInsert, SetExpr,
-    Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, OnConflictAction,
+    OnInsert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
+    UpdateTableFromKind,
 };
 
 use super::columns::{ColumnSource, CubeColumns};
@@ -90,7 +91,13 @@ fn target_cube(name: &ObjectName, version: &Version) -> Result<cube::CubeId, Sql
         .0
         .iter()
         .filter_map(|part| part.as_ident())
-        .map(|ident| if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() })
+        .map(|ident| {
+            if ident.quote_style.is_some() {
+                ident.value.clone()
+            } else {
+                ident.value.to_lowercase()
+            }
+        })
         .collect();
     let schema_is_branch = |schema: &String| schema == "public" || schema == "main";
     let table = match parts.as_slice() {
@@ -103,7 +110,8 @@ fn target_cube(name: &ObjectName, version: &Version) -> Result<cube::CubeId, Sql
     }
     let base = table.strip_suffix("_closure").unwrap_or(table);
     if version.model.dimension(base).is_ok() {
-        let error = SqlError::new("0A000", format!("dimension table \"{table}\" is not written by SQL"));
+        let error =
+            SqlError::new("0A000", format!("dimension table \"{table}\" is not written by SQL"));
         return Err(error.with_hint("members are loaded: perfos load FILE --dimension NAME"));
     }
     Err(SqlError::new("42P01", format!("relation \"{table}\" does not exist")))
@@ -124,23 +132,43 @@ fn column_name(version: &Version, cube: cube::CubeId, source: ColumnSource) -> S
 }
 
 /// A column that a statement assigns: a key, a dimension or an input measure.
-fn assigned_column(name: &str, version: &Version, cube: cube::CubeId) -> Result<ColumnSource, SqlError> {
+fn assigned_column(
+    name: &str,
+    version: &Version,
+    cube: cube::CubeId,
+) -> Result<ColumnSource, SqlError> {
     let columns = CubeColumns::new(version, cube);
     let def = version.model.cube_def(cube);
     let source = columns.source(name).ok_or_else(|| {
         let existing = columns.schema.fields().iter().map(|field| field.name().as_str());
         let near = cube::error::nearest(name, existing);
-        let error = SqlError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", def.def.name));
-        if near.is_empty() { error } else { error.with_hint(format!("did you mean {}?", near.join(", "))) }
+        let error = SqlError::new(
+            "42703",
+            format!("column \"{name}\" of relation \"{}\" does not exist", def.def.name),
+        );
+        if near.is_empty() {
+            error
+        } else {
+            error.with_hint(format!("did you mean {}?", near.join(", ")))
+        }
     })?;
     match source {
         ColumnSource::Measure(measure) if !version.model.is_input(cube, measure) => {
-            let formula = version.model.formula_of(cube, measure).map(|formula| formula.text.clone());
-            let error = SqlError::new("428C9", format!("column \"{name}\" is computed by a formula and cannot be written"));
-            Err(error.with_detail(format!("{name} = {}", formula.unwrap_or_default())).with_hint("write the measures that it reads"))
+            let formula =
+                version.model.formula_of(cube, measure).map(|formula| formula.text.clone());
+            let error = SqlError::new(
+                "428C9",
+                format!("column \"{name}\" is computed by a formula and cannot be written"),
+            );
+            Err(error
+                .with_detail(format!("{name} = {}", formula.unwrap_or_default()))
+                .with_hint("write the measures that it reads"))
         }
         ColumnSource::Level(..) => {
-            let error = SqlError::new("428C9", format!("column \"{name}\" is a level and follows from the member"));
+            let error = SqlError::new(
+                "428C9",
+                format!("column \"{name}\" is a level and follows from the member"),
+            );
             Err(error.with_hint("write the dimension's own column, a leaf member's key"))
         }
         _ => Ok(source),
@@ -155,9 +183,16 @@ fn column_text(name: &ObjectName) -> String {
 }
 
 /// The type that a parameter standing alone for a column has.
-fn parameter_type(version: &Version, cube: cube::CubeId, source: ColumnSource, value: &Expr) -> Option<(usize, DataType)> {
+fn parameter_type(
+    version: &Version,
+    cube: cube::CubeId,
+    source: ColumnSource,
+    value: &Expr,
+) -> Option<(usize, DataType)> {
     let Expr::Value(value) = value else { return None };
-    let datafusion::sql::sqlparser::ast::Value::Placeholder(name) = &value.value else { return None };
+    let datafusion::sql::sqlparser::ast::Value::Placeholder(name) = &value.value else {
+        return None;
+    };
     let idx = name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?;
     let columns = CubeColumns::new(version, cube);
     let at = columns.sources.iter().position(|&other| other == source)?;
@@ -165,7 +200,9 @@ fn parameter_type(version: &Version, cube: cube::CubeId, source: ColumnSource, v
 }
 
 fn plan_insert(insert: &Insert, version: &Version) -> Result<WritePlan, SqlError> {
-    let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT INTO a function")) };
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(unsupported("INSERT INTO a function"));
+    };
     if insert.returning.is_some() {
         return Err(unsupported("RETURNING"));
     }
@@ -177,26 +214,47 @@ fn plan_insert(insert: &Insert, version: &Version) -> Result<WritePlan, SqlError
             SetExpr::Values(values) => values.rows.first().map_or(0, |row| row.len()),
             _ => all.sources.len(),
         };
-        all.sources.iter().copied().filter(|s| !matches!(s, ColumnSource::Level(..))).take(width).collect()
+        all.sources
+            .iter()
+            .copied()
+            .filter(|s| !matches!(s, ColumnSource::Level(..)))
+            .take(width)
+            .collect()
     } else {
         let names = insert.columns.iter().map(column_text);
         names.map(|name| assigned_column(&name, version, cube)).collect::<Result<_, _>>()?
     };
-    for required in all.sources.iter().filter(|s| matches!(s, ColumnSource::Key(_) | ColumnSource::Dimension(_))) {
+    for required in all
+        .sources
+        .iter()
+        .filter(|s| matches!(s, ColumnSource::Key(_) | ColumnSource::Dimension(_)))
+    {
         if !columns.contains(required) {
             let name = column_name(version, cube, *required);
-            return Err(SqlError::new("23502", format!("null value in column \"{name}\" violates not-null constraint"))
-                .with_hint("an INSERT names every key and dimension of the cube"));
+            return Err(SqlError::new(
+                "23502",
+                format!("null value in column \"{name}\" violates not-null constraint"),
+            )
+            .with_hint("an INSERT names every key and dimension of the cube"));
         }
     }
     let mut parameter_types = Vec::new();
     if let SetExpr::Values(values) = source.body.as_ref() {
         for row in &values.rows {
             if row.len() != columns.len() {
-                return Err(SqlError::new("42601", format!("INSERT has {} target columns but {} expressions", columns.len(), row.len())));
+                return Err(SqlError::new(
+                    "42601",
+                    format!(
+                        "INSERT has {} target columns but {} expressions",
+                        columns.len(),
+                        row.len()
+                    ),
+                ));
             }
             let pairs = columns.iter().zip(row.iter());
-            parameter_types.extend(pairs.filter_map(|(&column, value)| parameter_type(version, cube, column, value)));
+            parameter_types.extend(
+                pairs.filter_map(|(&column, value)| parameter_type(version, cube, column, value)),
+            );
         }
     }
     let kind = WriteKind::Insert(on_existing(insert.on.as_ref())?);
@@ -275,19 +333,32 @@ fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError
     Ok(WritePlan { cube, kind: WriteKind::Delete, query, columns, parameter_types: Vec::new() })
 }
 
-fn select(items: &[String], table: &TableWithJoins, from: &str, selection: Option<&Expr>) -> String {
+fn select(
+    items: &[String],
+    table: &TableWithJoins,
+    from: &str,
+    selection: Option<&Expr>,
+) -> String {
     let condition = selection.map_or_else(String::new, |selection| format!(" WHERE {selection}"));
     format!("SELECT {} FROM {table}{from}{condition}", items.join(", "))
 }
 
 /// The change that the query's rows ask for, and how many rows it touches.
-pub fn change(plan: &WritePlan, version: &Arc<Version>, batches: &[RecordBatch]) -> Result<(Option<Change>, usize), SqlError> {
+pub fn change(
+    plan: &WritePlan,
+    version: &Arc<Version>,
+    batches: &[RecordBatch],
+) -> Result<(Option<Change>, usize), SqlError> {
     let mut builder = Builder::new(plan, version);
     for batch in batches {
         if batch.num_columns() != plan.columns.len() {
             return Err(SqlError::new(
                 "42601",
-                format!("INSERT has {} target columns but {} expressions", plan.columns.len(), batch.num_columns()),
+                format!(
+                    "INSERT has {} target columns but {} expressions",
+                    plan.columns.len(),
+                    batch.num_columns()
+                ),
             ));
         }
         for row in 0..batch.num_rows() {
@@ -316,15 +387,30 @@ impl<'a> Builder<'a> {
         let inputs = (0..def.def.measures.len()).map(MeasureId::from_idx);
         let measures = match (plan.kind, def.def.kind) {
             // a cell is deleted by blanking its inputs; what formulas put there stays
-            (WriteKind::Delete, CubeKind::Cells) => inputs.filter(|&m| version.model.is_input(plan.cube, m)).collect(),
+            (WriteKind::Delete, CubeKind::Cells) => {
+                inputs.filter(|&m| version.model.is_input(plan.cube, m)).collect()
+            }
             _ => named.collect(),
         };
         let action = match (plan.kind, def.def.kind) {
             (WriteKind::Delete, CubeKind::Records) => RowsAction::Remove,
             _ => RowsAction::Set,
         };
-        let write = RowsWrite { cube: plan.cube, action, measures, keys: Vec::new(), coordinates: Vec::new(), values: Vec::new() };
-        Self { plan, version, columns: CubeColumns::new(version, plan.cube), write, rows: version.empty_rows(plan.cube) }
+        let write = RowsWrite {
+            cube: plan.cube,
+            action,
+            measures,
+            keys: Vec::new(),
+            coordinates: Vec::new(),
+            values: Vec::new(),
+        };
+        Self {
+            plan,
+            version,
+            columns: CubeColumns::new(version, plan.cube),
+            write,
+            rows: version.empty_rows(plan.cube),
+        }
     }
 
     fn add(&mut self, batch: &RecordBatch, row: usize) -> Result<(), SqlError> {
@@ -333,7 +419,8 @@ impl<'a> Builder<'a> {
         let mut members: Vec<Option<MemberId>> = vec![None; def.dimensions.len()];
         let mut values: Vec<Option<i64>> = vec![None; def.def.measures.len()];
         for (array, &source) in batch.columns().iter().zip(&self.plan.columns) {
-            let value = ScalarValue::try_from_array(array, row).map_err(|error| SqlError::new("XX000", error.to_string()))?;
+            let value = ScalarValue::try_from_array(array, row)
+                .map_err(|error| SqlError::new("XX000", error.to_string()))?;
             match source {
                 ColumnSource::Key(idx) => {
                     let text = self.required_text(&value, source)?;
@@ -343,17 +430,24 @@ impl<'a> Builder<'a> {
                     let text = self.required_text(&value, source)?;
                     let dimension = self.version.dimension(def.dimensions[position]);
                     let member = dimension.resolve_leaf(&text).map_err(|error| {
-                        let detail = format!("column \"{}\" names a member of dimension {}", dimension.def.name, dimension.def.name);
+                        let detail = format!(
+                            "column \"{}\" names a member of dimension {}",
+                            dimension.def.name, dimension.def.name
+                        );
                         SqlError::from(error).with_detail(detail)
                     })?;
                     members[position] = Some(member);
                 }
                 ColumnSource::Measure(measure) => {
                     let measure_def = def.measure_def(measure);
-                    values[measure.idx()] = stored(&value, measure_def.value_type).map_err(|error| {
-                        let at = self.describe(&keys, &members);
-                        SqlError { detail: Some(format!("column \"{}\"{at}", measure_def.name)), ..error }
-                    })?;
+                    values[measure.idx()] =
+                        stored(&value, measure_def.value_type).map_err(|error| {
+                            let at = self.describe(&keys, &members);
+                            SqlError {
+                                detail: Some(format!("column \"{}\"{at}", measure_def.name)),
+                                ..error
+                            }
+                        })?;
                 }
                 ColumnSource::Level(..) => {}
             }
@@ -362,7 +456,12 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn push(&mut self, keys: Vec<Option<KeyPart>>, members: Vec<Option<MemberId>>, values: Vec<Option<i64>>) {
+    fn push(
+        &mut self,
+        keys: Vec<Option<KeyPart>>,
+        members: Vec<Option<MemberId>>,
+        values: Vec<Option<i64>>,
+    ) {
         for (column, key) in self.rows.keys.iter_mut().zip(keys) {
             column.push(key.unwrap_or(KeyPart::Integer(0)));
         }
@@ -389,9 +488,13 @@ impl<'a> Builder<'a> {
 
     fn required_text(&self, value: &ScalarValue, source: ColumnSource) -> Result<String, SqlError> {
         scalar_text(value).ok_or_else(|| {
-            let idx = self.columns.sources.iter().position(|&other| other == source).unwrap_or_default();
+            let idx =
+                self.columns.sources.iter().position(|&other| other == source).unwrap_or_default();
             let name = self.columns.schema.field(idx).name();
-            SqlError::new("23502", format!("null value in column \"{name}\" violates not-null constraint"))
+            SqlError::new(
+                "23502",
+                format!("null value in column \"{name}\" violates not-null constraint"),
+            )
         })
     }
 
@@ -401,7 +504,8 @@ impl<'a> Builder<'a> {
         let mut kept: Vec<usize> = Vec::new();
         for row in 0..self.rows.len() {
             let location = current.find(&self.rows, row);
-            if is_records && !matches!(self.plan.kind, WriteKind::Insert(_))
+            if is_records
+                && !matches!(self.plan.kind, WriteKind::Insert(_))
                 && let Some(location) = location
             {
                 // the query gave the key alone: the coordinate is that of the row
@@ -413,7 +517,8 @@ impl<'a> Builder<'a> {
             }
             let taken = location.is_some_and(|location| {
                 let filled = |measure: &MeasureId| {
-                    self.rows.values[measure.idx()][row].is_some() && current.value(location, measure.idx()).is_some()
+                    self.rows.values[measure.idx()][row].is_some()
+                        && current.value(location, measure.idx()).is_some()
                 };
                 is_records || self.write.measures.iter().any(filled)
             });
@@ -435,7 +540,9 @@ impl<'a> Builder<'a> {
                 self.write.coordinates.extend(rows.coordinates.iter().map(|column| column[row]));
             }
             if self.write.action == RowsAction::Set {
-                self.write.values.extend(self.write.measures.iter().map(|measure| rows.values[measure.idx()][row]));
+                self.write.values.extend(
+                    self.write.measures.iter().map(|measure| rows.values[measure.idx()][row]),
+                );
             }
         }
         Ok((Some(Change::Rows(self.write)), count))
@@ -444,9 +551,12 @@ impl<'a> Builder<'a> {
     fn duplicate(&self, row: usize) -> SqlError {
         let name = &self.version.model.cube_def(self.plan.cube).def.name;
         let place = self.version.describe_row(self.plan.cube, &self.rows, row);
-        SqlError::new("23505", format!("duplicate key value violates unique constraint \"{name}_pkey\""))
-            .with_detail(format!("{place} holds a value already"))
-            .with_hint("UPDATE it, or say ON CONFLICT")
+        SqlError::new(
+            "23505",
+            format!("duplicate key value violates unique constraint \"{name}_pkey\""),
+        )
+        .with_detail(format!("{place} holds a value already"))
+        .with_hint("UPDATE it, or say ON CONFLICT")
     }
 
     fn refuse_repeats(&self, rows: &Rows) -> Result<(), SqlError> {
@@ -464,7 +574,9 @@ fn scalar_text(value: &ScalarValue) -> Option<String> {
         return None;
     }
     Some(match value {
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => text.clone(),
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => text.clone(),
         ScalarValue::Decimal128(Some(mantissa), _, scale) => {
             Number::new(*mantissa, u32::try_from(*scale).unwrap_or(0)).to_string()
         }
@@ -481,11 +593,13 @@ fn stored(value: &ScalarValue, value_type: ValueType) -> Result<Option<i64>, Sql
     let Some(text) = scalar_text(value) else { return Ok(None) };
     let result = value_type.parse(&text).map(Some);
     result.map_err(|error| match &error {
-        cube::CubeError::InvalidValue { reason, .. } if reason.starts_with("more than") => SqlError {
-            sqlstate: "22003",
-            hint: Some("round the value first, for example with round(value, digits)".into()),
-            ..SqlError::from(error)
-        },
+        cube::CubeError::InvalidValue { reason, .. } if reason.starts_with("more than") => {
+            SqlError {
+                sqlstate: "22003",
+                hint: Some("round the value first, for example with round(value, digits)".into()),
+                ..SqlError::from(error)
+            }
+        }
         _ => SqlError::from(error),
     })
 }

@@ -76,8 +76,6 @@ def row_counts(w):
 
 @case("dimension members")
 def member_counts(w):
-    groups = {row["SalesTerritoryGroup"] for row in w.territory.values()}
-    countries = {row["SalesTerritoryCountry"] for row in w.territory.values()}
     return [
         ["account", len(w.account.rows)],
         ["currency", len(w.currency)],
@@ -85,11 +83,11 @@ def member_counts(w):
         ["department", len(w.department.rows)],
         ["employee", len(w.employee.rows)],
         ["organization", len(w.organization.rows)],
-        ["product", len(w.product) + len(w.subcategory) + len(w.category)],
+        ["product", len(w.product)],
         ["promotion", len(w.promotion)],
         ["reseller", len(w.reseller)],
         ["scenario", len(w.scenario)],
-        ["territory", len(w.territory) + len(countries) + len(groups)],
+        ["territory", len(w.territory)],
     ]
 
 
@@ -188,14 +186,12 @@ def reseller_by_region(w):
 
 @case("name parent territory_group territory_country")
 def territory_members(w):
-    members = set()
+    members = []
     for row in w.territory.values():
         top, country = row["SalesTerritoryGroup"], row["SalesTerritoryCountry"]
-        members.add((top, None, top, None))
-        members.add((country, f"group:{top}", top, country))
-        members.add((row["name"], f"country:{country}", top, country))
-    kept = [list(member) for member in members if member[2] in ("Europe", "NA")]
-    return sorted(kept, key=lambda row: (row[2], row[3] or "", row[1] or ""))
+        if top in ("Europe", "NA"):
+            members.append([row["name"], f"country:{country}", top, country])
+    return sorted(members, key=lambda row: (row[2], row[3], row[1]))
 
 
 @case("product_category product_subcategory sales_amount order_lines")
@@ -213,10 +209,7 @@ def reseller_category_year(w):
 
 @case("product_category with_subcategory with_list_price members")
 def products_by_category(w):
-    members = [{"category": row["name"], "subcategory": None, "price": None} for row in w.category.values()]
-    for row in w.subcategory.values():
-        category = w.category[int(row["ProductCategoryKey"])]["name"]
-        members.append({"category": category, "subcategory": row["name"], "price": None})
+    members = []
     for key, row in w.product.items():
         levels = w.product_levels(key)
         members.append(

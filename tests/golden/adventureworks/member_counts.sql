@@ -1,4 +1,4 @@
--- Dimension tables hold the members of all levels.
+-- Dimension tables list the members that hold facts.
 SELECT 'account' AS dimension, count(*) AS members FROM account
 UNION ALL SELECT 'currency', count(*) FROM currency
 UNION ALL SELECT 'customer', count(*) FROM customer

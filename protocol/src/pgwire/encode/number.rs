@@ -149,20 +149,23 @@ fn put_unsigned_float(
 }
 
 /// `numeric`: decimals with their scale, integers, and floats by their shortest digits.
-pub(super) fn numeric(array: &ArrayRef, format: Format) -> Result<Writer, SqlError> {
+/// `shown` is the number of digits after the point up to which zeros at the end are kept.
+pub(super) fn numeric(array: &ArrayRef, format: Format, shown: u16) -> Result<Writer, SqlError> {
     match array.data_type() {
         DataType::Decimal128(_, scale) => {
             let (scale, array) = (*scale, array.as_primitive::<Decimal128Type>().clone());
-            Ok(decimal(scale, format, move |row| array.value(row).to_string()))
+            Ok(decimal(scale, format, shown, move |row| array.value(row).to_string()))
         }
         DataType::Decimal256(_, scale) => {
             let (scale, array) = (*scale, array.as_primitive::<Decimal256Type>().clone());
-            Ok(decimal(scale, format, move |row| array.value(row).to_string()))
+            Ok(decimal(scale, format, shown, move |row| array.value(row).to_string()))
         }
         DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => {
-            numeric(&cast(array, &DataType::Decimal128(38, *scale))?, format)
+            numeric(&cast(array, &DataType::Decimal128(38, *scale))?, format, shown)
         }
-        other if other.is_integer() => numeric(&cast(array, &DataType::Decimal128(20, 0))?, format),
+        other if other.is_integer() => {
+            numeric(&cast(array, &DataType::Decimal128(20, 0))?, format, shown)
+        }
         other if other.is_floating() => {
             let array: Float64Array = cast(array, &DataType::Float64)?.as_primitive().clone();
             Ok(Box::new(move |row, body| put_float_as_numeric(body, array.value(row), format)))
@@ -178,6 +181,7 @@ pub(super) fn numeric(array: &ArrayRef, format: Format) -> Result<Writer, SqlErr
 fn decimal(
     scale: i8,
     format: Format,
+    shown: u16,
     unscaled: impl Fn(usize) -> String + Send + Sync + 'static,
 ) -> Writer {
     Box::new(move |row, body| {
@@ -193,7 +197,12 @@ fn decimal(
             // A negative scale counts zeros before the point.
             digits.resize(digits.len() + usize::from(scale.min(0).unsigned_abs()), b'0');
         }
-        put_numeric(body, sign, &digits, u16::from(scale.max(0).unsigned_abs()), format)
+        let mut scale = u16::from(scale.max(0).unsigned_abs());
+        while scale > shown && digits.last().is_none_or(|&digit| digit == b'0') {
+            digits.pop();
+            scale -= 1;
+        }
+        put_numeric(body, sign, &digits, scale, format)
     })
 }
 

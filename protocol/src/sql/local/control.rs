@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calc::Revision;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Set, Statement, Value, Reset};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Reset, Set, Statement, Value};
 
 use super::output::rows_of_text;
 use super::{LocalSession, Transaction};
@@ -17,7 +17,10 @@ pub(super) enum Control {
     Begin,
     Commit,
     Rollback,
-    Set { name: String, value: Option<String> },
+    Set {
+        name: String,
+        value: Option<String>,
+    },
     Reset(String),
     ResetAll,
     Show(String),
@@ -40,7 +43,9 @@ pub(super) fn control(statement: &Statement) -> Result<Option<Control>, SqlError
         Statement::StartTransaction { .. } => Control::Begin,
         Statement::Commit { .. } => Control::Commit,
         Statement::Rollback { savepoint: None, .. } => Control::Rollback,
-        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { .. } => {
+        Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Rollback { .. } => {
             return Err(SqlError::new("0A000", "savepoints are not supported yet"));
         }
         Statement::Set(set) => set_control(set)?,
@@ -72,10 +77,13 @@ fn set_control(set: &Set) -> Result<Control, SqlError> {
             let name = variable.to_string().to_lowercase();
             Ok(Control::Set { name, value: (!is_default).then(|| texts.join(", ")) })
         }
-        Set::SetTimeZone { value, .. } => Ok(Control::Set { name: "timezone".into(), value: Some(value_text(value)) }),
-        Set::SetNames { charset_name, .. } => {
-            Ok(Control::Set { name: "client_encoding".into(), value: Some(charset_name.value.clone()) })
+        Set::SetTimeZone { value, .. } => {
+            Ok(Control::Set { name: "timezone".into(), value: Some(value_text(value)) })
         }
+        Set::SetNames { charset_name, .. } => Ok(Control::Set {
+            name: "client_encoding".into(),
+            value: Some(charset_name.value.clone()),
+        }),
         Set::SetTransaction { .. } => Ok(Control::Nothing("SET")),
         other => Err(SqlError::new("0A000", format!("{other} is not supported"))),
     }
@@ -134,7 +142,8 @@ impl LocalSession {
         self.refuse_in_failed_transaction()?;
         if self.transaction.is_none() {
             let base = self.snapshot()?;
-            let revision = Revision { version: Arc::clone(&base.view.version), plan: Arc::clone(&base.plan) };
+            let revision =
+                Revision { version: Arc::clone(&base.view.version), plan: Arc::clone(&base.plan) };
             let state = TransactionStatus::Open;
             self.transaction = Some(Transaction { base, revision, changes: Vec::new(), state });
         }
@@ -156,7 +165,10 @@ impl LocalSession {
 
     fn discard(&mut self) -> Result<Outcome, SqlError> {
         if self.transaction.is_some() {
-            return Err(SqlError::new("25001", "DISCARD ALL cannot run inside a transaction block"));
+            return Err(SqlError::new(
+                "25001",
+                "DISCARD ALL cannot run inside a transaction block",
+            ));
         }
         self.settings().reset_all();
         Ok(Outcome::Done { tag: "DISCARD ALL".into() })

@@ -88,13 +88,21 @@ impl Interruption {
     }
 
     fn error(&self) -> SqlError {
-        let reason = if self.timed_out.load(Ordering::Relaxed) { "statement timeout" } else { "user request" };
+        let reason = if self.timed_out.load(Ordering::Relaxed) {
+            "statement timeout"
+        } else {
+            "user request"
+        };
         SqlError::new("57014", format!("canceling statement due to {reason}"))
     }
 }
 
 /// A stream that stops when the statement is stopped, and has the columns that were announced.
-pub(super) fn guarded(stream: SendableRecordBatchStream, columns: SchemaRef, end: StatementEnd) -> SendableRecordBatchStream {
+pub(super) fn guarded(
+    stream: SendableRecordBatchStream,
+    columns: SchemaRef,
+    end: StatementEnd,
+) -> SendableRecordBatchStream {
     let schema = Arc::clone(&columns);
     let batches = stream::unfold(Some((stream, end)), move |state| {
         let columns = Arc::clone(&columns);
@@ -125,7 +133,13 @@ fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let fields = schema.fields().iter().zip(actual.fields());
     // what was announced by the plan holds for names; types are those that came
     let fields: Vec<Field> = fields
-        .map(|(announced, actual)| announced.as_ref().clone().with_data_type(actual.data_type().clone()).with_nullable(true))
+        .map(|(announced, actual)| {
+            announced
+                .as_ref()
+                .clone()
+                .with_data_type(actual.data_type().clone())
+                .with_nullable(true)
+        })
         .collect();
     let schema = Arc::new(Schema::new(fields));
     Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
@@ -134,7 +148,9 @@ fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 /// A plan's columns under PostgreSQL's names.
 pub(super) fn renamed(schema: &Schema, names: Option<&[String]>) -> SchemaRef {
     let rename = |(idx, field): (usize, &Arc<Field>)| {
-        let name = names.filter(|names| names.len() == schema.fields().len()).map(|names| names[idx].clone());
+        let name = names
+            .filter(|names| names.len() == schema.fields().len())
+            .map(|names| names[idx].clone());
         field.as_ref().clone().with_name(name.unwrap_or_else(|| field.name().clone()))
     };
     Arc::new(Schema::new(schema.fields().iter().enumerate().map(rename).collect::<Vec<_>>()))
@@ -146,7 +162,10 @@ pub(super) fn explain_schema() -> SchemaRef {
 }
 
 /// Rows of one text column.
-pub(super) fn rows_of_text(schema: SchemaRef, rows: Vec<String>) -> Result<SendableRecordBatchStream, SqlError> {
+pub(super) fn rows_of_text(
+    schema: SchemaRef,
+    rows: Vec<String>,
+) -> Result<SendableRecordBatchStream, SqlError> {
     let column = Arc::new(StringArray::from(rows));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column])
         .map_err(|error| SqlError::new("XX000", error.to_string()))?;

@@ -47,12 +47,20 @@ impl CubeInput {
         match plan {
             LogicalPlan::TableScan(scan) => {
                 let provider = source_as_provider(&scan.source).ok()?;
-                let table = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<CubeTable>()?.clone();
+                let table =
+                    (provider.as_ref() as &dyn std::any::Any).downcast_ref::<CubeTable>()?.clone();
                 let fields = table.columns.schema.fields().iter();
                 let columns = fields.map(|field| {
-                    (field.name().clone(), Expr::Column(Column::new_unqualified(field.name().clone())))
+                    (
+                        field.name().clone(),
+                        Expr::Column(Column::new_unqualified(field.name().clone())),
+                    )
                 });
-                Some(Self { columns: columns.collect(), predicates: scan.filters.clone(), table: Arc::new(table) })
+                Some(Self {
+                    columns: columns.collect(),
+                    predicates: scan.filters.clone(),
+                    table: Arc::new(table),
+                })
             }
             LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input),
             LogicalPlan::Projection(projection) => {
@@ -73,7 +81,9 @@ impl CubeInput {
         let mut known = true;
         let replaced = expression.clone().transform(|inner| match inner {
             Expr::Column(column) => Ok(match self.columns.get(&column.name) {
-                Some(replacement) => Transformed::new(replacement.clone(), true, TreeNodeRecursion::Jump),
+                Some(replacement) => {
+                    Transformed::new(replacement.clone(), true, TreeNodeRecursion::Jump)
+                }
                 None => {
                     known = false;
                     Transformed::no(Expr::Column(column))
@@ -99,13 +109,17 @@ impl CubeInput {
 /// Converts an aggregation.
 pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion> {
     let Some(input) = CubeInput::of(&aggregate.input) else {
-        return Ok(Conversion::NotOfACube("it reads more than one cube: a join, a set operation or a filter on another query"));
+        return Ok(Conversion::NotOfACube(
+            "it reads more than one cube: a join, a set operation or a filter on another query",
+        ));
     };
     let mut axes = Vec::new();
     let mut values = Vec::new();
     for expression in &aggregate.group_expr {
         let Some((axis, distinct)) = axis(&input, expression)? else {
-            return Ok(Conversion::NotOfACube("it groups by more than columns of one dimension each"));
+            return Ok(Conversion::NotOfACube(
+                "it groups by more than columns of one dimension each",
+            ));
         };
         axes.push(axis);
         values.push(distinct);
@@ -114,11 +128,14 @@ pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion>
     let mut outputs = Vec::new();
     for expression in &aggregate.aggr_expr {
         let Some(output) = output(&input, &axes, &predicates, expression, setting)? else {
-            return Ok(Conversion::NotOfACube("it has another aggregate than measure, sum, avg, min, max or count of a measure"));
+            return Ok(Conversion::NotOfACube(
+                "it has another aggregate than measure, sum, avg, min, max or count of a measure",
+            ));
         };
         outputs.push(output);
     }
-    rollup_plan(aggregate, &input, axes, values, predicates, outputs).map(|plan| Conversion::Rollup(Box::new(plan)))
+    rollup_plan(aggregate, &input, axes, values, predicates, outputs)
+        .map(|plan| Conversion::Rollup(Box::new(plan)))
 }
 
 /// The grouping by an expression over one dimension, and the value of each of its codes.
@@ -154,7 +171,8 @@ pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayR
 fn grain_of_codes(table: &CubeTable, position: usize, codes: &[u32]) -> Grain {
     let version = &table.snapshot.view.version;
     let dimension = version.dimension(table.definition().dimensions[position]);
-    let leaves: Vec<cube::MemberId> = dimension.members().filter(|&m| dimension.holds_facts(m)).collect();
+    let leaves: Vec<cube::MemberId> =
+        dimension.members().filter(|&m| dimension.holds_facts(m)).collect();
     if leaves.windows(2).all(|pair| codes[pair[0].idx()] == codes[pair[1].idx()]) {
         return Grain::Free;
     }
@@ -177,7 +195,10 @@ fn grain_of_codes(table: &CubeTable, position: usize, codes: &[u32]) -> Grain {
 
 /// The function and only argument of a plain aggregate.
 pub fn plain_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = strip_casts(expression) else { return None };
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = strip_casts(expression)
+    else {
+        return None;
+    };
     let plain = !params.distinct && params.filter.is_none() && params.order_by.is_empty();
     match params.args.as_slice() {
         [argument] if plain => Some((func.name(), argument)),
@@ -252,7 +273,13 @@ pub fn refuse_misleading(
 }
 
 fn request(cube: CubeId, axes: Vec<Axis>, predicates: &Predicates) -> Request<'static> {
-    Request { cube, axes, filters: predicates.filters.clone(), selection: None, outputs: Vec::new() }
+    Request {
+        cube,
+        axes,
+        filters: predicates.filters.clone(),
+        selection: None,
+        outputs: Vec::new(),
+    }
 }
 
 /// A scan of the rollup under a projection that gives the aggregation's own columns.
@@ -272,10 +299,10 @@ fn rollup_plan(
     let group_texts: Vec<String> = aggregate.group_expr.iter().map(ToString::to_string).collect();
     let output_texts: Vec<String> = aggregate.aggr_expr.iter().map(ToString::to_string).collect();
     let output_fields = schema.fields().iter().skip(axes.len());
-    let outputs = outputs.into_iter().zip(output_fields).map(|(output, field)| OutputColumn {
-        output,
-        data_type: field.data_type().clone(),
-    });
+    let outputs = outputs
+        .into_iter()
+        .zip(output_fields)
+        .map(|(output, field)| OutputColumn { output, data_type: field.data_type().clone() });
     let description = format!(
         "CubeRollup: {}, by [{}], outputs [{}]{}",
         input.table.name(),

@@ -20,7 +20,8 @@ pub fn uses_measure(aggregate: &Aggregate) -> bool {
 
 /// Refuses plain sums and averages of a cube's measure that would mislead.
 fn refuse_one(aggregate: &Aggregate, expression: &Expr) -> Result<()> {
-    let Some((function @ ("sum" | "avg"), Expr::Column(column))) = plain_aggregate(expression) else {
+    let Some((function @ ("sum" | "avg"), Expr::Column(column))) = plain_aggregate(expression)
+    else {
         return Ok(());
     };
     let Some((input, column)) = origin(&aggregate.input, column) else { return Ok(()) };
@@ -60,13 +61,17 @@ fn origin(plan: &LogicalPlan, column: &Column) -> Option<(CubeInput, Column)> {
         }
         LogicalPlan::Join(join) => {
             let sides = [&join.left, &join.right];
-            let side = sides.into_iter().find(|side| side.schema().maybe_index_of_column(column).is_some())?;
+            let side = sides
+                .into_iter()
+                .find(|side| side.schema().maybe_index_of_column(column).is_some())?;
             origin(side, column)
         }
         LogicalPlan::Filter(filter) => origin(&filter.input, column),
         LogicalPlan::Sort(sort) => origin(&sort.input, column),
         LogicalPlan::Limit(limit) => origin(&limit.input, column),
-        LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(input)) => origin(input, column),
+        LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(input)) => {
+            origin(input, column)
+        }
         _ => None,
     }
 }

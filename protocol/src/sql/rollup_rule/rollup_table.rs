@@ -53,7 +53,8 @@ impl RollupTable {
     /// Runs the rollup for the columns that are wanted.
     fn compute(&self, columns: &[usize]) -> Result<RecordBatch> {
         let axis_count = self.axes.len();
-        let wanted: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(axis_count)).collect();
+        let wanted: Vec<usize> =
+            columns.iter().filter_map(|column| column.checked_sub(axis_count)).collect();
         // an error of a predicate cannot pass through the cube: it is kept here meanwhile
         let failure: Mutex<Option<DataFusionError>> = Mutex::new(None);
         let select = |view: &SegmentView| {
@@ -71,7 +72,9 @@ impl RollupTable {
         };
         let snapshot = &self.table.snapshot;
         let result = run(&snapshot.view, &snapshot.plan, &query);
-        if let Some(error) = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+        if let Some(error) =
+            failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        {
             return Err(error);
         }
         let result = result.map_err(external)?;
@@ -97,7 +100,8 @@ fn output_array(column: &RollupColumn, data_type: &DataType) -> Result<ArrayRef>
     match data_type {
         DataType::Decimal128(precision, scale) => {
             let scale = u32::try_from(*scale).unwrap_or(0);
-            let rescale = |value: i128| Number::new(value, column.scale).rescaled(scale, Rounding::HalfEven);
+            let rescale =
+                |value: i128| Number::new(value, column.scale).rescaled(scale, Rounding::HalfEven);
             let values = column.values.iter().map(|value| value.map(rescale).transpose());
             let array = values.collect::<Result<Decimal128Array, CubeError>>().map_err(external)?;
             let array = array.with_data_type(data_type.clone());
@@ -108,7 +112,8 @@ fn output_array(column: &RollupColumn, data_type: &DataType) -> Result<ArrayRef>
         }
         DataType::Int64 => {
             let narrow = |value: i128| {
-                i64::try_from(value).map_err(|_| CubeError::Overflow(format!("{value} does not fit bigint")))
+                i64::try_from(value)
+                    .map_err(|_| CubeError::Overflow(format!("{value} does not fit bigint")))
             };
             let values = column.values.iter().map(|value| value.map(narrow).transpose());
             Ok(Arc::new(values.collect::<Result<Int64Array, CubeError>>().map_err(external)?))
@@ -134,7 +139,8 @@ impl TableProvider for RollupTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let columns =
+            projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&columns)?);
         let rollup = self.clone();
         let producer: Producer = Arc::new(move || rollup.compute(&columns));
