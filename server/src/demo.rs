@@ -67,4 +67,4 @@ pub fn generate(version: &Version, seed: u64) -> Result<Vec<Change>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -111,9 +111,9 @@ pub fn read_request(
 }
 
 fn read_named(path: &Path, bytes_max: usize) -> Result<NamedText, LoadError> {
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| {
-        name.to_string_lossy().into_owned()
-    });
+    let name = path
+        .file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let content = read_text(path, bytes_max)
         .map_err(|message| LoadError::new(&path.display().to_string(), message))?;
     Ok(NamedText { name, content })

@@ -97,9 +97,11 @@ impl ModelFiles {
         let mut problems = Vec::new();
         for (path, text) in &self.files {
             if Folder::of(path).is_none() {
-                let hint = "a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml";
+                let hint =
+                    "a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml";
                 problems.push(
-                    FileProblem::of_file(path, "not a file of a model").with_hint(Some(hint.into())),
+                    FileProblem::of_file(path, "not a file of a model")
+                        .with_hint(Some(hint.into())),
                 );
             }
             if text.len() > MODEL_FILE_BYTES_MAX {
@@ -108,9 +110,10 @@ impl ModelFiles {
             }
         }
         if !self.files.contains_key("model.toml") {
-            problems.push(FileProblem::of_file("model.toml", "the file is missing").with_hint(Some(
-                "a model has a model.toml with its name".into(),
-            )));
+            problems.push(
+                FileProblem::of_file("model.toml", "the file is missing")
+                    .with_hint(Some("a model has a model.toml with its name".into())),
+            );
         }
         if self.files.len() > MODEL_FILES_MAX {
             let message = format!("the model has more than {MODEL_FILES_MAX} files");

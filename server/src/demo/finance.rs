@@ -124,7 +124,8 @@ impl Sheet {
     fn after(&mut self, flows: &[(&str, i64)]) -> Vec<(&'static str, i64)> {
         let flow = |account: &str| flows.iter().find(|(key, _)| *key == account).map_or(0, |f| f.1);
         let sales = flow("4000") + flow("4100");
-        let costs: i64 = flows.iter().filter(|(key, _)| key >= &"5000").map(|(_, cents)| cents).sum();
+        let costs: i64 =
+            flows.iter().filter(|(key, _)| key >= &"5000").map(|(_, cents)| cents).sum();
         self.equity += sales - costs;
         // what is worn out is bought again, and a little more
         self.equipment += self.base / 200;

@@ -28,8 +28,16 @@ pub(super) const AREAS: [Area; 4] = [
             ("SE", "Sweden", 12),
         ],
         reps: &[
-            "Jonas Becker", "Hannah Vogel", "Oliver Whitfield", "Priya Nair", "Sanne de Vries",
-            "Lars Lindqvist", "Emma Clarke", "Felix Brandt", "Marta Nowak", "Thomas Keller",
+            "Jonas Becker",
+            "Hannah Vogel",
+            "Oliver Whitfield",
+            "Priya Nair",
+            "Sanne de Vries",
+            "Lars Lindqvist",
+            "Emma Clarke",
+            "Felix Brandt",
+            "Marta Nowak",
+            "Thomas Keller",
         ],
     },
     Area {
@@ -38,8 +46,14 @@ pub(super) const AREAS: [Area; 4] = [
         manager: ("M02", "Camille Laurent"),
         countries: &[("FR", "France", 52), ("IT", "Italy", 26), ("ES", "Spain", 22)],
         reps: &[
-            "Julien Moreau", "Chiara Ricci", "Sofia Navarro", "Antoine Girard", "Marco Bianchi",
-            "Lucie Fontaine", "Diego Serrano", "Nadia Benali",
+            "Julien Moreau",
+            "Chiara Ricci",
+            "Sofia Navarro",
+            "Antoine Girard",
+            "Marco Bianchi",
+            "Lucie Fontaine",
+            "Diego Serrano",
+            "Nadia Benali",
         ],
     },
     Area {
@@ -53,8 +67,16 @@ pub(super) const AREAS: [Area; 4] = [
             ("MX", "Mexico", 8),
         ],
         reps: &[
-            "Michael Torres", "Ashley Bennett", "David Kim", "Jessica Palmer", "Carlos Mendoza",
-            "Emily Rhodes", "Brandon Hayes", "Gabriela Souza", "Nicole Tremblay", "Kevin O'Brien",
+            "Michael Torres",
+            "Ashley Bennett",
+            "David Kim",
+            "Jessica Palmer",
+            "Carlos Mendoza",
+            "Emily Rhodes",
+            "Brandon Hayes",
+            "Gabriela Souza",
+            "Nicole Tremblay",
+            "Kevin O'Brien",
             "Samantha Lee",
         ],
     },
@@ -69,8 +91,13 @@ pub(super) const AREAS: [Area; 4] = [
             ("SG", "Singapore", 16),
         ],
         reps: &[
-            "Yuki Tanaka", "Liam Cooper", "Anjali Mehta", "Wei Ling Tan", "Hiroshi Sato",
-            "Olivia Grant", "Rohan Kapoor",
+            "Yuki Tanaka",
+            "Liam Cooper",
+            "Anjali Mehta",
+            "Wei Ling Tan",
+            "Hiroshi Sato",
+            "Olivia Grant",
+            "Rohan Kapoor",
         ],
     },
 ];
@@ -161,11 +188,46 @@ pub(super) const CURRENCIES: [(&str, &str, i64); 6] = [
 ];
 
 const NAMES: [&str; 40] = [
-    "Alder", "Ashford", "Aurora", "Baltic", "Beacon", "Birch", "Bluewater", "Calder", "Cedar",
-    "Cobalt", "Corvus", "Delta", "Eastgate", "Falcon", "Fjord", "Granite", "Harbor", "Helios",
-    "Horizon", "Ironbridge", "Juniper", "Keystone", "Lakeside", "Larch", "Meadow", "Northwind",
-    "Oakfield", "Orion", "Pinnacle", "Quarry", "Redwood", "Riverside", "Sapphire", "Sierra",
-    "Sterling", "Summit", "Tidewater", "Vega", "Westbrook", "Zenith",
+    "Alder",
+    "Ashford",
+    "Aurora",
+    "Baltic",
+    "Beacon",
+    "Birch",
+    "Bluewater",
+    "Calder",
+    "Cedar",
+    "Cobalt",
+    "Corvus",
+    "Delta",
+    "Eastgate",
+    "Falcon",
+    "Fjord",
+    "Granite",
+    "Harbor",
+    "Helios",
+    "Horizon",
+    "Ironbridge",
+    "Juniper",
+    "Keystone",
+    "Lakeside",
+    "Larch",
+    "Meadow",
+    "Northwind",
+    "Oakfield",
+    "Orion",
+    "Pinnacle",
+    "Quarry",
+    "Redwood",
+    "Riverside",
+    "Sapphire",
+    "Sierra",
+    "Sterling",
+    "Summit",
+    "Tidewater",
+    "Vega",
+    "Westbrook",
+    "Zenith",
 ];
 
 /// What customers are called after their name, and their industry.
@@ -273,7 +335,11 @@ pub(super) fn all(
         customers,
         accounts(version)?,
         entities(version)?,
-        flat(version, "scenario", &[("actual", "Actual"), ("budget", "Budget"), ("forecast", "Forecast")])?,
+        flat(
+            version,
+            "scenario",
+            &[("actual", "Actual"), ("budget", "Budget"), ("forecast", "Forecast")],
+        )?,
         flat(version, "currency", &CURRENCIES.map(|(code, name, _)| (code, name)))?,
     ];
     Ok((writes, list))
@@ -286,14 +352,20 @@ pub(super) fn rep_key(area: usize, position: usize) -> String {
 
 fn reps(version: &Version, random: &mut Random) -> Result<MembersWrite> {
     let mut members = Members::of(version, "rep")?;
-    let vice_president =
-        [("title", "Vice President Sales"), ("hire_date", "2015-02-02"), ("commission_pct", "0.01")];
+    let vice_president = [
+        ("title", "Vice President Sales"),
+        ("hire_date", "2015-02-02"),
+        ("commission_pct", "0.01"),
+    ];
     members.add("V01", "Helena Strand", "", "", &vice_president)?;
     for (position, area) in AREAS.iter().enumerate() {
         let (manager, name) = area.manager;
         let hired = format!("{}-03-01", 2016 + position);
-        let attributes =
-            [("title", "Sales Manager"), ("hire_date", hired.as_str()), ("commission_pct", "0.015")];
+        let attributes = [
+            ("title", "Sales Manager"),
+            ("hire_date", hired.as_str()),
+            ("commission_pct", "0.015"),
+        ];
         members.add(manager, name, "", "V01", &attributes)?;
         for (index, name) in area.reps.iter().enumerate() {
             let (year, month) = (random.between(2017, 2023), random.between(1, 12));
@@ -301,9 +373,16 @@ fn reps(version: &Version, random: &mut Random) -> Result<MembersWrite> {
             // the longer with the company, the higher the rate: 2 % to 5 %, in quarters of a percent
             let rate = 200 + (2023 - year) * 25 + random.between(0, 6) * 25;
             let rate = format!("0.{rate:04}");
-            let title = if rate.as_str() >= "0.0400" { "Senior Account Executive" } else { "Account Executive" };
-            let attributes =
-                [("title", title), ("hire_date", hired.as_str()), ("commission_pct", rate.as_str())];
+            let title = if rate.as_str() >= "0.0400" {
+                "Senior Account Executive"
+            } else {
+                "Account Executive"
+            };
+            let attributes = [
+                ("title", title),
+                ("hire_date", hired.as_str()),
+                ("commission_pct", rate.as_str()),
+            ];
             members.add(&rep_key(position, index), name, "", manager, &attributes)?;
         }
     }

@@ -30,12 +30,6 @@ impl Random {
         low + i64::try_from(drawn).unwrap_or(0)
     }
 
-    /// A position below `count`.
-    pub fn below(&mut self, count: usize) -> usize {
-        let drawn = (u128::from(self.next()) * count as u128) >> 64;
-        usize::try_from(drawn).unwrap_or(0)
-    }
-
     /// A position drawn by weights, given as running totals.
     pub fn weighted(&mut self, running: &[u64]) -> usize {
         let total = running.last().copied().unwrap_or(0);
@@ -74,7 +68,6 @@ mod tests {
         let limits = running([0, 3, 0, 1].into_iter());
         for _ in 0..1_000 {
             assert!((-2..=5).contains(&random.between(-2, 5)));
-            assert!(random.below(3) < 3);
             assert!([1, 3].contains(&random.weighted(&limits)));
         }
     }

@@ -79,8 +79,7 @@ impl<'a> Columns<'a> {
         text: &'a str,
     ) -> Result<LookupTable<'a>, FileProblem> {
         let file = lookup.file.get_ref();
-        let fault =
-            |message: String| self.map.problem(&lookup.file, format!("{file}: {message}"));
+        let fault = |message: String| self.map.problem(&lookup.file, format!("{file}: {message}"));
         let mut table = Table::open(text).map_err(|error| fault(error.message))?;
         let mut own = Vec::new();
         let mut keys = Vec::new();

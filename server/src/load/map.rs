@@ -116,7 +116,9 @@ impl SourceTable {
             && self.format.is_none()
             && self.round.is_none();
         if matches!(field, Field::Constant(_)) && !is_plain {
-            return Err("a constant stands alone: default, values, format and round go with columns");
+            return Err(
+                "a constant stands alone: default, values, format and round go with columns",
+            );
         }
         if self.format.is_some() && self.round.is_some() {
             return Err("format is for dates and round for numbers; they do not go together");
@@ -171,8 +173,7 @@ impl<'a> MapFile<'a> {
             let message = format!("the map has more than {LOAD_MAP_BYTES_MAX} bytes");
             return Err(FileProblem::of_file(name, message));
         }
-        let map: Map =
-            toml::from_str(text).map_err(|error| toml_problem(name, text, &error))?;
+        let map: Map = toml::from_str(text).map_err(|error| toml_problem(name, text, &error))?;
         let file = Self { name, text, map };
         file.check_lookups()?;
         Ok(file)

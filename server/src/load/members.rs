@@ -58,7 +58,10 @@ pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadP
         let row = row.map_err(|error| LoadError::new(file, error.message).with_hint(error.hint))?;
         let Some(number) = row else { break };
         rows_read += 1;
-        match load.member(&layout, number, &fields).and_then(|member| load.note(&mut found, number, member)) {
+        match load
+            .member(&layout, number, &fields)
+            .and_then(|member| load.note(&mut found, number, member))
+        {
             Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
             Err(rejected) => rejects.add(rejected),
         }
@@ -85,7 +88,8 @@ impl Members<'_> {
         let (map, def) = (&self.map.map, &self.dimension.def);
         for sources in [&map.key, &map.dimensions, &map.measures] {
             if let Some((name, _)) = sources.first() {
-                let message = "the file holds members: [members] and [attributes] are what is mapped";
+                let message =
+                    "the file holds members: [members] and [attributes] are what is mapped";
                 return Err(self.map.problem(name, message));
             }
         }
@@ -102,7 +106,8 @@ impl Members<'_> {
         for (name, source) in &members.parent {
             let hierarchy = self.known(name, def.hierarchy(name.get_ref()))?;
             if let Some(other) = &def.hierarchies[hierarchy.idx()].same_as {
-                let message = format!("hierarchy {:?} has the parents of {other:?}", name.get_ref());
+                let message =
+                    format!("hierarchy {:?} has the parents of {other:?}", name.get_ref());
                 let hint = format!("map the parents of {other}");
                 return Err(self.map.problem(name, message).with_hint(Some(hint)));
             }
@@ -110,7 +115,8 @@ impl Members<'_> {
         }
         let mut attributes = Vec::new();
         for (name, source) in &map.attributes {
-            attributes.push((self.known(name, def.attribute(name.get_ref()))?, expression(source)?));
+            attributes
+                .push((self.known(name, def.attribute(name.get_ref()))?, expression(source)?));
         }
         let name = members.name.as_ref().map(expression).transpose()?;
         Ok(Layout { key: expression(&members.key)?, name, level, parents, attributes })
@@ -207,7 +213,8 @@ impl Members<'_> {
             return Ok(None);
         }
         let def = &self.dimension.def.attributes[attribute.idx()];
-        let is_weight = self.dimension.def.hierarchies.iter().any(|h| h.weight.as_ref() == Some(&def.name));
+        let is_weight =
+            self.dimension.def.hierarchies.iter().any(|h| h.weight.as_ref() == Some(&def.name));
         if is_weight && def.value_type == ValueType::Text && !["+", "-", "~"].contains(&text) {
             return Err("an operator is +, - or ~".into());
         }
@@ -238,7 +245,9 @@ impl Members<'_> {
         match self.dimension.find(&member.key) {
             Some(id) if self.dimension.level(id) != layout.level => {
                 let level = self.level_name(self.dimension.level(id));
-                Err(refuse(format!("the key is of a member of level {level} already; keys are unique within a dimension")))
+                Err(refuse(format!(
+                    "the key is of a member of level {level} already; keys are unique within a dimension"
+                )))
             }
             None if self.dimension.def.calendar.is_some() => {
                 Err(refuse("the calendar has no such member; it makes its members itself".into()))

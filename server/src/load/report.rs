@@ -132,7 +132,8 @@ impl fmt::Display for LoadError {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} into {}: {} rows read", self.file, self.target, self.rows_read)?;
+        let rows = rows(self.rows_read);
+        write!(f, "{} into {}: {rows} read", self.file, self.target)?;
         match self.target {
             Target::Cube(_) => {
                 write!(f, ", {} loaded", self.rows_loaded)?;
@@ -165,6 +166,10 @@ impl fmt::Display for Certificate {
     }
 }
 
+fn rows(count: usize) -> String {
+    if count == 1 { "1 row".into() } else { format!("{count} rows") }
+}
+
 /// The rows of a load that cannot be placed: the first of them in full, the others counted.
 #[derive(Debug, Default)]
 pub(super) struct Rejects {
@@ -187,11 +192,8 @@ impl Rejects {
             return Ok(());
         }
         self.listed.sort_by_key(|rejected| rejected.row);
-        let rows = if rows_read == 1 { "row" } else { "rows" };
-        let message = format!(
-            "{} of {rows_read} {rows} cannot be placed; nothing was loaded",
-            self.count
-        );
+        let (count, rows) = (self.count, rows(rows_read));
+        let message = format!("{count} of {rows} cannot be placed; nothing was loaded");
         Err(LoadError {
             rejected: self.listed,
             rejected_count: self.count,

@@ -121,9 +121,8 @@ impl<'a> Rows<'a> {
             let message = "the map loads no measure";
             return Err(FileProblem::of_file(self.map.name, message));
         }
-        let dimension = |(position, source)| {
-            (self.version.dimension(cube.dimensions[position]), source)
-        };
+        let dimension =
+            |(position, source)| (self.version.dimension(cube.dimensions[position]), source);
         Ok(Layout {
             key: cube.def.key.iter().zip(key).collect(),
             dimensions: coordinates.into_iter().enumerate().map(dimension).collect(),
@@ -131,7 +130,10 @@ impl<'a> Rows<'a> {
         })
     }
 
-    fn expression(&self, source: &toml::Spanned<super::map::Source>) -> Result<Expression, FileProblem> {
+    fn expression(
+        &self,
+        source: &toml::Spanned<super::map::Source>,
+    ) -> Result<Expression, FileProblem> {
         Expression::new(self.columns, self.map, source)
     }
 
@@ -145,7 +147,9 @@ impl<'a> Rows<'a> {
         let cube = &self.version.model.cube_def(self.cube).def.name;
         let list = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         let hint = format!("[{section}] of cube {cube} has {list}");
-        if let Some((name, _)) = sources.iter().find(|(name, _)| !names.contains(&name.get_ref().as_str())) {
+        if let Some((name, _)) =
+            sources.iter().find(|(name, _)| !names.contains(&name.get_ref().as_str()))
+        {
             let message = format!("[{section}] of cube {cube} has no {:?}", name.get_ref());
             return Err(self.map.problem(name, message).with_hint(Some(hint)));
         }
@@ -228,7 +232,9 @@ impl<'a> Reading<'a> {
         self.write.coordinates.extend(coordinate);
         self.write.values.extend(values);
         let measures = self.layout.measures.iter().zip(&mut self.totals);
-        for ((_, def, source), totals) in measures.filter(|((_, def, _), _)| def.value_type.is_number()) {
+        for ((_, def, source), totals) in
+            measures.filter(|((_, def, _), _)| def.value_type.is_number())
+        {
             let raw = source.raw(&row);
             if let Ok(text) = source.finish(&raw).as_deref() {
                 totals.add(text, source.round, def.rounding);
@@ -379,8 +385,8 @@ impl Totals {
     /// Adds a text that was read as a number. What cannot be added makes the totals differ.
     fn add(&mut self, text: &str, round: Option<u32>, rounding: Rounding) {
         let _ = self.rounded.add(text, round.map(|digits| (digits, rounding)));
-        if let Some(raw) = &mut self.raw {
-            let _ = raw.add(text, None);
+        if self.raw.as_mut().is_some_and(|raw| raw.add(text, None).is_none()) {
+            self.raw = None;
         }
     }
 }
@@ -397,7 +403,11 @@ fn padded(mut total: String, scale: u32) -> String {
 }
 
 /// The leaf member of a key, or why it is none. Nearest names are looked for a few times only.
-fn leaf(dimension: &Dimension, key: &str, suggestions: &mut Suggestions) -> Result<MemberId, String> {
+fn leaf(
+    dimension: &Dimension,
+    key: &str,
+    suggestions: &mut Suggestions,
+) -> Result<MemberId, String> {
     if key.is_empty() {
         return Err(format!("the key of dimension {} is empty", dimension.def.name));
     }
@@ -406,7 +416,7 @@ fn leaf(dimension: &Dimension, key: &str, suggestions: &mut Suggestions) -> Resu
     match (member, canonical) {
         (Some(member), _) if dimension.holds_facts(member) => Ok(member),
         (Some(_), _) => dimension.resolve_leaf(key).map_err(|error| error.to_string()),
-        (None, Err(error)) => Err(error.to_string()),
+        (None, Err(error)) => Err(suggestions.no_key(dimension, key, error.to_string())),
         (None, Ok(_)) => Err(suggestions.unknown(dimension, key, std::iter::empty())),
     }
 }

@@ -11,6 +11,25 @@ pub(super) struct Suggestions {
 }
 
 impl Suggestions {
+    /// Why a text that is no key is refused, with the key of the member it names.
+    pub fn no_key(&mut self, dimension: &Dimension, key: &str, reason: String) -> String {
+        if self.is_spent(dimension) {
+            return reason;
+        }
+        match named(dimension, key) {
+            Some(named) => format!("{reason}; {named}"),
+            None => reason,
+        }
+    }
+
+    /// Whether nothing more is looked for; counts.
+    fn is_spent(&mut self, dimension: &Dimension) -> bool {
+        let is_spent = self.given == LOAD_SUGGESTIONS_MAX
+            || dimension.member_count() > LOAD_SUGGESTION_MEMBERS_MAX;
+        self.given += usize::from(!is_spent);
+        is_spent
+    }
+
     /// Why a key is refused, with the nearest keys of a dimension and of others at hand.
     pub fn unknown<'a>(
         &mut self,
@@ -19,14 +38,11 @@ impl Suggestions {
         others: impl Iterator<Item = &'a str>,
     ) -> String {
         let reason = format!("member {key:?} of dimension {} does not exist", dimension.def.name);
-        let count = dimension.member_count();
-        if self.given == LOAD_SUGGESTIONS_MAX || count > LOAD_SUGGESTION_MEMBERS_MAX {
+        if self.is_spent(dimension) {
             return reason;
         }
-        self.given += 1;
-        let named = dimension.members().find(|&member| dimension.name(member) == key);
-        if let Some(member) = named {
-            return format!("{reason}; {:?} is the key of what has this name", dimension.key(member));
+        if let Some(named) = named(dimension, key) {
+            return format!("{reason}; {named}");
         }
         let keys = dimension.members().map(|member| dimension.key(member));
         let nearest = cube::error::nearest(key, keys.chain(others));
@@ -35,4 +51,9 @@ impl Suggestions {
             false => format!("{reason}; did you mean {}?", nearest.join(", ")),
         }
     }
+}
+
+fn named(dimension: &Dimension, name: &str) -> Option<String> {
+    let member = dimension.members().find(|&member| dimension.name(member) == name)?;
+    Some(format!("{:?} is the key of what has this name", dimension.key(member)))
 }

@@ -34,9 +34,11 @@ pub(super) fn of_cube<'a>(
     }
     let needed: Vec<&str> =
         def.key.iter().map(|key| &key.name).chain(&def.dimensions).map(String::as_str).collect();
-    let inputs = def.measures.iter().enumerate().filter(|(position, _)| {
-        version.model.is_input(cube, MeasureId::from_idx(*position))
-    });
+    let inputs = def
+        .measures
+        .iter()
+        .enumerate()
+        .filter(|(position, _)| version.model.is_input(cube, MeasureId::from_idx(*position)));
     let inputs: Vec<&str> = inputs.map(|(_, measure)| measure.name.as_str()).collect();
     check_header(file, table, &needed, &inputs)?;
     for measure in inputs {

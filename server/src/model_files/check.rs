@@ -27,8 +27,7 @@ pub(super) fn checked(
     check_ratios(&model, files)?;
     check_formulas(&model, files)?;
     let formulas = in_order(&model, files, formulas)?;
-    let ordered: Vec<Planned> =
-        dimensions.into_iter().chain(cubes).chain(formulas).collect();
+    let ordered: Vec<Planned> = dimensions.into_iter().chain(cubes).chain(formulas).collect();
     try_on_data(revision, files, &ordered)?;
     Ok(ordered.into_iter().map(|planned| planned.change).collect())
 }

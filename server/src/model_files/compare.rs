@@ -1,15 +1,16 @@
 //! What the files say against what the tenant has: changes, and differences no change can make yet.
 
 use cube::Model;
-use cube::model::{
-    AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange,
-};
+use cube::model::{AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange};
+
+use serde_json::Value;
 
 use super::definitions::{Defined, Definitions};
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 
-const NOT_YET: &str = "what exists can get attributes, measures and formulas; other changes cannot be applied yet";
+const NOT_YET: &str =
+    "what exists can get attributes, measures and formulas; other changes cannot be applied yet";
 
 /// A change, and the item in the files it comes from.
 pub(super) struct Planned {
@@ -82,7 +83,8 @@ impl Comparison<'_> {
             old.levels.clear();
             old.hierarchies.clear();
         }
-        let place = Place { file: self.files.source(source), what: format!("dimension {:?}", old.name) };
+        let place =
+            Place { file: self.files.source(source), what: format!("dimension {:?}", old.name) };
         let key_type = (old.key_type.to_string(), new.key_type.to_string());
         let found = [
             place.differs("description", &old.description, &new.description),
@@ -94,7 +96,9 @@ impl Comparison<'_> {
         self.problems.extend(found.into_iter().flatten());
         for (index, attribute) in new.attributes.iter().enumerate() {
             match old.attributes.iter().find(|old| old.name == attribute.name) {
-                Some(old) => self.problems.extend(attribute_problems(&place, old, attribute, index)),
+                Some(old) => {
+                    self.problems.extend(attribute_problems(&place, old, attribute, index))
+                }
                 None => {
                     let (dimension, attribute) = (old.name.clone(), attribute.clone());
                     let change = ModelChange::AddAttribute { dimension, attribute };
@@ -156,17 +160,20 @@ impl Comparison<'_> {
         let old_formula = |target: &str| {
             self.model.formulas.iter().find(|old| old.target == target).map(AsRef::as_ref)
         };
-        let removed = self.model.formulas.iter().filter(|old| {
-            !files.formulas.iter().any(|new| new.def.target == old.target)
-        });
+        let removed = self
+            .model
+            .formulas
+            .iter()
+            .filter(|old| !files.formulas.iter().any(|new| new.def.target == old.target));
         let removed = removed.map(|old| Planned {
             change: ModelChange::RemoveFormula { target: old.target.clone() },
             source: None,
             item: None,
         });
-        let changed = files.formulas.iter().filter(|new| {
-            old_formula(&new.def.target) != Some(&new.def as &FormulaDef)
-        });
+        let changed = files
+            .formulas
+            .iter()
+            .filter(|new| old_formula(&new.def.target) != Some(&new.def as &FormulaDef));
         let changed = changed.map(|new| Planned {
             change: ModelChange::SetFormula(new.def.clone()),
             source: Some(new.source),
@@ -219,15 +226,15 @@ impl Place<'_> {
 
     /// The problem that an item the tenant has is no longer in the file.
     fn removed(&self, kind: &str, name: &str) -> FileProblem {
-        let message = format!("{}: {kind} {name:?} is in the tenant and not in the file", self.what);
+        let message =
+            format!("{}: {kind} {name:?} is in the tenant and not in the file", self.what);
         self.file.problem(&[Step::Key("name")], message).with_hint(Some(NOT_YET.into()))
     }
 }
 
 fn removed(kind: &str, folder: &str, name: &str) -> FileProblem {
     let message = format!("{kind} {name:?} is in the tenant and in no file");
-    FileProblem::of_file(&format!("{folder}/{name}.toml"), message)
-        .with_hint(Some(NOT_YET.into()))
+    FileProblem::of_file(&format!("{folder}/{name}.toml"), message).with_hint(Some(NOT_YET.into()))
 }
 
 fn attribute_problems(
@@ -263,10 +270,23 @@ fn measure_problems(
 
 /// A value of a definition as TOML would say it on one line.
 fn in_words<T: serde::Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::Null) => "absent".into(),
-        Ok(serde_json::Value::Array(values)) if values.is_empty() => "absent".into(),
-        Ok(value) => value.to_string(),
-        Err(_) => "something else".into(),
+    serde_json::to_value(value).map_or_else(|_| "something else".into(), |value| inline(&value))
+}
+
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Null => "absent".into(),
+        Value::String(text) if text.is_empty() => "absent".into(),
+        Value::Array(values) if values.is_empty() => "absent".into(),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(inline).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(entries) => {
+            let said = entries.iter().map(|(key, value)| (key, inline(value)));
+            let said = said.filter(|(_, value)| value != "absent" && value != "{}");
+            let said: Vec<String> = said.map(|(key, value)| format!("{key} = {value}")).collect();
+            if said.is_empty() { "{}".into() } else { format!("{{ {} }}", said.join(", ")) }
+        }
+        other => other.to_string(),
     }
 }

@@ -26,6 +26,19 @@ pub(super) struct DefinedFormula {
     pub index: usize,
 }
 
+/// A name that only one definition may have.
+struct Item<'a> {
+    name: &'a str,
+    source: usize,
+    steps: Vec<Step<'static>>,
+}
+
+impl<'a> Item<'a> {
+    fn of_file(name: &'a str, source: usize) -> Self {
+        Self { name, source, steps: vec![Step::Key("name")] }
+    }
+}
+
 /// What the files of a model say.
 #[derive(Default)]
 pub(super) struct Definitions<'a> {
@@ -84,8 +97,11 @@ impl<'a> Definitions<'a> {
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;
                 let formulas = rules.formulas.into_iter().enumerate();
-                self.formulas
-                    .extend(formulas.map(|(index, def)| DefinedFormula { def, source, index }));
+                self.formulas.extend(formulas.map(|(index, def)| DefinedFormula {
+                    def,
+                    source,
+                    index,
+                }));
             }
         }
         self.sources.push(file);
@@ -100,29 +116,27 @@ impl<'a> Definitions<'a> {
     /// Names and targets that are defined twice.
     fn repeated(&self) -> Vec<FileProblem> {
         let mut problems = Vec::new();
-        let dimensions = self.dimensions.iter().map(|d| (d.def.name.as_str(), d.source, None));
-        let cubes = self.cubes.iter().map(|d| (d.def.name.as_str(), d.source, None));
-        let formulas =
-            self.formulas.iter().map(|d| (d.def.target.as_str(), d.source, Some(d.index)));
-        let kinds: [(&str, Vec<(&str, usize, Option<usize>)>); 3] = [
-            ("dimension", dimensions.collect()),
-            ("cube", cubes.collect()),
-            ("the formula of", formulas.collect()),
-        ];
-        for (kind, items) in kinds {
-            for (position, &(name, source, index)) in items.iter().enumerate() {
-                let earlier = items[..position].iter().find(|(other, ..)| *other == name);
-                let Some(&(_, first, _)) = earlier else { continue };
-                let steps = match index {
-                    Some(index) => vec![Step::Key("formula"), Step::Index(index)],
-                    None => vec![Step::Key("name")],
-                };
-                let message =
-                    format!("{kind} {name:?} is defined in {} already", self.source(first).path);
-                problems.push(self.source(source).problem(&steps, message));
-            }
-        }
+        let dimensions = self.dimensions.iter().map(|d| Item::of_file(&d.def.name, d.source));
+        self.repeated_in("dimension", &dimensions.collect::<Vec<_>>(), &mut problems);
+        let cubes = self.cubes.iter().map(|d| Item::of_file(&d.def.name, d.source));
+        self.repeated_in("cube", &cubes.collect::<Vec<_>>(), &mut problems);
+        let formulas = self.formulas.iter().map(|formula| Item {
+            name: &formula.def.target,
+            source: formula.source,
+            steps: vec![Step::Key("formula"), Step::Index(formula.index)],
+        });
+        self.repeated_in("the formula of", &formulas.collect::<Vec<_>>(), &mut problems);
         problems
+    }
+
+    fn repeated_in(&self, kind: &str, items: &[Item<'_>], problems: &mut Vec<FileProblem>) {
+        for (position, item) in items.iter().enumerate() {
+            let mut earlier = items[..position].iter();
+            let Some(first) = earlier.find(|earlier| earlier.name == item.name) else { continue };
+            let (name, path) = (item.name, self.source(first.source).path);
+            let message = format!("{kind} {name:?} is defined in {path} already");
+            problems.push(self.source(item.source).problem(&item.steps, message));
+        }
     }
 
     /// The model's name follows the rule of all names, which the cube does not check.

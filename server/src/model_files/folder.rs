@@ -47,7 +47,8 @@ impl Reading<'_> {
                 return Vec::new();
             }
         };
-        let names = entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let names =
+            entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
         names.sort();
         names
@@ -93,7 +94,8 @@ impl Reading<'_> {
 
 /// Reads a text file up to a size.
 pub(crate) fn read_text(path: &Path, bytes_max: usize) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| format!("the file cannot be read: {error}"))?.len();
+    let size =
+        fs::metadata(path).map_err(|error| format!("the file cannot be read: {error}"))?.len();
     if size > bytes_max as u64 {
         return Err(format!("the file has more than {bytes_max} bytes"));
     }

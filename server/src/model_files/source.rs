@@ -29,8 +29,7 @@ pub(super) enum Step<'a> {
 impl<'a> Source<'a> {
     /// Reads a file's tree.
     pub fn parse(path: &'a str, text: &'a str) -> Result<Self, FileProblem> {
-        let mut tree =
-            DeTable::parse(text).map_err(|error| toml_problem(path, text, &error))?;
+        let mut tree = DeTable::parse(text).map_err(|error| toml_problem(path, text, &error))?;
         dates_as_text(tree.get_mut());
         Ok(Self { path, text, tree })
     }
@@ -111,14 +110,19 @@ impl<'a> Source<'a> {
         let equal = |wanted: &str| {
             strings.iter().rfind(|(text, _)| text == wanted).map(|(_, span)| span.clone())
         };
+        let own = self.value(&[Step::Key("name")]).and_then(|name| name.get_ref().as_str());
         match error {
             CubeError::Unknown { name, .. } => equal(name).or_else(|| {
                 let holds = |text: &str| text.split('.').any(|part| part == name);
                 strings.iter().find(|(text, _)| holds(text)).map(|(_, span)| span.clone())
             }),
-            CubeError::Exists { name, .. } => equal(name),
+            CubeError::Exists { name, .. } if own != Some(name) => equal(name),
             CubeError::Definition(message) => {
+                // messages begin with the definition's own name and end with what is wrong in it
                 let mut quoted: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
+                if own.is_some() && quoted.first().copied() == own {
+                    quoted.remove(0);
+                }
                 quoted.reverse();
                 quoted.into_iter().find_map(equal)
             }

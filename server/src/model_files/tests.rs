@@ -54,6 +54,11 @@ fn applied(revision: &Revision, files: &ModelFiles) -> Revision {
     revision.apply(&changes).unwrap_or_else(|error| panic!("{error}")).0
 }
 
+/// Compares texts by their lines.
+fn same(found: &str, expected: &str) {
+    assert_eq!(found.trim(), expected.trim(), "\n{found}\n");
+}
+
 /// What applying files would do, or what is wrong with them.
 fn shown(revision: &Revision, files: &ModelFiles) -> String {
     match difference(revision, files) {
@@ -65,19 +70,31 @@ fn shown(revision: &Revision, files: &ModelFiles) -> String {
 /// Files over an empty tenant.
 fn check(path: &str, from: &str, to: &str, expected: &str) {
     let found = shown(&Revision::default(), &shop_with(path, from, to));
-    assert_eq!(found.trim(), expected.trim(), "\n{found}\n");
+    same(&found, expected);
 }
 
 /// Files over a tenant that has the shop.
 fn check_later(path: &str, from: &str, to: &str, expected: &str) {
     let revision = applied(&Revision::default(), &shop());
     let found = shown(&revision, &shop_with(path, from, to));
-    assert_eq!(found.trim(), expected.trim(), "\n{found}\n");
+    same(&found, expected);
 }
 
 #[test]
 fn a_new_model_is_all_additions() {
-    check("", "", "", "@1");
+    check(
+        "",
+        "",
+        "",
+        r#"
+~ model shop
++ dimension date (calendar 2026-01-01 to 2026-03-31)
++ dimension product (hierarchy group; 1 attribute)
++ cube sales (cells by date, product; 4 measures)
+~ formula sales.revenue = units * product.price
+~ formula sales.margin = 1 - cost / revenue
+"#,
+    );
 }
 
 #[test]
@@ -92,16 +109,37 @@ fn what_is_applied_is_no_difference() {
 
 #[test]
 fn additions_and_formulas_are_applied_to_what_exists() {
-    check_later("model.toml", "\n", "\ndescription = \"Sells\"", "@2");
+    check_later("model.toml", "\n", "\ndescription = \"Sells\"", "~ model shop: Sells");
     let attribute = "[[attribute]]\nname = \"color\"\ntype = \"text\"\n[[level]]\nname = \"group\"";
-    check_later("dimensions/product.toml", "[[level]]\nname = \"group\"", attribute, "@3");
-    let measure = "[[measure]]\nname = \"returns\"\ntype = \"integer\"\n[[measure]]\nname = \"cost\"";
-    check_later("cubes/sales.toml", "[[measure]]\nname = \"cost\"", measure, "@4");
-    check_later("rules/sales.toml", "1 - cost / revenue", "(revenue - cost) / revenue", "@5");
+    check_later(
+        "dimensions/product.toml",
+        "[[level]]\nname = \"group\"",
+        attribute,
+        "+ attribute product.color (text)",
+    );
+    let measure =
+        "[[measure]]\nname = \"returns\"\ntype = \"integer\"\n[[measure]]\nname = \"cost\"";
+    check_later(
+        "cubes/sales.toml",
+        "[[measure]]\nname = \"cost\"",
+        measure,
+        "+ measure sales.returns (integer)",
+    );
+    check_later(
+        "rules/sales.toml",
+        "1 - cost / revenue",
+        "(revenue - cost) / revenue",
+        "~ formula sales.margin = (revenue - cost) / revenue",
+    );
     let one = "[[formula]]\ntarget = \"sales.revenue\"\ntext = \"units * product.price\"\n";
-    check_later("rules/sales.toml", one, "", "@6");
+    check_later("rules/sales.toml", one, "", "- formula sales.revenue");
     let grain = "\"1 - cost / revenue\"\nat_or_above = { date = \"month\" }";
-    check_later("rules/sales.toml", "\"1 - cost / revenue\"", grain, "@7");
+    check_later(
+        "rules/sales.toml",
+        "\"1 - cost / revenue\"",
+        grain,
+        "~ formula sales.margin = 1 - cost / revenue, date at or above month",
+    );
 }
 
 #[test]
@@ -126,52 +164,435 @@ fn formulas_are_set_after_what_they_read() {
 
 #[test]
 fn a_text_that_cannot_be_read_is_shown() {
-    check("model.toml", "\"shop\"", "\"shop", "@10");
-    check("model.toml", "name", "nam", "@11");
-    check("model.toml", "shop", "My shop", "@12");
-    check("cubes/sales.toml", "cells", "cell", "@13");
-    check("cubes/sales.toml", "\"integer\"", "\"decimal(20,2)\"", "@14");
-    check("dimensions/product.toml", "levels", "level_names", "@15");
-    check("rules/sales.toml", "[[formula]]\ntarget = \"sales.r", "[[formulas]]\ntarget = \"sales.r", "@16");
-    check("dimensions/date.toml", "2026-01-01", "2026-02-30", "@17");
+    check(
+        "model.toml",
+        "\"shop\"",
+        "\"shop",
+        r#"
+error: invalid basic string, expected `"`
+ --> model.toml:1:13
+  |
+1 | name = "shop
+  |             ^
+"#,
+    );
+    check(
+        "model.toml",
+        "name",
+        "nam",
+        r#"
+error: unknown field `nam`, expected `name` or `description`
+ --> model.toml:1:1
+  |
+1 | nam = "shop"
+  | ^^^
+"#,
+    );
+    check(
+        "model.toml",
+        "shop",
+        "My shop",
+        r#"
+error: model name "My shop": names are lower-case letters, digits and _, start with a letter and have at most 63 characters
+ --> model.toml:1:8
+  |
+1 | name = "My shop"
+  |        ^^^^^^^^^
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "cells",
+        "cell",
+        r#"
+error: unknown variant `cell`, expected `cells` or `records`
+ --> cubes/sales.toml:2:8
+  |
+2 | kind = "cell"
+  |        ^^^^^^
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "\"integer\"",
+        "\"decimal(20,2)\"",
+        r#"
+error: decimal(20,2): a decimal has 1 to 18 digits, of which at most all are after the point
+ --> cubes/sales.toml:6:8
+  |
+6 | type = "decimal(20,2)"
+  |        ^^^^^^^^^^^^^^^
+"#,
+    );
+    check(
+        "dimensions/product.toml",
+        "levels",
+        "level_names",
+        r#"
+error: unknown field `level_names`, expected one of `name`, `kind`, `levels`, `weight`, `same_as`
+  --> dimensions/product.toml:11:1
+   |
+11 | level_names = ["group", "product"]
+   | ^^^^^^^^^^^
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "[[formula]]\ntarget = \"sales.r",
+        "[[formulas]]\ntarget = \"sales.r",
+        r#"
+error: unknown field `formulas`, expected `formula`
+ --> rules/sales.toml:5:3
+  |
+5 | [[formulas]]
+  |   ^^^^^^^^
+"#,
+    );
+    check(
+        "dimensions/date.toml",
+        "2026-01-01",
+        "2026-02-30",
+        r#"
+error: invalid date, expected day between 01 and 28
+ --> dimensions/date.toml:4:9
+  |
+4 | start = 2026-02-30
+  |         ^^^^^^^^^^
+"#,
+    );
 }
 
 #[test]
 fn a_definition_that_cannot_be_is_shown() {
-    check("cubes/sales.toml", "\"product\"]", "\"produkt\"]", "@20");
-    check("cubes/sales.toml", "name = \"cost\"", "name = \"units\"", "@21");
-    check("cubes/sales.toml", "\"decimal(18,2)\"", "\"date\"", "@22");
-    check("dimensions/product.toml", "[\"group\", \"product\"]", "[\"grupe\", \"product\"]", "@23");
-    check("dimensions/product.toml", "name = \"price\"", "name = \"parent\"", "@24");
-    check("dimensions/date.toml", "\"2026-03-31\"", "2025-03-31", "@25");
-    check("dimensions/date.toml", "key_type = \"date\"", "key_type = \"text\"", "@26");
-    check("cubes/sales.toml", "name = \"sales\"", "name = \"product\"", "@27");
+    check(
+        "cubes/sales.toml",
+        "\"product\"]",
+        "\"produkt\"]",
+        r#"
+error: dimension "produkt" does not exist
+ --> cubes/sales.toml:3:23
+  |
+3 | dimensions = ["date", "produkt"]
+  |                       ^^^^^^^^^
+  = help: did you mean product?
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "name = \"cost\"",
+        "name = \"units\"",
+        r#"
+error: column "units" exists already
+  --> cubes/sales.toml:11:8
+   |
+11 | name = "units"
+   |        ^^^^^^^
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "\"decimal(18,2)\"",
+        "\"date\"",
+        r#"
+error: cube "sales", measure "revenue": a date does not add up; choose a consolidation such as none, min or max
+ --> cubes/sales.toml:8:8
+  |
+8 | name = "revenue"
+  |        ^^^^^^^^^
+"#,
+    );
+    check(
+        "dimensions/product.toml",
+        "[\"group\", \"product\"]",
+        "[\"grupe\", \"product\"]",
+        r#"
+error: level "grupe" does not exist
+  --> dimensions/product.toml:11:11
+   |
+11 | levels = ["grupe", "product"]
+   |           ^^^^^^^
+   = help: did you mean group?
+"#,
+    );
+    check(
+        "dimensions/product.toml",
+        "name = \"price\"",
+        "name = \"parent\"",
+        r#"
+error: dimension "product": "parent" is a column of every dimension, name the attribute otherwise
+ --> dimensions/product.toml:3:8
+  |
+3 | name = "parent"
+  |        ^^^^^^^^
+"#,
+    );
+    check(
+        "dimensions/date.toml",
+        "\"2026-03-31\"",
+        "2025-03-31",
+        r#"
+error: dimension "date": the calendar ends before it starts, or spans over 1000 years
+ --> dimensions/date.toml:1:8
+  |
+1 | name = "date"
+  |        ^^^^^^
+"#,
+    );
+    check(
+        "dimensions/date.toml",
+        "key_type = \"date\"",
+        "key_type = \"text\"",
+        r#"
+error: dimension "date": a calendar's key_type is date
+ --> dimensions/date.toml:1:8
+  |
+1 | name = "date"
+  |        ^^^^^^
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "name = \"sales\"",
+        "name = \"product\"",
+        r#"
+error: dimension or cube "product" exists already
+ --> cubes/sales.toml:1:8
+  |
+1 | name = "product"
+  |        ^^^^^^^^^
+"#,
+    );
 }
 
 #[test]
 fn a_formula_that_cannot_be_is_shown_where_it_is() {
-    check("rules/sales.toml", "1 - cost / revenue", "1 - coast / revenue", "@30");
-    check("rules/sales.toml", "\"1 - cost / revenue\"", "\"\"\"\n  1\n  - coast / revenue\"\"\"", "@31");
-    check("rules/sales.toml", "units * product.price", "units * (product.price", "@32");
-    check("rules/sales.toml", "units * product.price", "units * product.prize", "@33");
-    check("rules/sales.toml", "sales.revenue", "sales.turnover", "@34");
-    check("rules/sales.toml", "sales.revenue", "sales.margin", "@35");
-    check("rules/sales.toml", "units * product.price", "cost * margin", "@36");
+    check(
+        "rules/sales.toml",
+        "1 - cost / revenue",
+        "1 - coast / revenue",
+        r#"
+error: measure "coast" does not exist
+ --> rules/sales.toml:3:13
+  |
+3 | text = "1 - coast / revenue"
+  |             ^^^^^
+  = help: did you mean cost?
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "\"1 - cost / revenue\"",
+        "\"\"\"\n  1\n  - coast / revenue\"\"\"",
+        r#"
+error: measure "coast" does not exist
+ --> rules/sales.toml:5:5
+  |
+5 |   - coast / revenue"""
+  |     ^^^^^
+  = help: did you mean cost?
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "units * product.price",
+        "units * (product.price",
+        r#"
+error: expected ")", found the end of the formula
+ --> rules/sales.toml:7:31
+  |
+7 | text = "units * (product.price"
+  |                               ^
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "units * product.price",
+        "units * product.prize",
+        r#"
+error: attribute "prize" does not exist
+ --> rules/sales.toml:7:25
+  |
+7 | text = "units * product.prize"
+  |                         ^^^^^
+  = help: did you mean price?
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "sales.revenue",
+        "sales.turnover",
+        r#"
+error: measure "turnover" does not exist
+ --> rules/sales.toml:6:10
+  |
+6 | target = "sales.turnover"
+  |          ^^^^^^^^^^^^^^^^
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "sales.revenue",
+        "sales.margin",
+        r#"
+error: the formula of "sales.margin" is defined in rules/sales.toml already
+ --> rules/sales.toml:6:10
+  |
+6 | target = "sales.margin"
+  |          ^^^^^^^^^^^^^^
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "units * product.price",
+        "cost * margin",
+        r#"
+error: formulas need each other: sales.margin, sales.revenue
+ --> rules/sales.toml:3:9
+  |
+3 | text = "1 - cost / revenue"
+  |         ^^^^^^^^^^^^^^^^^^
+  = help: break the cycle: one of them must not read the others
+"#,
+    );
     let grain = "\"1 - cost / revenue\"\nat_or_above = { date = \"months\" }";
-    check("rules/sales.toml", "\"1 - cost / revenue\"", grain, "@37");
-    check("rules/sales.toml", "[[formula]]\ntarget = \"sales.margin\"\ntext = \"1 - cost / revenue\"\n", "", "@38");
+    check(
+        "rules/sales.toml",
+        "\"1 - cost / revenue\"",
+        grain,
+        r#"
+error: level "months" does not exist
+ --> rules/sales.toml:4:24
+  |
+4 | at_or_above = { date = "months" }
+  |                        ^^^^^^^^
+  = help: did you mean month?
+"#,
+    );
+    check(
+        "rules/sales.toml",
+        "[[formula]]\ntarget = \"sales.margin\"\ntext = \"1 - cost / revenue\"\n",
+        "",
+        r#"
+error: sales.margin: its consolidation is formula and it has none
+  --> cubes/sales.toml:16:17
+   |
+16 | consolidation = "formula"
+   |                 ^^^^^^^^^
+   = help: add a [[formula]] with this target to a file of rules/
+"#,
+    );
 }
 
 #[test]
 fn a_difference_that_cannot_be_applied_yet_is_shown() {
-    check_later("cubes/sales.toml", "\"integer\"", "\"decimal(18,0)\"", "@40");
-    check_later("cubes/sales.toml", "\"date\", \"product\"", "\"product\", \"date\"", "@41");
-    check_later("cubes/sales.toml", "[[measure]]\nname = \"units\"\ntype = \"integer\"\n", "", "@42");
-    check_later("cubes/sales.toml", "name = \"sales\"", "name = \"sale\"", "@43");
-    check_later("dimensions/product.toml", "\"decimal(9,2)\"", "\"decimal(9,3)\"", "@44");
-    check_later("dimensions/product.toml", "[\"group\", \"product\"]", "[\"product\"]", "@45");
-    check_later("dimensions/product.toml", "\n[[attribute]]", "\nkey_type = \"integer\"\n[[attribute]]", "@46");
-    check_later("dimensions/date.toml", "\"2026-03-31\"", "2026-12-31", "@47");
+    check_later(
+        "cubes/sales.toml",
+        "\"integer\"",
+        "\"decimal(18,0)\"",
+        r#"
+error: cube "sales", measure "units": type is "integer" in the tenant and "decimal(18,0)" in the file
+ --> cubes/sales.toml:6:8
+  |
+6 | type = "decimal(18,0)"
+  |        ^^^^^^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "cubes/sales.toml",
+        "\"date\", \"product\"",
+        "\"product\", \"date\"",
+        r#"
+error: cube "sales": dimensions is ["date", "product"] in the tenant and ["product", "date"] in the file
+ --> cubes/sales.toml:3:14
+  |
+3 | dimensions = ["product", "date"]
+  |              ^^^^^^^^^^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "cubes/sales.toml",
+        "[[measure]]\nname = \"units\"\ntype = \"integer\"\n",
+        "",
+        r#"
+error: cube "sales": measure "units" is in the tenant and not in the file
+ --> cubes/sales.toml:1:8
+  |
+1 | name = "sales"
+  |        ^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "cubes/sales.toml",
+        "name = \"sales\"",
+        "name = \"sale\"",
+        r#"
+error: cube "sales" is in the tenant and in no file
+ --> cubes/sales.toml
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+
+error: sale.margin: its consolidation is formula and it has none
+  --> cubes/sales.toml:16:17
+   |
+16 | consolidation = "formula"
+   |                 ^^^^^^^^^
+   = help: add a [[formula]] with this target to a file of rules/
+"#,
+    );
+    check_later(
+        "dimensions/product.toml",
+        "\"decimal(9,2)\"",
+        "\"decimal(9,3)\"",
+        r#"
+error: dimension "product", attribute "price": type is "decimal(9,2)" in the tenant and "decimal(9,3)" in the file
+ --> dimensions/product.toml:4:8
+  |
+4 | type = "decimal(9,3)"
+  |        ^^^^^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "dimensions/product.toml",
+        "[\"group\", \"product\"]",
+        "[\"product\"]",
+        r#"
+error: dimension "product": hierarchy is [{ kind = "levels", levels = ["group", "product"], name = "group" }] in the tenant and [{ kind = "levels", levels = ["product"], name = "group" }] in the file
+ --> dimensions/product.toml:9:1
+  |
+9 | [[hierarchy]]
+  | ^^^^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "dimensions/product.toml",
+        "\n[[attribute]]",
+        "\nkey_type = \"integer\"\n[[attribute]]",
+        r#"
+error: dimension "product": key_type is "text" in the tenant and "integer" in the file
+ --> dimensions/product.toml:2:12
+  |
+2 | key_type = "integer"
+  |            ^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check_later(
+        "dimensions/date.toml",
+        "\"2026-03-31\"",
+        "2026-12-31",
+        r#"
+error: dimension "date": calendar is { end = "2026-03-31", start = "2026-01-01" } in the tenant and { end = "2026-12-31", start = "2026-01-01" } in the file
+ --> dimensions/date.toml:3:1
+  |
+3 | [calendar]
+  | ^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
 }
 
 #[test]
@@ -181,7 +602,32 @@ fn all_files_problems_are_shown_at_once() {
     files.files.insert("dimensions/zone.toml".into(), "name = \"product\"\n".into());
     files.files.insert("units.toml".into(), String::new());
     let found = shown(&Revision::default(), &files);
-    assert_eq!(found.trim(), "@50", "\n{found}\n");
+    same(
+        &found,
+        r#"
+error: not a file of a model
+ --> units.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+
+error: unknown variant `cell`, expected `cells` or `records`
+ --> cubes/sales.toml:2:8
+  |
+2 | kind = "cell"
+  |        ^^^^^^
+
+error: unknown field `kind`, expected one of `name`, `description`, `key_type`, `attribute`, `level`, `hierarchy`, `calendar`
+ --> dimensions/other.toml:2:1
+  |
+2 | kind = 1
+  | ^^^^
+
+error: dimension "product" is defined in dimensions/product.toml already
+ --> dimensions/zone.toml:1:8
+  |
+1 | name = "product"
+  |        ^^^^^^^^^
+"#,
+    );
 }
 
 #[test]
@@ -208,9 +654,19 @@ fn a_formula_does_not_take_the_place_of_inputs() {
     let rules = files.files.get_mut("rules/sales.toml").expect("it is there");
     rules.push_str("\n[[formula]]\ntarget = \"sales.cost\"\ntext = \"units * 2\"\n");
     let found = shown(&revision, &files);
-    assert_eq!(found.trim(), "@60", "\n{found}\n");
+    same(
+        &found,
+        r#"
+error: sales.cost holds inputs; a formula would overwrite them
+  --> rules/sales.toml:10:10
+   |
+10 | target = "sales.cost"
+   |          ^^^^^^^^^^^^
+"#,
+    );
     // a measure that comes later is blank where there are cells already
-    let measure = "[[measure]]\nname = \"returns\"\ntype = \"integer\"\n[[measure]]\nname = \"cost\"";
+    let measure =
+        "[[measure]]\nname = \"returns\"\ntype = \"integer\"\n[[measure]]\nname = \"cost\"";
     let more = shop_with("cubes/sales.toml", "[[measure]]\nname = \"cost\"", measure);
     assert_eq!(shown(&applied(&revision, &more), &more), "");
 }
@@ -233,7 +689,21 @@ fn a_folder_is_read_without_what_is_no_model() {
     write("dimension/customer.toml", b"name = \"customer\"");
     write("rules/more.toml", b"\n\n# \xff");
     let found = read_folder(folder.path()).expect_err("three problems").to_string();
-    assert_eq!(found.trim(), "@70", "\n{found}\n");
+    same(
+        &found,
+        r#"
+error: not a file of a model
+ --> dimension/customer.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+
+error: not a file of a model
+ --> extra.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+
+error: the file is not UTF-8: line 3 holds other bytes
+ --> rules/more.toml
+"#,
+    );
     let missing = read_folder(&folder.path().join("maps")).expect_err("no model");
     assert_eq!(missing.problems.len(), 2);
 }
