@@ -91,7 +91,12 @@ impl Formula {
     }
 
     /// How many levels above the leaves a position of a hierarchy is.
-    pub fn height_at(model: &Model, dimension: cube::DimensionId, hierarchy: HierarchyId, position: usize) -> usize {
+    pub fn height_at(
+        model: &Model,
+        dimension: cube::DimensionId,
+        hierarchy: HierarchyId,
+        position: usize,
+    ) -> usize {
         let levels = &model.dimension_def(dimension).hierarchies[hierarchy.idx()].levels;
         levels.len().saturating_sub(1 + position)
     }
@@ -101,7 +106,15 @@ impl Formula {
 pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
     let (cube_id, measure) = model.target(&def.target)?;
     let cube = model.cube_def(cube_id);
-    let mut checker = Checker { model, def, cube, cube_id, operands: Vec::new(), attributes: Vec::new(), aggregates: Vec::new() };
+    let mut checker = Checker {
+        model,
+        def,
+        cube,
+        cube_id,
+        operands: Vec::new(),
+        attributes: Vec::new(),
+        aggregates: Vec::new(),
+    };
     let tree = parse(&def.text).map_err(|error| checker.error(error.span, error.message, None))?;
     let node = checker.node(&tree)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
@@ -125,11 +138,22 @@ pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
     let mut grain = Vec::new();
     for (dimension, level) in &def.at_or_above {
         let id = model.dimension(dimension)?;
-        let position = cube.position(id).ok_or_else(|| CubeError::Inconsistent(def.target.clone()))?;
+        let position =
+            cube.position(id).ok_or_else(|| CubeError::Inconsistent(def.target.clone()))?;
         grain.push((position, model.dimension_def(id).level(level)?));
     }
     let Checker { operands, attributes, aggregates, .. } = checker;
-    Ok(Formula { target: def.target.clone(), cube: cube_id, measure, node, operands, attributes, aggregates, grain, is_ratio })
+    Ok(Formula {
+        target: def.target.clone(),
+        cube: cube_id,
+        measure,
+        node,
+        operands,
+        attributes,
+        aggregates,
+        grain,
+        is_ratio,
+    })
 }
 
 struct Checker<'a> {
@@ -144,7 +168,13 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn error(&self, span: Span, message: String, hint: Option<String>) -> CalcError {
-        CalcError::Formula { target: self.def.target.clone(), text: self.def.text.clone(), span, message, hint }
+        CalcError::Formula {
+            target: self.def.target.clone(),
+            text: self.def.text.clone(),
+            span,
+            message,
+            hint,
+        }
     }
 
     fn from_cube(&self, span: Span, error: &CubeError) -> CalcError {
@@ -180,7 +210,10 @@ impl Checker<'_> {
                     Ok(dimension) => self.attribute(dimension, name, span),
                     Err(_) if self.model.cube(&owner_name).is_ok() => Err(self.error(
                         span,
-                        format!("{}.{} is of another cube; it is read through a modifier", owner.text, name.text),
+                        format!(
+                            "{}.{} is of another cube; it is read through a modifier",
+                            owner.text, name.text
+                        ),
                         Some(format!(
                             "for example {}.{}[BY SUM: {}]",
                             owner.text,
@@ -191,7 +224,11 @@ impl Checker<'_> {
                     Err(error) => Err(self.from_cube(owner.span, &error)),
                 }
             }
-            _ => Err(self.error(span, "a path has one or two names: measure, or dimension.attribute".into(), None)),
+            _ => Err(self.error(
+                span,
+                "a path has one or two names: measure, or dimension.attribute".into(),
+                None,
+            )),
         }
     }
 
@@ -201,7 +238,11 @@ impl Checker<'_> {
             .measure(&name.text.to_lowercase())
             .map_err(|error| self.from_cube(name.span, &error))?;
         if !self.cube.measure_def(measure).value_type.is_number() {
-            return Err(self.error(name.span, format!("measure {} is not a number", name.text), None));
+            return Err(self.error(
+                name.span,
+                format!("measure {} is not a number", name.text),
+                None,
+            ));
         }
         if !self.operands.contains(&measure) {
             self.operands.push(measure);
@@ -218,10 +259,15 @@ impl Checker<'_> {
                 Some(format!("its dimensions are {}", self.cube.def.dimensions.join(", "))),
             ));
         };
-        let attribute =
-            def.attribute(&name.text.to_lowercase()).map_err(|error| self.from_cube(name.span, &error))?;
+        let attribute = def
+            .attribute(&name.text.to_lowercase())
+            .map_err(|error| self.from_cube(name.span, &error))?;
         if !def.attributes[attribute.idx()].value_type.is_number() {
-            return Err(self.error(name.span, format!("attribute {} is not a number", name.text), None));
+            return Err(self.error(
+                name.span,
+                format!("attribute {} is not a number", name.text),
+                None,
+            ));
         }
         self.attributes.push((position, attribute));
         Ok(Node::Attribute(self.attributes.len() - 1))
@@ -233,12 +279,19 @@ impl Checker<'_> {
         if (keyword.as_str(), aggregator.as_deref()) != ("BY", Some("SUM")) {
             return Err(self.error(
                 modifier.keyword.span,
-                format!("modifier {keyword} {} is not available yet", aggregator.unwrap_or_default()),
+                format!(
+                    "modifier {keyword} {} is not available yet",
+                    aggregator.unwrap_or_default()
+                ),
                 Some("BY SUM is".into()),
             ));
         }
         let ExpressionKind::Path(path) = &inner.kind else {
-            return Err(self.error(inner.span, "BY SUM goes with a measure of another cube".into(), None));
+            return Err(self.error(
+                inner.span,
+                "BY SUM goes with a measure of another cube".into(),
+                None,
+            ));
         };
         let [cube_name, measure_name] = path.as_slice() else {
             return Err(self.error(inner.span, "expected cube.measure".into(), None));
@@ -256,14 +309,22 @@ impl Checker<'_> {
             .map_err(|error| self.from_cube(cube_name.span, &error))?;
         let source = self.model.cube_def(source_id);
         if source_id == self.cube_id {
-            return Err(self.error(inner.span, "BY SUM over the formula's own cube is not available yet".into(), None));
+            return Err(self.error(
+                inner.span,
+                "BY SUM over the formula's own cube is not available yet".into(),
+                None,
+            ));
         }
         let measure = source
             .measure(&measure_name.text.to_lowercase())
             .map_err(|error| self.from_cube(measure_name.span, &error))?;
         let def = source.measure_def(measure);
         if def.consolidation == Consolidation::Formula || !def.value_type.is_number() {
-            return Err(self.error(measure_name.span, format!("{} does not add up", measure_name.text), None));
+            return Err(self.error(
+                measure_name.span,
+                format!("{} does not add up", measure_name.text),
+                None,
+            ));
         }
         let positions = self.by_positions(source, modifier)?;
         let aggregate = Aggregate { cube: source_id, measure, positions };
@@ -282,7 +343,11 @@ impl Checker<'_> {
                 [name] => name,
                 [cube, name] if cube.text.to_lowercase() == source.def.name => name,
                 _ => {
-                    return Err(self.error(argument.span, "mappings by attributes are not available yet".into(), None));
+                    return Err(self.error(
+                        argument.span,
+                        "mappings by attributes are not available yet".into(),
+                        None,
+                    ));
                 }
             };
             let id = self
@@ -292,7 +357,10 @@ impl Checker<'_> {
             if source.position(id).is_none() || self.cube.position(id).is_none() {
                 return Err(self.error(
                     name.span,
-                    format!("{} is not a dimension of both {} and {}", name.text, source.def.name, self.cube.def.name),
+                    format!(
+                        "{} is not a dimension of both {} and {}",
+                        name.text, source.def.name, self.cube.def.name
+                    ),
                     None,
                 ));
             }
@@ -302,7 +370,10 @@ impl Checker<'_> {
         if let Some(&missing) = missing {
             return Err(self.error(
                 modifier.span,
-                format!("BY does not name {}, a dimension of the target", self.model.dimension_def(missing).name),
+                format!(
+                    "BY does not name {}, a dimension of the target",
+                    self.model.dimension_def(missing).name
+                ),
                 None,
             ));
         }

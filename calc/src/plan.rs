@@ -29,7 +29,9 @@ impl Plan {
         let mut formulas = Vec::new();
         while !waiting.is_empty() {
             let is_ready = |formula: &Arc<Formula>| {
-                formula.reads().all(|operand| !targets.contains(&operand) || done.contains(&operand))
+                formula
+                    .reads()
+                    .all(|operand| !targets.contains(&operand) || done.contains(&operand))
             };
             let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
             if ready.is_empty() {
@@ -42,9 +44,14 @@ impl Plan {
         Ok(Self { formulas })
     }
 
+    /// The place of a measure's formula in the order of evaluation.
+    pub fn place(&self, cube: CubeId, measure: MeasureId) -> Option<usize> {
+        self.formulas.iter().position(|formula| (formula.cube, formula.measure) == (cube, measure))
+    }
+
     /// The formula of a measure.
     pub fn formula(&self, cube: CubeId, measure: MeasureId) -> Option<&Arc<Formula>> {
-        self.formulas.iter().find(|formula| formula.cube == cube && formula.measure == measure)
+        self.place(cube, measure).map(|place| &self.formulas[place])
     }
 
     /// The formulas of a cube, in the order of evaluation.

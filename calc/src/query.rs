@@ -1,10 +1,10 @@
 //! Rollups that know formulas: a consolidated formula is evaluated over consolidated operands.
 
 use cube::model::Consolidation;
-use cube::number::{Rounding, divide_rounded};
-use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{Axis, Filter};
-use cube::{CubeId, MeasureId, Number, View};
+use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::{CubeError, CubeId, MeasureId, Number, View};
 
 use crate::check::Formula;
 use crate::error::Result;
@@ -58,7 +58,12 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
     Ok(Rollup { columns, ..base })
 }
 
-fn consolidated_formula<'a>(view: &View, plan: &'a Plan, cube: CubeId, measure: MeasureId) -> Option<&'a Formula> {
+fn consolidated_formula<'a>(
+    view: &View,
+    plan: &'a Plan,
+    cube: CubeId,
+    measure: MeasureId,
+) -> Option<&'a Formula> {
     let def = view.version.model.cube_def(cube).measure_def(measure);
     let formula = plan.formula(cube, measure).map(AsRef::as_ref);
     formula.filter(|_| def.consolidation == Consolidation::Formula)
@@ -88,7 +93,13 @@ fn need(view: &View, plan: &Plan, cube: CubeId, output: Measured, needed: &mut V
     }
 }
 
-fn column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, output: Measured) -> Result<RollupColumn> {
+fn column(
+    view: &View,
+    plan: &Plan,
+    request: &Request<'_>,
+    base: &Rollup,
+    output: Measured,
+) -> Result<RollupColumn> {
     let find = |wanted: Output| {
         let idx = request.outputs.iter().position(|&output| output == wanted);
         idx.map_or_else(
@@ -98,7 +109,9 @@ fn column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, output
     };
     match output {
         Measured::Plain(output) => Ok(find(output)),
-        Measured::Average(measure, scale) => average(&find(Output::Sum(measure)), &find(Output::Count(measure)), scale),
+        Measured::Average(measure, scale) => {
+            average(&find(Output::Sum(measure)), &find(Output::Count(measure)), scale)
+        }
         Measured::Consolidated(measure) => {
             match consolidated_formula(view, plan, request.cube, measure) {
                 None => Ok(find(Output::Consolidated(measure))),
@@ -109,18 +122,30 @@ fn column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, output
 }
 
 fn average(sums: &RollupColumn, counts: &RollupColumn, scale: u32) -> Result<RollupColumn> {
+    // rounded once: digits that the average does not show widen the divisor, not the sum
+    let finer = scale.max(sums.scale);
+    let unit = power_of_ten(finer - scale);
     let pairs = sums.values.iter().zip(&counts.values);
     let values = pairs.map(|(&sum, &count)| match (sum, count) {
         (Some(sum), Some(count)) if count > 0 => {
-            let widened = Number::new(sum, sums.scale).rescaled(scale, Rounding::HalfEven)?;
-            Ok(divide_rounded(widened, count, Rounding::HalfEven))
+            let widened = Number::new(sum, sums.scale).rescaled(finer, Rounding::HalfEven)?;
+            let divisor = unit.and_then(|unit| count.checked_mul(unit));
+            let divisor =
+                divisor.ok_or_else(|| CubeError::Overflow("an average's divisor".into()))?;
+            Ok(divide_rounded(widened, divisor, Rounding::HalfEven))
         }
         _ => Ok(None),
     });
     Ok(RollupColumn { scale, values: values.collect::<cube::Result<_>>()? })
 }
 
-fn formula_column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup, formula: &Formula) -> Result<RollupColumn> {
+fn formula_column(
+    view: &View,
+    plan: &Plan,
+    request: &Request<'_>,
+    base: &Rollup,
+    formula: &Formula,
+) -> Result<RollupColumn> {
     let cube = view.version.model.cube_def(request.cube);
     let def = cube.measure_def(formula.measure);
     let scale = def.value_type.scale();
@@ -129,12 +154,14 @@ fn formula_column(view: &View, plan: &Plan, request: &Request<'_>, base: &Rollup
     }
     let mut operands = Vec::new();
     for &operand in &formula.operands {
-        operands.push((operand, column(view, plan, request, base, Measured::Consolidated(operand))?));
+        operands
+            .push((operand, column(view, plan, request, base, Measured::Consolidated(operand))?));
     }
     let value = |group: usize| {
         let operands = GroupOperands { operands: &operands, group };
         let number = evaluate(&formula.node, &operands)?;
-        let assigned = number.map(|number| def.value_type.assign(number, def.rounding)).transpose()?;
+        let assigned =
+            number.map(|number| def.value_type.assign(number, def.rounding)).transpose()?;
         Ok(assigned.map(i128::from))
     };
     let values = (0..base.group_count).map(value).collect::<cube::Result<_>>()?;
@@ -148,12 +175,15 @@ fn is_too_fine(view: &View, request: &Request<'_>, formula: &Formula) -> bool {
     formula.grain.iter().any(|&(position, level)| {
         let dimension = dimensions[position];
         let wanted = Formula::height(model, dimension, level);
-        let axes = request.axes.iter().filter(|axis| axis.position == position).map(|axis| axis.grain);
+        let axes =
+            request.axes.iter().filter(|axis| axis.position == position).map(|axis| axis.grain);
         let filters = request.filters.iter().filter(|f| f.position == position).map(|f| f.grain);
         axes.chain(filters).any(|grain| match grain {
             Grain::Free => false,
             Grain::Leaf => wanted > 0,
-            Grain::Level(hierarchy, at) => Formula::height_at(model, dimension, hierarchy, at) < wanted,
+            Grain::Level(hierarchy, at) => {
+                Formula::height_at(model, dimension, hierarchy, at) < wanted
+            }
         })
     })
 }

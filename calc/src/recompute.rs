@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cube::change::{MembersWrite, RowsWrite};
-use cube::model::ModelChange;
+use cube::change::{MembersWrite, RowsAction, RowsWrite};
+use cube::model::{CubeKind, ModelChange};
 use cube::rollup::{Axis, Filter, Grain, Output, Request, rollup};
 use cube::segment::{Location, Rows};
 use cube::version::RowsUpdate;
-use cube::{CubeId, MeasureId, MemberId, Number, Scalar, Version, View};
+use cube::{CubeError, CubeId, MeasureId, MemberId, Number, Scalar, Version, View};
 use rayon::prelude::*;
 
 use crate::check::{Aggregate, Formula};
@@ -46,9 +46,22 @@ impl Recompute {
 
     /// Writes input rows and computes what depends on them.
     pub fn write_rows(&mut self, write: &RowsWrite) -> Result<()> {
+        let removes = write.action == RowsAction::Remove;
+        if removes && self.is_cells(write.cube) {
+            return self.write_rows(&self.blanking(write));
+        }
+        let computed = |measure: &&MeasureId| self.plan.formula(write.cube, **measure).is_some();
+        if let Some(&measure) = write.measures.iter().find(computed) {
+            let name = &self.version.model.cube_def(write.cube).measure_def(measure).name;
+            let message = format!("measure {name:?} is computed by a formula and takes no input");
+            return Err(CubeError::Definition(message).into());
+        }
         let update = self.version.prepare(write)?;
-        let removes = write.action == cube::change::RowsAction::Remove;
-        let touched = if removes { self.all_measures(write.cube) } else { write.measures.iter().copied().collect() };
+        let touched = if removes {
+            self.all_measures(write.cube)
+        } else {
+            write.measures.iter().copied().collect()
+        };
         self.install(update, touched)?;
         self.drain()
     }
@@ -70,13 +83,10 @@ impl Recompute {
         for (attribute, members) in changed {
             let model = Arc::clone(&self.version.model);
             for formula in plan.reading_attribute(&model, write.dimension, attribute) {
-                let cube = model.cube_def(formula.cube);
-                let position = cube.position(write.dimension);
-                let mut update = self.rows_where(formula.cube, |rows, row| {
-                    position.is_some_and(|position| members.contains(&rows.coordinates[position][row]))
-                });
-                self.compute(formula, &mut update)?;
-                self.install(update, BTreeSet::from([formula.measure]))?;
+                let position = model.cube_def(formula.cube).position(write.dimension);
+                self.compute_where(formula, &|coordinate| {
+                    position.is_some_and(|position| members.contains(&coordinate[position]))
+                })?;
             }
         }
         self.drain()
@@ -93,29 +103,69 @@ impl Recompute {
     pub fn fill_formula(&mut self, target: &str) -> Result<()> {
         let (cube, measure) = self.version.model.target(target)?;
         let plan = Arc::clone(&self.plan);
-        let Some(place) = plan.formulas.iter().position(|f| (f.cube, f.measure) == (cube, measure)) else {
-            return Ok(());
-        };
-        let formula = &plan.formulas[place];
-        let mut update = self.rows_where(cube, |_, _| true);
-        if !update.rows.is_empty() {
-            self.compute(formula, &mut update)?;
-            self.install(update, BTreeSet::from([measure]))?;
-        }
-        for aggregate in &formula.aggregates {
-            let coordinates = self.coordinates_of(aggregate, &self.version.rows(aggregate.cube).all(self.version.empty_rows(aggregate.cube)));
-            self.pending.entry(place).or_default().extend(coordinates);
+        if let Some(formula) = plan.formula(cube, measure) {
+            self.compute_where(formula, &|_| true)?;
         }
         self.drain()
+    }
+
+    /// Computes a formula at the coordinates that a condition chooses: at cells that are there, and
+    /// where what it sums of other cubes may make one.
+    fn compute_where(
+        &mut self,
+        formula: &Formula,
+        wanted: &dyn Fn(&[MemberId]) -> bool,
+    ) -> Result<()> {
+        if formula.aggregates.is_empty() {
+            let mut update =
+                self.rows_where(formula.cube, |rows, row| wanted(&rows.coordinate(row)));
+            if update.rows.is_empty() {
+                return Ok(());
+            }
+            self.compute(formula, &mut update)?;
+            return self.install(update, BTreeSet::from([formula.measure]));
+        }
+        let own = self.all_rows(formula.cube);
+        let mut due: BTreeSet<Vec<MemberId>> =
+            (0..own.len()).map(|row| own.coordinate(row)).collect();
+        for aggregate in &formula.aggregates {
+            let rows = self.all_rows(aggregate.cube);
+            due.extend((0..rows.len()).map(|row| Self::target_coordinate(aggregate, &rows, row)));
+        }
+        due.retain(|coordinate| wanted(coordinate));
+        if let Some(place) = self.plan.place(formula.cube, formula.measure) {
+            self.pending.entry(place).or_default().extend(due);
+        }
+        Ok(())
+    }
+
+    fn all_rows(&self, cube: CubeId) -> Rows {
+        self.version.rows(cube).all(self.version.empty_rows(cube))
     }
 
     /// Blanks a formula's values before it becomes an input again.
     pub fn blank_formula(&mut self, target: &str) -> Result<()> {
         let (cube, measure) = self.version.model.target(target)?;
-        let mut update = self.rows_where(cube, |rows, row| rows.values[measure.idx()][row].is_some());
+        let mut update =
+            self.rows_where(cube, |rows, row| rows.values[measure.idx()][row].is_some());
         update.rows.values[measure.idx()].fill(None);
         self.install(update, BTreeSet::from([measure]))?;
         self.drain()
+    }
+
+    fn is_cells(&self, cube: CubeId) -> bool {
+        let cube = self.version.model.cubes.get(cube.idx());
+        cube.is_some_and(|cube| cube.def.kind == CubeKind::Cells)
+    }
+
+    /// Removing cells makes their inputs blank: what formulas read of other cubes is still there.
+    fn blanking(&self, write: &RowsWrite) -> RowsWrite {
+        let cube = self.version.model.cube_def(write.cube);
+        let mut measures: Vec<MeasureId> = self.all_measures(write.cube).into_iter().collect();
+        measures.retain(|&measure| self.plan.formula(write.cube, measure).is_none());
+        let row_count = write.row_count(0, cube.dimensions.len());
+        let values = vec![None; row_count * measures.len()];
+        RowsWrite { action: RowsAction::Set, measures, values, ..write.clone() }
     }
 
     fn all_measures(&self, cube: CubeId) -> BTreeSet<MeasureId> {
@@ -125,7 +175,7 @@ impl Recompute {
     /// An update that rewrites the rows of a cube that a condition chooses.
     fn rows_where(&self, cube: CubeId, wanted: impl Fn(&Rows, usize) -> bool) -> RowsUpdate {
         let current = self.version.rows(cube);
-        let all = current.all(self.version.empty_rows(cube));
+        let all = self.all_rows(cube);
         let chosen: Vec<usize> = (0..all.len()).filter(|&row| wanted(&all, row)).collect();
         let rows = all.taken(&chosen).sorted();
         let before = (0..rows.len()).map(|row| current.find(&rows, row)).collect();
@@ -147,7 +197,9 @@ impl Recompute {
         let mut old = self.version.empty_rows(update.cube);
         locations.for_each(|&location| self.version.rows(update.cube).copy_row(location, &mut old));
         for (place, formula) in plan.formulas.iter().enumerate() {
-            for aggregate in formula.aggregates.iter().filter(|aggregate| aggregate.cube == update.cube) {
+            for aggregate in
+                formula.aggregates.iter().filter(|aggregate| aggregate.cube == update.cube)
+            {
                 if touched.contains(&aggregate.measure) || self.moves_rows(&update) {
                     let pending = self.pending.entry(place).or_default();
                     pending.extend(Self::changed_coordinates(aggregate, &old, &update));
@@ -183,16 +235,16 @@ impl Recompute {
         })
     }
 
-    fn coordinates_of(&self, aggregate: &Aggregate, rows: &Rows) -> BTreeSet<Vec<MemberId>> {
-        (0..rows.len()).map(|row| Self::target_coordinate(aggregate, rows, row)).collect()
-    }
-
     fn target_coordinate(aggregate: &Aggregate, rows: &Rows, row: usize) -> Vec<MemberId> {
         aggregate.positions.iter().map(|&position| rows.coordinates[position][row]).collect()
     }
 
     /// The target coordinates of the rows whose summed value or place changed.
-    fn changed_coordinates(aggregate: &Aggregate, old: &Rows, update: &RowsUpdate) -> BTreeSet<Vec<MemberId>> {
+    fn changed_coordinates(
+        aggregate: &Aggregate,
+        old: &Rows,
+        update: &RowsUpdate,
+    ) -> BTreeSet<Vec<MemberId>> {
         let measure = aggregate.measure.idx();
         let new = &update.rows;
         let mut coordinates = BTreeSet::new();
@@ -205,7 +257,8 @@ impl Recompute {
             let after = Self::target_coordinate(aggregate, new, row);
             if before.is_some() {
                 let place = Self::target_coordinate(aggregate, old, old_row);
-                let same = place == after && old.values[measure][old_row] == new.values[measure][row];
+                let same =
+                    place == after && old.values[measure][old_row] == new.values[measure][row];
                 old_row += 1;
                 if same {
                     continue;
@@ -253,7 +306,8 @@ impl Recompute {
 
     fn only_changed(&self, update: RowsUpdate, measure: MeasureId) -> RowsUpdate {
         let current = self.version.rows(update.cube);
-        let old = |location: &Option<Location>| location.and_then(|at| current.value(at, measure.idx()));
+        let old =
+            |location: &Option<Location>| location.and_then(|at| current.value(at, measure.idx()));
         let changed: Vec<usize> = (0..update.rows.len())
             .filter(|&row| old(&update.before[row]) != update.rows.values[measure.idx()][row])
             .collect();
@@ -267,6 +321,9 @@ impl Recompute {
     /// Computes one formula for all rows of an update, in place.
     fn compute(&mut self, formula: &Formula, update: &mut RowsUpdate) -> Result<()> {
         let rows = &update.rows;
+        if rows.is_empty() {
+            return Ok(());
+        }
         let model = &self.version.model;
         let cube = model.cube_def(formula.cube);
         let def = cube.measure_def(formula.measure);
@@ -277,9 +334,17 @@ impl Recompute {
             let attributes = self.attribute_columns(formula);
             let scales: Vec<u32> = cube.def.measures.iter().map(|m| m.value_type.scale()).collect();
             let value = |row: usize| {
-                let operands = RowOperands { formula, rows, row, scales: &scales, attributes: &attributes, aggregates: &aggregates };
-                let result = evaluate(&formula.node, &operands)
-                    .and_then(|number| number.map(|n| def.value_type.assign(n, def.rounding)).transpose());
+                let operands = RowOperands {
+                    formula,
+                    rows,
+                    row,
+                    scales: &scales,
+                    attributes: &attributes,
+                    aggregates: &aggregates,
+                };
+                let result = evaluate(&formula.node, &operands).and_then(|number| {
+                    number.map(|n| def.value_type.assign(n, def.rounding)).transpose()
+                });
                 result.map_err(|source| CalcError::Cell {
                     target: formula.target.clone(),
                     place: self.version.describe_row(formula.cube, rows, row),
@@ -288,7 +353,9 @@ impl Recompute {
             };
             (0..rows.len()).into_par_iter().map(value).collect::<Result<Vec<_>>>()?
         };
-        *self.ran.0.entry(formula.target.clone()).or_default() += rows.len() as u64;
+        if !formula.is_blank_at_leaves(model) {
+            *self.ran.0.entry(formula.target.clone()).or_default() += rows.len() as u64;
+        }
         update.rows.values[formula.measure.idx()] = values;
         Ok(())
     }
@@ -309,7 +376,11 @@ impl Recompute {
     }
 
     /// Per aggregation the formula reads, its value for every row.
-    fn aggregate_columns(&self, formula: &Formula, rows: &Rows) -> Result<Vec<Vec<Option<Number>>>> {
+    fn aggregate_columns(
+        &self,
+        formula: &Formula,
+        rows: &Rows,
+    ) -> Result<Vec<Vec<Option<Number>>>> {
         formula.aggregates.iter().map(|aggregate| self.aggregate_column(aggregate, rows)).collect()
     }
 
@@ -320,7 +391,12 @@ impl Recompute {
         for (column, &position) in rows.coordinates.iter().zip(&aggregate.positions) {
             let member_count = self.version.dimension(source.dimensions[position]).member_count();
             let codes = Arc::new((0..MemberId::from_idx(member_count).0).collect());
-            axes.push(Axis { position, codes, cardinality: MemberId::from_idx(member_count).0, grain: Grain::Leaf });
+            axes.push(Axis {
+                position,
+                codes,
+                cardinality: MemberId::from_idx(member_count).0,
+                grain: Grain::Leaf,
+            });
             let members = column.iter().map(|member| member.0).collect();
             filters.push(Filter { position, members, grain: Grain::Leaf });
         }
@@ -336,8 +412,7 @@ impl Recompute {
                 sums.insert(coordinate, Number::new(sum, column.scale));
             }
         }
-        let coordinate = |row: usize| rows.coordinates.iter().map(|column| column[row]).collect::<Vec<_>>();
-        Ok((0..rows.len()).map(|row| sums.get(&coordinate(row)).copied()).collect())
+        Ok((0..rows.len()).map(|row| sums.get(&rows.coordinate(row)).copied()).collect())
     }
 }
 

@@ -21,8 +21,7 @@ pub struct Revision {
 impl Revision {
     /// The revision after some changes, and what was computed again. An error leaves nothing.
     pub fn apply(&self, changes: &[Change]) -> Result<(Self, Recomputed)> {
-        let mut recompute =
-            Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan));
+        let mut recompute = Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan));
         for change in changes {
             match change {
                 Change::Rows(write) => recompute.write_rows(write)?,

@@ -90,7 +90,8 @@ impl Dimension {
         };
         if let Some(calendar) = &def.calendar {
             let members = calendar_members(&def, calendar)?;
-            let write = MembersWrite { dimension: crate::DimensionId(0), first_new: MemberId(0), members };
+            let write =
+                MembersWrite { dimension: crate::DimensionId(0), first_new: MemberId(0), members };
             dimension = dimension.with_members(&write)?;
         } else {
             dimension.derive()?;
@@ -232,7 +233,9 @@ impl Dimension {
     }
 
     fn add_or_rename(&mut self, member: &MemberWrite) -> Result<()> {
-        if member.key.len() > KEY_BYTES_MAX || member.name.as_ref().is_some_and(|n| n.len() > KEY_BYTES_MAX) {
+        if member.key.len() > KEY_BYTES_MAX
+            || member.name.as_ref().is_some_and(|n| n.len() > KEY_BYTES_MAX)
+        {
             return Err(CubeError::Definition(format!(
                 "member {:.40}...: keys and names have at most {KEY_BYTES_MAX} bytes",
                 member.key
@@ -333,7 +336,9 @@ impl Dimension {
         }
         let weights = match &def.weight {
             None => None,
-            Some(name) => Some(self.derive_weights(self.def.attribute(name)?, parents, &ancestors)?),
+            Some(name) => {
+                Some(self.derive_weights(self.def.attribute(name)?, parents, &ancestors)?)
+            }
         };
         Ok(HierarchyShape { ancestors, depth, weights })
     }
@@ -367,24 +372,27 @@ impl Dimension {
         Ok(depths)
     }
 
-    fn too_deep_or_cyclic(&self, member: usize, parents: &[MemberId], hierarchy: &str) -> CubeError {
-        let mut at = parents[member];
-        for _ in 0..=parents.len() {
-            if at == MemberId::NONE {
-                break;
-            }
-            if at.idx() == member {
-                return CubeError::HierarchyCycle {
-                    member: self.keys[member].to_string(),
-                    hierarchy: hierarchy.to_string(),
-                };
-            }
+    fn too_deep_or_cyclic(
+        &self,
+        member: usize,
+        parents: &[MemberId],
+        hierarchy: &str,
+    ) -> CubeError {
+        // after as many steps as there are members, a path that has not ended is on its cycle
+        let mut at = MemberId::from_idx(member);
+        for _ in 0..parents.len() {
             at = parents[at.idx()];
+            if at == MemberId::NONE {
+                return CubeError::Definition(format!(
+                    "member {:?} is deeper than {HIERARCHY_DEPTH_MAX} levels in hierarchy {hierarchy:?}",
+                    self.keys[member]
+                ));
+            }
         }
-        CubeError::Definition(format!(
-            "member {:?} is on or above a cycle, or deeper than {HIERARCHY_DEPTH_MAX} levels, in hierarchy {hierarchy:?}",
-            self.keys[member]
-        ))
+        CubeError::HierarchyCycle {
+            member: self.key(at).to_string(),
+            hierarchy: hierarchy.to_string(),
+        }
     }
 
     /// Position in the hierarchy of each member's level; parents are on levels above.
@@ -392,7 +400,8 @@ impl Dimension {
         let def = &self.def.hierarchies[hierarchy.idx()];
         let mut position_of_level = vec![u16::MAX; self.def.levels.len()];
         for (position, level) in def.levels.iter().enumerate() {
-            position_of_level[self.def.level(level)?.idx()] = u16::try_from(position).unwrap_or(u16::MAX);
+            position_of_level[self.def.level(level)?.idx()] =
+                u16::try_from(position).unwrap_or(u16::MAX);
         }
         let positions: Vec<u16> = self
             .levels
@@ -406,7 +415,10 @@ impl Dimension {
             if positions[parent.idx()] >= positions[member] || positions[member] == u16::MAX {
                 return Err(CubeError::Definition(format!(
                     "member {:?} of dimension {}: its parent {:?} in hierarchy {:?} is not on a level above",
-                    self.keys[member], self.def.name, self.keys[parent.idx()], def.name
+                    self.keys[member],
+                    self.def.name,
+                    self.keys[parent.idx()],
+                    def.name
                 )));
             }
         }
@@ -471,14 +483,25 @@ impl Dimension {
                         }
                         let level = self.def.level(name).map(|level| &self.def.levels[level.idx()]);
                         let key_type = level.map_or(KeyType::Text, |level| level.key_type);
-                        columns.push(LevelColumn { name: name.clone(), hierarchy: id, position, key_type });
+                        columns.push(LevelColumn {
+                            name: name.clone(),
+                            hierarchy: id,
+                            position,
+                            key_type,
+                        });
                     }
                 }
                 HierarchyKind::ParentChild => {
-                    let prefix = if idx == 0 { String::new() } else { format!("{}_", hierarchy.name) };
+                    let prefix =
+                        if idx == 0 { String::new() } else { format!("{}_", hierarchy.name) };
                     for position in 0..shapes[idx].ancestors.len() {
                         let name = format!("{prefix}l{}", position + 1);
-                        columns.push(LevelColumn { name, hierarchy: id, position, key_type: KeyType::Text });
+                        columns.push(LevelColumn {
+                            name,
+                            hierarchy: id,
+                            position,
+                            key_type: KeyType::Text,
+                        });
                     }
                 }
             }
@@ -490,7 +513,9 @@ impl Dimension {
 fn weight_of(value: Option<&Scalar>, value_type: ValueType) -> Result<Number> {
     Ok(match value {
         None => Number::new(1, 0),
-        Some(Scalar::Stored(value)) => Number::new(i128::from(*value), value_type.scale()).normalized(),
+        Some(Scalar::Stored(value)) => {
+            Number::new(i128::from(*value), value_type.scale()).normalized()
+        }
         Some(Scalar::Text(text)) => match text.as_ref() {
             "+" => Number::new(1, 0),
             "-" => Number::new(-1, 0),
@@ -525,7 +550,11 @@ fn calendar_members(def: &DimensionDef, calendar: &CalendarDef) -> Result<Vec<Me
         let (year_key, quarter_key) = (year.to_string(), format!("{year}-Q{quarter}"));
         let month_key = date.format("%Y-%m").to_string();
         let member = |key: &str, level: &str| -> Result<MemberWrite> {
-            Ok(MemberWrite { key: key.into(), level: def.level(level).map(Some)?, ..MemberWrite::default() })
+            Ok(MemberWrite {
+                key: key.into(),
+                level: def.level(level).map(Some)?,
+                ..MemberWrite::default()
+            })
         };
         add(member(&year_key, "year")?);
         add(MemberWrite {
@@ -537,7 +566,8 @@ fn calendar_members(def: &DimensionDef, calendar: &CalendarDef) -> Result<Vec<Me
         let mut leaf = member(&format_date(day), "day")?;
         leaf.parents.push((calendar_id, Some(month_key.clone())));
         if let (Some(fiscal_id), Some(first_month)) = (fiscal_id, calendar.fiscal_start_month) {
-            let (fiscal_year, fiscal_quarter) = fiscal_period(date, first_month).ok_or_else(outside)?;
+            let (fiscal_year, fiscal_quarter) =
+                fiscal_period(date, first_month).ok_or_else(outside)?;
             let year_key = format!("FY{fiscal_year}");
             let quarter_key = format!("FY{fiscal_year}-Q{fiscal_quarter}");
             add(MemberWrite {
@@ -559,7 +589,6 @@ fn calendar_members(def: &DimensionDef, calendar: &CalendarDef) -> Result<Vec<Me
     Ok(writes)
 }
 
-
 /// The fiscal year (named after the year in which it ends) and quarter of a date.
 fn fiscal_period(date: NaiveDate, first_month: u32) -> Option<(i32, u32)> {
     let month = date.with_day(1)?;
@@ -567,4 +596,3 @@ fn fiscal_period(date: NaiveDate, first_month: u32) -> Option<(i32, u32)> {
     let ends_later = i32::from(first_month > 1);
     Some((shifted.year() + ends_later, shifted.month0() / 3 + 1))
 }
-

@@ -89,7 +89,9 @@ impl CubeError {
             Self::Unknown { suggestions, .. } if !suggestions.is_empty() => {
                 Some(format!("did you mean {}?", suggestions.join(", ")))
             }
-            Self::Memory(_) => Some("group by fewer columns, filter more, or raise the limit".into()),
+            Self::Memory(_) => {
+                Some("group by fewer columns, filter more, or raise the limit".into())
+            }
             _ => None,
         }
     }

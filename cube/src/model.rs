@@ -484,7 +484,9 @@ impl CalendarDef {
             )));
         }
         if self.fiscal_start_month.is_some_and(|month| !(1..=12).contains(&month)) {
-            return Err(definition(format!("dimension {dimension:?}: fiscal_start_month is 1 to 12")));
+            return Err(definition(format!(
+                "dimension {dimension:?}: fiscal_start_month is 1 to 12"
+            )));
         }
         Ok((start, end))
     }
@@ -574,7 +576,10 @@ impl Model {
                 let (cube, measure) = self.target(&formula.target)?;
                 model.check_grain(formula, cube)?;
                 let time = &self.cube_def(cube).time[measure.idx()];
-                if time.is_some() && self.cube_def(cube).measure_def(measure).consolidation == Consolidation::Formula {
+                if time.is_some()
+                    && self.cube_def(cube).measure_def(measure).consolidation
+                        == Consolidation::Formula
+                {
                     return Err(definition(format!(
                         "{}: a measure whose consolidation is formula has no time rule",
                         formula.target
@@ -587,6 +592,10 @@ impl Model {
             }
             ModelChange::RemoveFormula { target } => {
                 self.target(target)?;
+                let targets = || self.formulas.iter().map(|formula| formula.target.as_str());
+                if !targets().any(|existing| existing == target) {
+                    return Err(CubeError::unknown("formula", target, targets()));
+                }
                 model.formulas.retain(|formula| &formula.target != target);
             }
         }
@@ -682,8 +691,9 @@ impl Model {
         let position = |name: &str| {
             let id = self.dimension(name)?;
             let position = dimensions.iter().position(|&dimension| dimension == id);
-            let position = position
-                .ok_or_else(|| definition(format!("{place}: the cube has no dimension {name:?}")))?;
+            let position = position.ok_or_else(|| {
+                definition(format!("{place}: the cube has no dimension {name:?}"))
+            })?;
             Ok::<_, CubeError>((position, id))
         };
         let by = match &rule.by {
@@ -697,9 +707,12 @@ impl Model {
             }
         };
         let (time_position, time_dimension) = position(&rule.dimension)?;
-        let ordered = self.dimension_def(time_dimension).hierarchies.iter().all(|h| h.weight.is_none());
+        let ordered =
+            self.dimension_def(time_dimension).hierarchies.iter().all(|h| h.weight.is_none());
         if !ordered {
-            return Err(definition(format!("{place}: the time dimension has a weighted hierarchy")));
+            return Err(definition(format!(
+                "{place}: the time dimension has a weighted hierarchy"
+            )));
         }
         Ok(TimeRule {
             position: time_position,
@@ -717,7 +730,10 @@ fn definition(message: String) -> CubeError {
 fn check_name(kind: &str, name: &str) -> Result<()> {
     let mut letters = name.chars();
     let first = letters.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
-    if !first || !letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') || name.len() > 63 {
+    if !first
+        || !letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        || name.len() > 63
+    {
         return Err(definition(format!(
             "{kind} name {name:?}: names are lower-case letters, digits and _, start with a letter and have at most 63 characters"
         )));

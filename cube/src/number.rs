@@ -87,6 +87,13 @@ impl Number {
 
     /// Exact sum.
     pub fn add(self, other: Self) -> Result<Self> {
+        // a zero has no digits to widen, whatever the scale of the other
+        if self.mantissa == 0 {
+            return Ok(other);
+        }
+        if other.mantissa == 0 {
+            return Ok(self);
+        }
         let scale = self.scale.max(other.scale);
         let mantissa = self
             .widened(scale)?
@@ -125,8 +132,7 @@ impl Number {
         let (a, b) = (self.normalized(), other.normalized());
         let negative = (a.mantissa < 0) != (b.mantissa < 0);
         let (numerator, denominator) = (a.mantissa.unsigned_abs(), b.mantissa.unsigned_abs());
-        let (digits, exponent, remainder) = long_division(numerator, denominator)?;
-        let (mut digits, mut exponent) = (digits, exponent);
+        let (mut digits, mut exponent, remainder) = long_division(numerator, denominator);
         let drop = digit_count(digits).saturating_sub(DIVISION_DIGITS);
         // Half-even over everything that is dropped: the digits past the 28th and the remainder.
         let unit = 10u128.pow(drop);
@@ -136,7 +142,8 @@ impl Number {
             Ordering::Equal if remainder > 0 => Ordering::Greater,
             other => other,
         };
-        digits = kept + u128::from(half == Ordering::Greater || (half == Ordering::Equal && kept % 2 == 1));
+        digits = kept
+            + u128::from(half == Ordering::Greater || (half == Ordering::Equal && kept % 2 == 1));
         exponent -= i64::from(drop);
         // value = digits * 10^-exponent * 10^(b.scale - a.scale)
         let scale = exponent + i64::from(a.scale) - i64::from(b.scale);
@@ -145,7 +152,10 @@ impl Number {
             mantissa = -mantissa;
         }
         let number = if scale >= 0 {
-            Self { mantissa, scale: u32::try_from(scale).map_err(|_| Self::overflow("a quotient"))? }
+            Self {
+                mantissa,
+                scale: u32::try_from(scale).map_err(|_| Self::overflow("a quotient"))?,
+            }
         } else {
             let factor = u32::try_from(-scale).ok().and_then(power_of_ten);
             let mantissa = factor.and_then(|factor| mantissa.checked_mul(factor));
@@ -224,17 +234,34 @@ impl Number {
 
 /// Digits of the quotient, at least 30 of them where it does not end before: `(digits, digits after
 /// the point, remainder)`.
-fn long_division(numerator: u128, denominator: u128) -> Result<(u128, i64, u128)> {
+fn long_division(numerator: u128, denominator: u128) -> (u128, i64, u128) {
     let mut digits = numerator / denominator;
     let mut remainder = numerator % denominator;
     let mut exponent = 0i64;
     while remainder > 0 && digit_count(digits) < DIVISION_DIGITS + 2 {
-        remainder = remainder.checked_mul(10).ok_or_else(|| Number::overflow("a divisor"))?;
-        digits = digits * 10 + remainder / denominator;
-        remainder %= denominator;
+        let (digit, rest) = next_digit(remainder, denominator);
+        digits = digits * 10 + digit;
+        remainder = rest;
         exponent += 1;
     }
-    Ok((digits, exponent, remainder))
+    (digits, exponent, remainder)
+}
+
+/// `10 * remainder` by `denominator`: digit and rest, within 128 bits where the product is not.
+fn next_digit(remainder: u128, denominator: u128) -> (u128, u128) {
+    if let Some(tenfold) = remainder.checked_mul(10) {
+        return (tenfold / denominator, tenfold % denominator);
+    }
+    let (mut digit, mut rest) = (0, 0);
+    for _ in 0..10 {
+        if rest >= denominator - remainder {
+            rest -= denominator - remainder;
+            digit += 1;
+        } else {
+            rest += remainder;
+        }
+    }
+    (digit, rest)
 }
 
 fn half_of_remainder(remainder: u128, denominator: u128) -> Ordering {

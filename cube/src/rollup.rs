@@ -124,7 +124,8 @@ struct DimensionWeights<'a> {
 pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let version = &view.version;
     let cube = version.model.cube_def(request.cube);
-    let dimensions: Vec<&Dimension> = cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+    let dimensions: Vec<&Dimension> =
+        cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
     let weights = request_weights(request, &dimensions);
     let blank_above_leaves = !is_at_leaves(request, dimensions.len());
     let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
@@ -170,7 +171,10 @@ fn pins(request: &Request<'_>, position: usize) -> (bool, BTreeMap<HierarchyId, 
 
 /// Weights run from the leaf up to the level that the request names, or to the top of the default
 /// hierarchy where it names none.
-fn request_weights<'a>(request: &Request<'_>, dimensions: &[&'a Dimension]) -> Vec<DimensionWeights<'a>> {
+fn request_weights<'a>(
+    request: &Request<'_>,
+    dimensions: &[&'a Dimension],
+) -> Vec<DimensionWeights<'a>> {
     let mut all = Vec::new();
     for (position, dimension) in dimensions.iter().enumerate() {
         let (leaf, levels) = pins(request, position);
@@ -200,10 +204,14 @@ fn request_weights<'a>(request: &Request<'_>, dimensions: &[&'a Dimension]) -> V
 
 /// Whether every dimension is at single leaves: there, a consolidated value is the leaf's own.
 fn is_at_leaves(request: &Request<'_>, dimension_count: usize) -> bool {
-    (0..dimension_count).all(|position| {
-        let single = |filter: &Filter| filter.position == position && filter.members.len() == 1;
-        pins(request, position).0 || request.filters.iter().any(single)
-    })
+    (0..dimension_count).all(|position| is_at_single_leaves(request, position))
+}
+
+/// Whether no group has two leaves of a dimension. A filter that names several does not see to it.
+fn is_at_single_leaves(request: &Request<'_>, position: usize) -> bool {
+    let single = |filter: &Filter| filter.position == position && filter.members.len() <= 1;
+    let grouped = |axis: &Axis| axis.position == position && axis.grain == Grain::Leaf;
+    request.axes.iter().any(grouped) || request.filters.iter().any(single)
 }
 
 /// Digits after the point that consolidating a weighted measure adds to the measure's own.
@@ -219,22 +227,27 @@ pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) ->
     let version = &view.version;
     let cube = version.model.cube_def(request.cube);
     let def = cube.measure_def(measure);
-    let dimensions: Vec<&Dimension> = cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+    let dimensions: Vec<&Dimension> =
+        cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
     match def.consolidation {
         Consolidation::Sum => {}
         Consolidation::Formula => return Some("it is a formula of its operands' totals".into()),
-        other => return Some(format!("it consolidates by {}", format!("{other:?}").to_lowercase())),
+        other => {
+            return Some(format!("it consolidates by {}", format!("{other:?}").to_lowercase()));
+        }
     }
     let filters = effective_filters(view, request, &dimensions);
     let wanted = |position: usize, member: MemberId| {
         let filter = filters[position].as_ref();
-        dimensions[position].holds_facts(member) && filter.is_none_or(|members| members.contains(member.0))
+        dimensions[position].holds_facts(member)
+            && filter.is_none_or(|members| members.contains(member.0))
     };
     for weights in request_weights(request, &dimensions) {
         let unit: i128 = 10i128.pow(weights.scale.min(38));
         let dimension = dimensions[weights.position];
         let weighted = dimension.members().find(|&member| {
-            let product: i128 = weights.factors.iter().map(|factor| i128::from(factor[member.idx()])).product();
+            let product: i128 =
+                weights.factors.iter().map(|factor| i128::from(factor[member.idx()])).product();
             wanted(weights.position, member) && product != unit
         });
         if let Some(member) = weighted {
@@ -247,7 +260,9 @@ pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) ->
     }
     let rule = cube.time[measure.idx()].as_ref()?;
     let filter = filters[rule.position].as_ref();
-    if pins(request, rule.position).0 || filter.is_some_and(|members| members.len() <= 1) {
+    if is_at_single_leaves(request, rule.position)
+        || filter.is_some_and(|members| members.len() <= 1)
+    {
         return None;
     }
     let by = rule.by.map(|(position, attribute)| (position, attribute));
@@ -288,7 +303,8 @@ fn effective_filters(
     let cube = view.version.model.cube_def(request.cube);
     let mut filters: Vec<Option<RoaringBitmap>> = vec![None; dimensions.len()];
     let rights = cube.dimensions.iter().enumerate();
-    let rights = rights.filter_map(|(position, &id)| view.allowed(id).map(|members| (position, members)));
+    let rights =
+        rights.filter_map(|(position, &id)| view.allowed(id).map(|members| (position, members)));
     let asked = request.filters.iter().map(|filter| (filter.position, &filter.members));
     for (position, members) in rights.chain(asked) {
         match &mut filters[position] {
@@ -308,7 +324,12 @@ struct OutputPlan {
 
 enum OutputKind {
     WeightedSum,
-    SemiAdditive { position: usize, chooser: Option<usize>, summaries: Vec<TimeSummary>, order: Vec<u32> },
+    SemiAdditive {
+        position: usize,
+        chooser: Option<usize>,
+        summaries: Vec<TimeSummary>,
+        order: Vec<u32>,
+    },
     Sum,
     Average,
     Min,
@@ -328,40 +349,47 @@ fn output_plans(
     let weight_scale: u32 = request_weights(request, dimensions).iter().map(|w| w.scale).sum();
     let plan = |output: &Output| {
         let (measure, kind) = match *output {
-            Output::CountRows => return Ok(OutputPlan { measure: 0, kind: OutputKind::CountRows, scale: 0 }),
+            Output::CountRows => {
+                return Ok(OutputPlan { measure: 0, kind: OutputKind::CountRows, scale: 0 });
+            }
             Output::Sum(measure) => (measure, OutputKind::Sum),
             Output::Count(measure) => (measure, OutputKind::Count),
             Output::Min(measure) => (measure, OutputKind::Min),
             Output::Max(measure) => (measure, OutputKind::Max),
-            Output::Consolidated(measure) => (measure, match cube.measure_def(measure).consolidation {
-                Consolidation::Sum => match &cube.time[measure.idx()] {
-                    None => OutputKind::WeightedSum,
-                    Some(rule) => OutputKind::SemiAdditive {
-                        position: rule.position,
-                        chooser: rule.by.map(|(position, _)| position),
-                        summaries: match rule.by {
-                            None => vec![rule.default],
-                            Some((position, attribute)) => summaries(rule, dimensions[position], attribute),
-                        },
-                        order: {
-                            let time = dimensions[rule.position];
-                            time.members().map(|member| time.order(member)).collect()
+            Output::Consolidated(measure) => (
+                measure,
+                match cube.measure_def(measure).consolidation {
+                    Consolidation::Sum => match &cube.time[measure.idx()] {
+                        None => OutputKind::WeightedSum,
+                        Some(rule) => OutputKind::SemiAdditive {
+                            position: rule.position,
+                            chooser: rule.by.map(|(position, _)| position),
+                            summaries: match rule.by {
+                                None => vec![rule.default],
+                                Some((position, attribute)) => {
+                                    summaries(rule, dimensions[position], attribute)
+                                }
+                            },
+                            order: {
+                                let time = dimensions[rule.position];
+                                time.members().map(|member| time.order(member)).collect()
+                            },
                         },
                     },
+                    Consolidation::Average => OutputKind::Average,
+                    Consolidation::Min => OutputKind::Min,
+                    Consolidation::Max => OutputKind::Max,
+                    Consolidation::Count => OutputKind::Count,
+                    Consolidation::None if blank_above_leaves => OutputKind::Blank,
+                    Consolidation::None => OutputKind::Max,
+                    Consolidation::Formula => {
+                        return Err(CubeError::Inconsistent(format!(
+                            "measure {} is a formula of consolidated operands",
+                            cube.measure_def(measure).name
+                        )));
+                    }
                 },
-                Consolidation::Average => OutputKind::Average,
-                Consolidation::Min => OutputKind::Min,
-                Consolidation::Max => OutputKind::Max,
-                Consolidation::Count => OutputKind::Count,
-                Consolidation::None if blank_above_leaves => OutputKind::Blank,
-                Consolidation::None => OutputKind::Max,
-                Consolidation::Formula => {
-                    return Err(CubeError::Inconsistent(format!(
-                        "measure {} is a formula of consolidated operands",
-                        cube.measure_def(measure).name
-                    )));
-                }
-            }),
+            ),
         };
         let own = cube.measure_def(measure).value_type.scale();
         let scale = match kind {

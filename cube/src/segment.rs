@@ -69,6 +69,11 @@ impl Rows {
         }
     }
 
+    /// The coordinate of a row: one member a dimension.
+    pub fn coordinate(&self, row: usize) -> Vec<MemberId> {
+        self.coordinates.iter().map(|column| column[row]).collect()
+    }
+
     /// Whether a row has no value at all.
     pub fn is_blank(&self, row: usize) -> bool {
         self.values.iter().all(|column| column[row].is_none())
@@ -87,8 +92,16 @@ impl Rows {
     /// The rows at some positions.
     pub fn taken(&self, positions: &[usize]) -> Self {
         Self {
-            keys: self.keys.iter().map(|c| positions.iter().map(|&p| c[p].clone()).collect()).collect(),
-            coordinates: self.coordinates.iter().map(|c| positions.iter().map(|&p| c[p]).collect()).collect(),
+            keys: self
+                .keys
+                .iter()
+                .map(|c| positions.iter().map(|&p| c[p].clone()).collect())
+                .collect(),
+            coordinates: self
+                .coordinates
+                .iter()
+                .map(|c| positions.iter().map(|&p| c[p]).collect())
+                .collect(),
             values: self.values.iter().map(|c| positions.iter().map(|&p| c[p]).collect()).collect(),
         }
     }
@@ -134,8 +147,12 @@ impl Codes {
     /// Calls a function with every row and its member.
     pub fn for_each(&self, mut visit: impl FnMut(usize, MemberId)) {
         match self {
-            Self::U8(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into()))),
-            Self::U16(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into()))),
+            Self::U8(codes) => {
+                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
+            }
+            Self::U16(codes) => {
+                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
+            }
             Self::U32(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c))),
         }
     }
@@ -342,8 +359,13 @@ impl CubeRows {
         while start < added.len() {
             let end = added.len().min(start + SEGMENT_ROWS_MAX);
             let positions: Vec<usize> = (start..end).collect();
-            let rows = if start == 0 && end == added.len() { added.clone() } else { added.taken(&positions) };
-            segments.push(SegmentView { segment: Arc::new(Segment::new(&rows)), dead: Arc::default() });
+            let rows = if start == 0 && end == added.len() {
+                added.clone()
+            } else {
+                added.taken(&positions)
+            };
+            segments
+                .push(SegmentView { segment: Arc::new(Segment::new(&rows)), dead: Arc::default() });
             start = end;
         }
         merge_small(&mut segments, added);

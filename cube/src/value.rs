@@ -63,8 +63,9 @@ impl TryFrom<String> for ValueType {
             "text" => return Ok(Self::Text),
             _ => {}
         }
-        let expected =
-            || format!("unknown type {text:?}; expected decimal(p,s), integer, date, boolean or text");
+        let expected = || {
+            format!("unknown type {text:?}; expected decimal(p,s), integer, date, boolean or text")
+        };
         let inside = text
             .strip_prefix("decimal(")
             .and_then(|rest| rest.strip_suffix(')'))
@@ -98,9 +99,8 @@ impl ValueType {
     /// Whether a stored integer is within the type.
     pub fn check_range(self, value: i128) -> Result<i64> {
         let fits = match self {
-            Self::Decimal { precision, .. } => {
-                power_of_ten(u32::from(precision)).is_some_and(|limit| value.abs() < limit)
-            }
+            Self::Decimal { precision, .. } => power_of_ten(u32::from(precision))
+                .is_some_and(|limit| value.unsigned_abs() < limit.unsigned_abs()),
             _ => true,
         };
         match i64::try_from(value) {
@@ -139,7 +139,9 @@ impl ValueType {
                 }
                 i64::try_from(number.mantissa).map_err(|_| invalid("more than 64 bits"))
             }
-            Self::Date => parse_date(text).map(i64::from).ok_or_else(|| invalid("expected YYYY-MM-DD")),
+            Self::Date => {
+                parse_date(text).map(i64::from).ok_or_else(|| invalid("expected YYYY-MM-DD"))
+            }
             Self::Boolean => match text {
                 "true" | "t" | "1" => Ok(1),
                 "false" | "f" | "0" => Ok(0),
@@ -187,7 +189,8 @@ impl KeyType {
         };
         let integer = |bits: u32| -> Result<String> {
             let value: i64 = text.trim().parse().map_err(|_| invalid("expected an integer"))?;
-            if bits < 64 && value.unsigned_abs() >> (bits - 1) != 0 {
+            let unused_bits = 64 - bits;
+            if !(i64::MIN >> unused_bits..=i64::MAX >> unused_bits).contains(&value) {
                 return Err(invalid("out of range"));
             }
             Ok(value.to_string())
@@ -281,8 +284,11 @@ impl KeyPart {
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`.
 pub fn parse_date(text: &str) -> Option<i32> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+    let is_form = |(idx, byte): (usize, u8)| match idx {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    if text.len() != 10 || !text.bytes().enumerate().all(is_form) {
         return None;
     }
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;

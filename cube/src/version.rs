@@ -9,7 +9,7 @@ use crate::change::{MembersWrite, RowsAction, RowsWrite};
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
 use crate::id::{CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
-use crate::model::{Cube, CubeKind, Model, ModelChange};
+use crate::model::{Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange};
 use crate::segment::{CubeRows, Location, Rows};
 use crate::state_hash::{Piece, StateHash};
 
@@ -58,7 +58,7 @@ impl Version {
     /// The hash of model, members and inputs.
     pub fn state_hash(&self) -> StateHash {
         let mut hash = self.hash;
-        hash.add(self.model_piece());
+        self.model_pieces().for_each(|piece| hash.add(piece));
         hash
     }
 
@@ -103,10 +103,9 @@ impl Version {
 
     /// The version after members were added and changed.
     pub fn with_members(&self, write: &MembersWrite) -> Result<Self> {
-        let before = self
-            .dimensions
-            .get(write.dimension.idx())
-            .ok_or_else(|| CubeError::Inconsistent(format!("no dimension {}", write.dimension.0)))?;
+        let before = self.dimensions.get(write.dimension.idx()).ok_or_else(|| {
+            CubeError::Inconsistent(format!("no dimension {}", write.dimension.0))
+        })?;
         let after = before.with_members(write)?;
         let mut next = self.clone();
         let mut changed: Vec<MemberId> =
@@ -137,8 +136,12 @@ impl Version {
                 self.describe_row(write.cube, &sorted, row)
             )));
         }
-        let mut update =
-            RowsUpdate { cube: write.cube, rows: self.empty_rows(write.cube), before: Vec::new(), removed: Vec::new() };
+        let mut update = RowsUpdate {
+            cube: write.cube,
+            rows: self.empty_rows(write.cube),
+            before: Vec::new(),
+            removed: Vec::new(),
+        };
         let current = self.rows(write.cube);
         for row in 0..sorted.len() {
             let location = current.find(&sorted, row);
@@ -160,9 +163,13 @@ impl Version {
         let removes_records = write.action == RowsAction::Remove && key_width > 0;
         let fits = write.keys.len() == row_count * key_width
             && (removes_records || write.coordinates.len() == row_count * dimension_count)
-            && (write.action == RowsAction::Remove || write.values.len() == row_count * write.measures.len());
+            && (write.action == RowsAction::Remove
+                || write.values.len() == row_count * write.measures.len());
         if !fits {
-            return Err(CubeError::Inconsistent(format!("rows of {} have ragged columns", cube.def.name)));
+            return Err(CubeError::Inconsistent(format!(
+                "rows of {} have ragged columns",
+                cube.def.name
+            )));
         }
         let mut rows = self.empty_rows(write.cube);
         for (idx, part) in write.keys.iter().enumerate() {
@@ -244,15 +251,24 @@ impl Version {
         let mut old = self.empty_rows(update.cube);
         replaced.iter().for_each(|&location| current.copy_row(location, &mut old));
         for row in 0..old.len() {
-            self.row_piece(update.cube, &old, row).into_iter().for_each(|piece| next.hash.remove(piece));
+            self.row_piece(update.cube, &old, row)
+                .into_iter()
+                .for_each(|piece| next.hash.remove(piece));
         }
         for row in 0..update.rows.len() {
-            self.row_piece(update.cube, &update.rows, row).into_iter().for_each(|piece| next.hash.add(piece));
+            self.row_piece(update.cube, &update.rows, row)
+                .into_iter()
+                .for_each(|piece| next.hash.add(piece));
         }
         let keeps_blank = cube.def.kind == CubeKind::Records;
         let rows = &update.rows;
-        let filled: Vec<usize> = (0..rows.len()).filter(|&row| keeps_blank || !rows.is_blank(row)).collect();
-        let added = if filled.len() == rows.len() { current.with(&replaced, rows) } else { current.with(&replaced, &rows.taken(&filled)) };
+        let filled: Vec<usize> =
+            (0..rows.len()).filter(|&row| keeps_blank || !rows.is_blank(row)).collect();
+        let added = if filled.len() == rows.len() {
+            current.with(&replaced, rows)
+        } else {
+            current.with(&replaced, &rows.taken(&filled))
+        };
         next.cubes[update.cube.idx()] = Arc::new(added);
         next
     }
@@ -261,8 +277,9 @@ impl Version {
     pub fn describe_row(&self, cube: CubeId, rows: &Rows, row: usize) -> String {
         let def = self.model.cube_def(cube);
         let keys = def.def.key.iter().zip(&rows.keys);
-        let mut parts: Vec<String> =
-            keys.map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type))).collect();
+        let mut parts: Vec<String> = keys
+            .map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type)))
+            .collect();
         if parts.is_empty() {
             let coordinates = def.dimensions.iter().zip(&rows.coordinates);
             parts.extend(coordinates.map(|(&id, column)| {
@@ -295,57 +312,69 @@ impl Version {
         has_inputs.then_some(piece)
     }
 
-    fn model_piece(&self) -> Piece {
+    /// The hashes of the definitions, each by itself, so that their order does not count.
+    fn model_pieces(&self) -> impl Iterator<Item = Piece> + '_ {
         let model = &self.model;
-        let mut piece = Piece::new("model").text(&model.name).text(&model.description);
-        for dimension in &model.dimensions {
-            piece = piece.text("dimension").text(&dimension.name).text(&dimension.description);
-            piece = piece.text(&dimension.key_type.to_string());
-            for attribute in &dimension.attributes {
-                piece = piece.text(&attribute.name).text(&attribute.value_type.to_string());
-            }
-            for level in &dimension.levels {
-                piece = piece.text(&level.name).text(&level.key_type.to_string());
-            }
-            for hierarchy in &dimension.hierarchies {
-                piece = piece.text(&hierarchy.name).text(&hierarchy.levels.join(" "));
-                piece = piece.text(hierarchy.weight.as_deref().unwrap_or_default());
-                piece = piece.text(hierarchy.same_as.as_deref().unwrap_or_default());
-            }
-            if let Some(calendar) = &dimension.calendar {
-                piece = piece.text(&calendar.start).text(&calendar.end);
-                piece = piece.integer(calendar.fiscal_start_month.unwrap_or(0).into());
-            }
-        }
-        for cube in &model.cubes {
-            piece = cube_piece(piece, &cube.def);
-        }
-        for formula in &model.formulas {
-            piece = piece.text("formula").text(&formula.target).text(&formula.text);
-            for (dimension, level) in &formula.at_or_above {
-                piece = piece.text(dimension).text(level);
-            }
-        }
-        piece
+        let itself = Piece::new("model").text(&model.name).text(&model.description);
+        let dimensions = model.dimensions.iter().map(|def| dimension_piece(def));
+        let cubes = model.cubes.iter().map(|cube| cube_piece(&cube.def));
+        let formulas = model.formulas.iter().map(|def| formula_piece(def));
+        std::iter::once(itself).chain(dimensions).chain(cubes).chain(formulas)
     }
 }
 
-fn cube_piece(mut piece: Piece, cube: &crate::model::CubeDef) -> Piece {
-    piece = piece.text("cube").text(&cube.name).text(&cube.description);
+fn dimension_piece(dimension: &DimensionDef) -> Piece {
+    let mut piece = Piece::new("dimension").text(&dimension.name).text(&dimension.description);
+    piece = piece.text(&dimension.key_type.to_string());
+    for attribute in &dimension.attributes {
+        piece =
+            piece.text("attribute").text(&attribute.name).text(&attribute.value_type.to_string());
+        piece = piece.text(&attribute.description);
+    }
+    for level in &dimension.levels {
+        piece = piece.text("level").text(&level.name).text(&level.key_type.to_string());
+    }
+    for hierarchy in &dimension.hierarchies {
+        piece = piece.text("hierarchy").text(&hierarchy.name).text(&hierarchy.levels.join(" "));
+        piece = piece.text(hierarchy.weight.as_deref().unwrap_or_default());
+        piece = piece.text(hierarchy.same_as.as_deref().unwrap_or_default());
+    }
+    if let Some(calendar) = &dimension.calendar {
+        piece = piece.text("calendar").text(&calendar.start).text(&calendar.end);
+        piece = piece.integer(calendar.fiscal_start_month.unwrap_or(0).into());
+    }
+    piece
+}
+
+fn cube_piece(cube: &CubeDef) -> Piece {
+    let mut piece = Piece::new("cube").text(&cube.name).text(&cube.description);
     piece = piece.text(&cube.dimensions.join(" "));
     for key in &cube.key {
-        piece = piece.text(&key.name).text(&key.key_type.to_string());
+        piece = piece.text("key").text(&key.name).text(&key.key_type.to_string());
     }
     for measure in &cube.measures {
-        piece = piece.text(&measure.name).text(&measure.value_type.to_string());
+        piece = piece.text("measure").text(&measure.name).text(&measure.value_type.to_string());
+        piece = piece.text(&measure.description);
         piece = piece.integer(measure.consolidation as i64).integer(measure.rounding as i64);
         if let Some(time) = &measure.time {
-            piece = piece.text(&time.dimension).text(time.by.as_deref().unwrap_or_default());
+            piece = piece
+                .text("time")
+                .text(&time.dimension)
+                .text(time.by.as_deref().unwrap_or_default());
             piece = piece.integer(time.default as i64);
             for (value, rule) in &time.rules {
-                piece = piece.text(value).integer(*rule as i64);
+                piece = piece.text("rule").text(value).integer(*rule as i64);
             }
         }
+    }
+    piece
+}
+
+fn formula_piece(formula: &FormulaDef) -> Piece {
+    let mut piece = Piece::new("formula").text(&formula.target).text(&formula.text);
+    piece = piece.text(&formula.description);
+    for (dimension, level) in &formula.at_or_above {
+        piece = piece.text(dimension).text(level);
     }
     piece
 }

@@ -141,8 +141,9 @@ impl Users {
 }
 
 /// A proof that no password meets, checked in place of that of an unknown user.
-static DECOY: LazyLock<Verifier> =
-    LazyLock::new(|| verifier_of(&STANDARD.encode([random_bytes::<16>(), random_bytes::<16>()].concat())));
+static DECOY: LazyLock<Verifier> = LazyLock::new(|| {
+    verifier_of(&STANDARD.encode([random_bytes::<16>(), random_bytes::<16>()].concat()))
+});
 
 /// The proof of a new password.
 fn verifier_of(password: &str) -> Verifier {

@@ -28,7 +28,11 @@ pub async fn serve(
 }
 
 /// A session of an authenticated user; `origin` is what the ledger says of its writes.
-pub fn session(tenant: Arc<OpenTenant>, user: &str, origin: &str) -> Result<LocalSession, SqlError> {
+pub fn session(
+    tenant: Arc<OpenTenant>,
+    user: &str,
+    origin: &str,
+) -> Result<LocalSession, SqlError> {
     let options = SessionOptions {
         user: user.to_owned(),
         origin: origin.to_owned(),

@@ -22,7 +22,8 @@ pub(super) enum TokenKind {
 
 /// Longest first.
 const SYMBOLS: [&str; 19] = [
-    "<>", "<=", ">=", "??", "+", "-", "*", "/", "^", "(", ")", "[", "]", ",", ":", ".", "=", "<", ">",
+    "<>", "<=", ">=", "??", "+", "-", "*", "/", "^", "(", ")", "[", "]", ",", ":", ".", "=", "<",
+    ">",
 ];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {

@@ -63,7 +63,10 @@ impl Parser {
         SyntaxError { span: token.span, message: format!("expected {expected}, found {found}") }
     }
 
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>) -> Result<T, SyntaxError> {
+    fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
+    ) -> Result<T, SyntaxError> {
         if self.depth >= NESTING_MAX {
             return Err(SyntaxError {
                 span: self.peek().span,
@@ -116,7 +119,8 @@ impl Parser {
         while let Some(open) = self.take_symbol("[") {
             let modifier = self.nested(|parser| parser.modifier(open))?;
             let span = expression.span.to(modifier.span);
-            expression = Expression { kind: ExpressionKind::Modified(Box::new(expression), modifier), span };
+            expression =
+                Expression { kind: ExpressionKind::Modified(Box::new(expression), modifier), span };
         }
         Ok(expression)
     }
@@ -152,7 +156,10 @@ impl Parser {
         if self.take_symbol("(").is_some() {
             let arguments = self.nested(|parser| parser.list(")"))?;
             let close = self.expect(")")?;
-            return Ok(Expression { kind: ExpressionKind::Call(first, arguments), span: start.to(close) });
+            return Ok(Expression {
+                kind: ExpressionKind::Call(first, arguments),
+                span: start.to(close),
+            });
         }
         let mut path = vec![first];
         while self.take_symbol(".").is_some() {
@@ -195,7 +202,8 @@ mod tests {
 
     /// The tree with brackets around everything, to see precedence.
     fn shape(expression: &Expression) -> String {
-        let names = |path: &[Name]| path.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(".");
+        let names =
+            |path: &[Name]| path.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(".");
         let list = |list: &[Expression]| list.iter().map(shape).collect::<Vec<_>>().join(", ");
         match &expression.kind {
             ExpressionKind::Number(number) => number.to_string(),
@@ -213,7 +221,13 @@ mod tests {
             ExpressionKind::Call(name, arguments) => format!("{}({})", name.text, list(arguments)),
             ExpressionKind::Modified(inner, modifier) => {
                 let aggregator = modifier.aggregator.as_ref().map_or("", |name| name.text.as_str());
-                format!("{}[{} {}: {}]", shape(inner), modifier.keyword.text, aggregator, list(&modifier.arguments))
+                format!(
+                    "{}[{} {}: {}]",
+                    shape(inner),
+                    modifier.keyword.text,
+                    aggregator,
+                    list(&modifier.arguments)
+                )
             }
         }
     }
@@ -231,7 +245,10 @@ mod tests {
         check("a - b - c * 2", "((a - b) - (c * 2))");
         check("a / b / c", "((a / b) / c)");
         check("(a + b) * -c", "((a + b) * -c)");
-        check("Deals.Value[BY SUM: Owner, \"Close Date\"]", "Deals.Value[BY SUM: Owner, Close Date]");
+        check(
+            "Deals.Value[BY SUM: Owner, \"Close Date\"]",
+            "Deals.Value[BY SUM: Owner, Close Date]",
+        );
         check("MAX(a, 1.5)", "MAX(a, 1.5)");
     }
 

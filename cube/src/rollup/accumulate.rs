@@ -25,7 +25,9 @@ impl Groups {
             return Ok(group);
         }
         if self.codes.len() >= ROLLUP_GROUPS_MAX {
-            return Err(CubeError::Memory(format!("the result has more than {ROLLUP_GROUPS_MAX} groups")));
+            return Err(CubeError::Memory(format!(
+                "the result has more than {ROLLUP_GROUPS_MAX} groups"
+            )));
         }
         let group = self.codes.len() as u32;
         self.codes.push(code);
@@ -87,8 +89,19 @@ impl Accumulator {
     }
 
     /// Keeps the later of two values of a leaf.
-    pub fn keep_later(leaves: &mut HashMap<(u32, u128), LeafValue>, key: (u32, u128), new: LeafValue) {
-        leaves.entry(key).and_modify(|old| if new.order > old.order { *old = new }).or_insert(new);
+    pub fn keep_later(
+        leaves: &mut HashMap<(u32, u128), LeafValue>,
+        key: (u32, u128),
+        new: LeafValue,
+    ) {
+        leaves
+            .entry(key)
+            .and_modify(|old| {
+                if new.order > old.order {
+                    *old = new
+                }
+            })
+            .or_insert(new);
     }
 
     /// Keeps the smaller or larger of two values.
@@ -124,7 +137,9 @@ impl Accumulator {
                 Ok(())
             }
             (Self::Count(counts), Self::Count(more)) => {
-                more.iter().enumerate().for_each(|(group, count)| counts[group_of[group] as usize] += count);
+                more.iter()
+                    .enumerate()
+                    .for_each(|(group, count)| counts[group_of[group] as usize] += count);
                 Ok(())
             }
             (Self::Blank(_), Self::Blank(_)) => Ok(()),
@@ -141,7 +156,9 @@ impl Accumulator {
             Self::Blank(_) => (0, 0),
         };
         let groups = match self {
-            Self::Sum { counts, .. } | Self::SemiAdditive { counts, .. } | Self::Count(counts) => counts.len(),
+            Self::Sum { counts, .. } | Self::SemiAdditive { counts, .. } | Self::Count(counts) => {
+                counts.len()
+            }
             Self::Extreme { values, .. } => values.len(),
             Self::Blank(count) => *count,
         };
@@ -177,7 +194,8 @@ impl Partial {
     /// Takes another partial result in.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         let codes = other.groups.codes.iter();
-        let group_of = codes.map(|&code| self.groups.get_or_add(code)).collect::<Result<Vec<u32>>>()?;
+        let group_of =
+            codes.map(|&code| self.groups.get_or_add(code)).collect::<Result<Vec<u32>>>()?;
         for (into, from) in self.accumulators.iter_mut().zip(other.accumulators) {
             into.grow(self.groups.codes.len());
             into.merge(from, &group_of)?;

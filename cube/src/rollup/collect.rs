@@ -46,9 +46,19 @@ impl<'a> Collector<'a> {
                 wanted
             })
         });
-        let (strides, group_space) = strides(request.axes.iter().map(|axis| axis.cardinality as usize))?;
+        let (strides, group_space) =
+            strides(request.axes.iter().map(|axis| axis.cardinality as usize))?;
         let (leaf_strides, _) = strides_of(dimensions)?;
-        Ok(Self { request, wanted: wanted.collect(), filters, weights, plans, strides, group_space, leaf_strides })
+        Ok(Self {
+            request,
+            wanted: wanted.collect(),
+            filters,
+            weights,
+            plans,
+            strides,
+            group_space,
+            leaf_strides,
+        })
     }
 
     /// A partial result that has seen nothing. Without axes there is one group from the start.
@@ -66,7 +76,11 @@ impl<'a> Collector<'a> {
         Partial { accumulators: accumulators.collect(), groups }
     }
 
-    pub fn collect(&self, view: &SegmentView, selection: Option<&Selection<'_>>) -> Result<Partial> {
+    pub fn collect(
+        &self,
+        view: &SegmentView,
+        selection: Option<&Selection<'_>>,
+    ) -> Result<Partial> {
         let mut partial = self.empty();
         if self.is_outside(&view.segment) {
             return Ok(partial);
@@ -101,7 +115,9 @@ impl<'a> Collector<'a> {
         }
         if let Some(selection) = selection {
             let selected = selection(view)?;
-            keep.iter_mut().enumerate().for_each(|(row, keep)| *keep &= selected.contains(row as u32));
+            keep.iter_mut()
+                .enumerate()
+                .for_each(|(row, keep)| *keep &= selected.contains(row as u32));
         }
         Ok(keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row as u32).collect())
     }
@@ -137,23 +153,31 @@ impl<'a> Collector<'a> {
         groups: &[u32],
         accumulator: &mut Accumulator,
     ) -> Result<()> {
-        let pairs = || rows.iter().map(|&row| row as usize).zip(groups.iter().map(|&group| group as usize));
-        if let (OutputKind::CountRows, Accumulator::Count(counts)) = (&plan.kind, &mut *accumulator) {
+        let pairs =
+            || rows.iter().map(|&row| row as usize).zip(groups.iter().map(|&group| group as usize));
+        if let (OutputKind::CountRows, Accumulator::Count(counts)) = (&plan.kind, &mut *accumulator)
+        {
             pairs().for_each(|(_, group)| counts[group] += 1);
             return Ok(());
         }
         // a measure declared later is blank in older segments
         let Some(values) = segment.values.get(plan.measure) else { return Ok(()) };
-        let filled = || pairs().filter_map(|(row, group)| values.get(row).map(|value| (row, group, value)));
+        let filled =
+            || pairs().filter_map(|(row, group)| values.get(row).map(|value| (row, group, value)));
         match (&plan.kind, accumulator) {
-            (OutputKind::WeightedSum, Accumulator::Sum { sums, counts }) if !self.weights.is_empty() => {
+            (OutputKind::WeightedSum, Accumulator::Sum { sums, counts })
+                if !self.weights.is_empty() =>
+            {
                 for (row, group, value) in filled() {
                     if let Some(value) = self.weighted(segment, row, value)? {
                         Accumulator::add(sums, counts, group, value)?;
                     }
                 }
             }
-            (OutputKind::WeightedSum | OutputKind::Sum | OutputKind::Average, Accumulator::Sum { sums, counts }) => {
+            (
+                OutputKind::WeightedSum | OutputKind::Sum | OutputKind::Average,
+                Accumulator::Sum { sums, counts },
+            ) => {
                 for (_, group, value) in filled() {
                     Accumulator::add(sums, counts, group, i128::from(value))?;
                 }
@@ -166,7 +190,9 @@ impl<'a> Collector<'a> {
                     Accumulator::keep_extreme(&mut values[group], value, *keep);
                 }
             }
-            (_, Accumulator::Count(counts)) => filled().for_each(|(_, group, _)| counts[group] += 1),
+            (_, Accumulator::Count(counts)) => {
+                filled().for_each(|(_, group, _)| counts[group] += 1)
+            }
             _ => {}
         }
         Ok(())
@@ -221,7 +247,9 @@ impl<'a> Collector<'a> {
             for factor in &weights.factors {
                 match factor[member.idx()] {
                     0 => return Ok(None),
-                    weight => product = product.checked_mul(i128::from(weight)).ok_or_else(overflow)?,
+                    weight => {
+                        product = product.checked_mul(i128::from(weight)).ok_or_else(overflow)?
+                    }
                 }
             }
         }
@@ -235,11 +263,16 @@ impl<'a> Collector<'a> {
         let mut columns = Vec::new();
         for (plan, accumulator) in self.plans.iter().zip(partial.accumulators) {
             let values = finish_values(plan, accumulator)?;
-            columns.push(RollupColumn { scale: plan.scale, values: order.iter().map(|&g| values[g]).collect() });
+            columns.push(RollupColumn {
+                scale: plan.scale,
+                values: order.iter().map(|&g| values[g]).collect(),
+            });
         }
         let axes = self.request.axes.iter().zip(&self.strides);
         let codes = axes.map(|(axis, stride)| {
-            let code = |&group: &usize| (partial.groups.codes[group] / stride) % u128::from(axis.cardinality.max(1));
+            let code = |&group: &usize| {
+                (partial.groups.codes[group] / stride) % u128::from(axis.cardinality.max(1))
+            };
             order.iter().map(|group| code(group) as u32).collect()
         });
         Ok(Rollup { group_count: count, codes: codes.collect(), columns })
@@ -251,9 +284,11 @@ fn accumulator(kind: &OutputKind) -> Accumulator {
         OutputKind::WeightedSum | OutputKind::Sum | OutputKind::Average => {
             Accumulator::Sum { sums: Vec::new(), counts: Vec::new() }
         }
-        OutputKind::SemiAdditive { .. } => {
-            Accumulator::SemiAdditive { sums: Vec::new(), counts: Vec::new(), leaves: HashMap::new() }
-        }
+        OutputKind::SemiAdditive { .. } => Accumulator::SemiAdditive {
+            sums: Vec::new(),
+            counts: Vec::new(),
+            leaves: HashMap::new(),
+        },
         OutputKind::Min => Accumulator::Extreme { values: Vec::new(), keep: Keep::Smallest },
         OutputKind::Max => Accumulator::Extreme { values: Vec::new(), keep: Keep::Largest },
         OutputKind::Count | OutputKind::CountRows => Accumulator::Count(Vec::new()),
@@ -278,8 +313,12 @@ fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Opti
             }
             sums.into_iter().zip(counts).map(|(sum, count)| (count > 0).then_some(sum)).collect()
         }
-        Accumulator::Extreme { values, .. } => values.into_iter().map(|v| v.map(i128::from)).collect(),
-        Accumulator::Count(counts) => counts.into_iter().map(|count| Some(i128::from(count))).collect(),
+        Accumulator::Extreme { values, .. } => {
+            values.into_iter().map(|v| v.map(i128::from)).collect()
+        }
+        Accumulator::Count(counts) => {
+            counts.into_iter().map(|count| Some(i128::from(count))).collect()
+        }
         Accumulator::Blank(count) => vec![None; count],
     })
 }

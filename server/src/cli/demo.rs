@@ -72,7 +72,6 @@ fn announce(addresses: Addresses, password: &str) {
     // Nobody may be reading; that is no reason not to serve.
     let _ = print(format_args!(
         "The sample company is served; stop with Ctrl-C.\n\n  \
-         web    http://{http}/\n  \
          API    http://{http}/api/v1/tenants/{DEMO}   user {DEMO}, password {password}\n  \
          psql   psql \"postgresql://{DEMO}:{password}@{host}:{port}/{DEMO}\"\n\n"
     ));

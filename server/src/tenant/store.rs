@@ -15,7 +15,6 @@ use storage::limits::{AUTHOR_BYTES_MAX, ORIGIN_BYTES_MAX};
 use storage::{Device, KeyId, LedgerOptions, LedgerWriter, NewRecord};
 use tokio::sync::oneshot;
 
-use crate::timestamp::now_us;
 use crate::error::{Result, sql_of_calc};
 use crate::limits::{ENTRY_PAYLOAD_BYTES_MAX, GROUP_BYTES_MAX};
 use crate::tenant::MAIN;
@@ -23,6 +22,7 @@ use crate::tenant::command::{Answer, Job, Refusal};
 use crate::tenant::conflict;
 use crate::tenant::replay::Replay;
 use crate::tenant::summary::{describe_recomputed, summarize};
+use crate::timestamp::now_us;
 
 /// A state and the ledger entry that led to it.
 #[derive(Debug, Clone, Default)]
