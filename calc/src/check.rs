@@ -177,7 +177,7 @@ impl Checker<'_> {
         }
     }
 
-    fn from_cube(&self, span: Span, error: &CubeError) -> CalcError {
+    fn cube_error(&self, span: Span, error: &CubeError) -> CalcError {
         self.error(span, error.to_string(), error.hint())
     }
 
@@ -221,7 +221,7 @@ impl Checker<'_> {
                             self.cube.def.dimensions.join(", ")
                         )),
                     )),
-                    Err(error) => Err(self.from_cube(owner.span, &error)),
+                    Err(error) => Err(self.cube_error(owner.span, &error)),
                 }
             }
             _ => Err(self.error(
@@ -236,7 +236,7 @@ impl Checker<'_> {
         let measure = self
             .cube
             .measure(&name.text.to_lowercase())
-            .map_err(|error| self.from_cube(name.span, &error))?;
+            .map_err(|error| self.cube_error(name.span, &error))?;
         if !self.cube.measure_def(measure).value_type.is_number() {
             return Err(self.error(
                 name.span,
@@ -261,7 +261,7 @@ impl Checker<'_> {
         };
         let attribute = def
             .attribute(&name.text.to_lowercase())
-            .map_err(|error| self.from_cube(name.span, &error))?;
+            .map_err(|error| self.cube_error(name.span, &error))?;
         if !def.attributes[attribute.idx()].value_type.is_number() {
             return Err(self.error(
                 name.span,
@@ -306,7 +306,7 @@ impl Checker<'_> {
         let source_id = self
             .model
             .cube(&cube_name.text.to_lowercase())
-            .map_err(|error| self.from_cube(cube_name.span, &error))?;
+            .map_err(|error| self.cube_error(cube_name.span, &error))?;
         let source = self.model.cube_def(source_id);
         if source_id == self.cube_id {
             return Err(self.error(
@@ -317,7 +317,7 @@ impl Checker<'_> {
         }
         let measure = source
             .measure(&measure_name.text.to_lowercase())
-            .map_err(|error| self.from_cube(measure_name.span, &error))?;
+            .map_err(|error| self.cube_error(measure_name.span, &error))?;
         let def = source.measure_def(measure);
         if def.consolidation == Consolidation::Formula || !def.value_type.is_number() {
             return Err(self.error(
@@ -353,7 +353,7 @@ impl Checker<'_> {
             let id = self
                 .model
                 .dimension(&name.text.to_lowercase())
-                .map_err(|error| self.from_cube(name.span, &error))?;
+                .map_err(|error| self.cube_error(name.span, &error))?;
             if source.position(id).is_none() || self.cube.position(id).is_none() {
                 return Err(self.error(
                     name.span,

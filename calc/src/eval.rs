@@ -26,14 +26,14 @@ pub fn evaluate(node: &Node, operands: &impl Operands) -> cube::Result<Option<Nu
         Node::Binary(operator, a, b) => {
             let values = (evaluate(a, operands)?, evaluate(b, operands)?);
             match operator {
-                BinaryOperator::Add => sum(values, (a, b), Number::add),
-                BinaryOperator::Subtract => sum(values, (a, b), Number::subtract),
+                BinaryOperator::Add => sum(values, (a, b), Number::plus),
+                BinaryOperator::Subtract => sum(values, (a, b), Number::minus),
                 BinaryOperator::Multiply => match values {
-                    (Some(a), Some(b)) => a.multiply(b).map(Some),
+                    (Some(a), Some(b)) => a.times(b).map(Some),
                     _ => Ok(None),
                 },
                 BinaryOperator::Divide => match values {
-                    (Some(a), Some(b)) => a.divide(b),
+                    (Some(a), Some(b)) => a.divided_by(b),
                     _ => Ok(None),
                 },
             }

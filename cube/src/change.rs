@@ -72,10 +72,9 @@ pub enum RowsAction {
 impl RowsWrite {
     /// Number of rows, given the cube's number of key columns and dimensions.
     pub fn row_count(&self, key_width: usize, dimension_count: usize) -> usize {
-        if key_width > 0 {
-            self.keys.len() / key_width
-        } else {
-            self.coordinates.len() / dimension_count.max(1)
+        match self.keys.len().checked_div(key_width) {
+            Some(rows) => rows,
+            None => self.coordinates.len() / dimension_count.max(1),
         }
     }
 }

@@ -446,7 +446,7 @@ impl Dimension {
                 if let Some(level) = ancestors.iter().position(|level| level[member] == at) {
                     to_level[level][member] = weight;
                 }
-                weight = weight.multiply(own[at.idx()])?;
+                weight = weight.times(own[at.idx()])?;
                 at = parents[at.idx()];
             }
             to_top.push(weight);

@@ -86,7 +86,7 @@ impl Number {
     }
 
     /// Exact sum.
-    pub fn add(self, other: Self) -> Result<Self> {
+    pub fn plus(self, other: Self) -> Result<Self> {
         // a zero has no digits to widen, whatever the scale of the other
         if self.mantissa == 0 {
             return Ok(other);
@@ -103,8 +103,8 @@ impl Number {
     }
 
     /// Exact difference.
-    pub fn subtract(self, other: Self) -> Result<Self> {
-        self.add(other.negate()?)
+    pub fn minus(self, other: Self) -> Result<Self> {
+        self.plus(other.negate()?)
     }
 
     /// The number with the other sign.
@@ -114,7 +114,7 @@ impl Number {
     }
 
     /// Exact product.
-    pub fn multiply(self, other: Self) -> Result<Self> {
+    pub fn times(self, other: Self) -> Result<Self> {
         let (a, b) = (self.normalized(), other.normalized());
         let mantissa =
             a.mantissa.checked_mul(b.mantissa).ok_or_else(|| Self::overflow("a product"))?;
@@ -122,7 +122,7 @@ impl Number {
     }
 
     /// Quotient with 28 significant digits, half-even; `None` where the divisor is zero.
-    pub fn divide(self, other: Self) -> Result<Option<Self>> {
+    pub fn divided_by(self, other: Self) -> Result<Option<Self>> {
         if other.mantissa == 0 {
             return Ok(None);
         }
@@ -312,7 +312,7 @@ mod tests {
     }
 
     fn check_division(a: &str, b: &str, expected: &str) {
-        let quotient = number(a).divide(number(b)).expect("fits").expect("not by zero");
+        let quotient = number(a).divided_by(number(b)).expect("fits").expect("not by zero");
         assert_eq!(quotient.to_string(), expected, "{a} / {b}");
     }
 
@@ -325,7 +325,7 @@ mod tests {
         check_division("1000000", "0.001", "1000000000");
         check_division("0.002", "2000", "0.000001");
         check_division("200000", "7", "28571.42857142857142857142857");
-        assert_eq!(number("1").divide(Number::ZERO).expect("fits"), None);
+        assert_eq!(number("1").divided_by(Number::ZERO).expect("fits"), None);
     }
 
     #[test]
@@ -358,8 +358,8 @@ mod tests {
     fn sums_and_products_are_exact_or_refused() {
         let a = number("123456789012345678");
         let b = number("0.000000000000000001");
-        assert_eq!(a.add(b).expect("fits").to_string(), "123456789012345678.000000000000000001");
-        assert_eq!(a.multiply(a).expect("fits").to_string(), "15241578753238836527968299765279684");
-        assert!(a.multiply(a).expect("fits").multiply(a).is_err());
+        assert_eq!(a.plus(b).expect("fits").to_string(), "123456789012345678.000000000000000001");
+        assert_eq!(a.times(a).expect("fits").to_string(), "15241578753238836527968299765279684");
+        assert!(a.times(a).expect("fits").times(a).is_err());
     }
 }

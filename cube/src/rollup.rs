@@ -265,8 +265,7 @@ pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) ->
     {
         return None;
     }
-    let by = rule.by.map(|(position, attribute)| (position, attribute));
-    let stock = match by {
+    let stock = match rule.by {
         None => (rule.default != TimeSummary::Sum).then(String::new),
         Some((position, attribute)) => {
             let dimension = dimensions[position];

@@ -56,23 +56,23 @@ proptest! {
             [sum, &exact(a), &exact(b)].iter().any(|number| number.is_wide_at(scale))
         };
         let sum = exact(a).add(&exact(b));
-        check(a.add(b), &sum, is_wide(&sum));
+        check(a.plus(b), &sum, is_wide(&sum));
         let difference = exact(a).subtract(&exact(b));
-        check(a.subtract(b), &difference, is_wide(&difference) || b.mantissa == i128::MIN);
+        check(a.minus(b), &difference, is_wide(&difference) || b.mantissa == i128::MIN);
     }
 
     #[test]
     fn products_are_exact(a in number(), b in number()) {
         let product = exact(a).multiply(&exact(b));
-        check(a.multiply(b), &product, product.is_wide_at(0));
+        check(a.times(b), &product, product.is_wide_at(0));
     }
 
     #[test]
     fn quotients_have_28_digits_half_even(a in number(), b in number()) {
         match exact(a).divide(&exact(b)) {
-            None => prop_assert_eq!(a.divide(b), Ok(None)),
+            None => prop_assert_eq!(a.divided_by(b), Ok(None)),
             Some(expected) => {
-                let quotient = a.divide(b).map(|number| number.expect("the divisor is not zero"));
+                let quotient = a.divided_by(b).map(|number| number.expect("the divisor is not zero"));
                 check(quotient, &expected, expected.is_wide_at(0));
             }
         }
@@ -149,11 +149,11 @@ fn nearest(a: i128, b: i128, ties: Ties) -> Exact {
 
 #[test]
 fn tiny_quotients_add_to_a_zero_and_to_a_blank() {
-    let tiny = Number::new(1, 4).divide(Number::new(3, 0)).expect("fits").expect("not zero");
+    let tiny = Number::new(1, 4).divided_by(Number::new(3, 0)).expect("fits").expect("not zero");
     let smaller =
-        tiny.divide(Number::new(999_999_999_999_999_999, 0)).expect("fits").expect("not zero");
-    assert_eq!(Number::ZERO.add(smaller), Ok(smaller));
-    assert_eq!(smaller.add(Number::ZERO), Ok(smaller));
+        tiny.divided_by(Number::new(999_999_999_999_999_999, 0)).expect("fits").expect("not zero");
+    assert_eq!(Number::ZERO.plus(smaller), Ok(smaller));
+    assert_eq!(smaller.plus(Number::ZERO), Ok(smaller));
 }
 
 #[test]
@@ -168,6 +168,6 @@ fn the_least_integer_is_an_overflow_not_a_panic() {
 fn divisors_of_38_digits_divide() {
     let divisor = Number::new(i128::MAX, 0);
     let expected = Exact::new(7, 0).divide(&exact(divisor)).expect("not zero");
-    let found = Number::new(7, 0).divide(divisor).expect("fits").expect("not zero");
+    let found = Number::new(7, 0).divided_by(divisor).expect("fits").expect("not zero");
     assert_eq!(exact(found), expected);
 }

@@ -493,7 +493,10 @@ fn engine_state(
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
         .with_target_partitions(rayon::current_num_threads());
-    config.options_mut().sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+    let parser = &mut config.options_mut().sql_parser;
+    parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+    // 1.10 is exact, as in PostgreSQL
+    parser.parse_float_as_decimal = true;
     let setting = {
         let settings = Arc::clone(settings);
         Arc::new(move || {

@@ -87,7 +87,10 @@ fn cube_columns(dimension: &Dimension) -> Result<RecordBatch> {
 
 /// Member columns already built, by dimension, for as long as the dimension stays the same.
 #[derive(Debug, Clone, Default)]
-pub struct MemberCache(Arc<Mutex<HashMap<DimensionId, (Arc<Dimension>, RecordBatch)>>>);
+pub struct MemberCache(Arc<Mutex<HashMap<DimensionId, CachedMembers>>>);
+
+/// Columns with the dimension they were made of.
+type CachedMembers = (Arc<Dimension>, RecordBatch);
 
 impl MemberCache {
     /// The columns by which cubes show a dimension: leaf key and levels, one row a member.
