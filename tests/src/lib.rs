@@ -68,6 +68,7 @@ impl DataFolder {
         command.args(arguments).stdin(Stdio::null());
         command.env("PERFOS_DATA", self.path()).env("PERFOS_TENANT", &self.tenant);
         command.env("PERFOS_PASSWORD", PASSWORD).env_remove("PERFOS_SERVER");
+        command.env("RUST_LOG", "warn");
         Ok(command)
     }
 

@@ -15,7 +15,7 @@ fn small_tenant() -> Result<DataFolder> {
     let data = DataFolder::new("small")?;
     let model = root().join("tests/models/small");
     data.run(&["apply", &model.to_string_lossy()])?;
-    let (reps, map) = (model.join("data/reps.csv"), model.join("data/reps.toml"));
+    let (reps, map) = (model.join("maps/reps.csv"), model.join("maps/reps.toml"));
     data.run(&[
         "load",
         &reps.to_string_lossy(),
