@@ -135,6 +135,13 @@ pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
             Some("a constant alone would fill the whole cube".into()),
         ));
     }
+    if !def.at_or_above.is_empty() && !is_ratio {
+        return Err(checker.error(
+            tree.span,
+            "at_or_above goes with a measure whose consolidation is formula".into(),
+            Some("any other formula is computed at leaves, where it would be blank".into()),
+        ));
+    }
     let mut grain = Vec::new();
     for (dimension, level) in &def.at_or_above {
         let id = model.dimension(dimension)?;

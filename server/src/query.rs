@@ -1,10 +1,14 @@
 //! Running a query text in a session of this process, for the command line and HTTP.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use futures::StreamExt;
 use protocol::error::SqlError;
-use protocol::sql::session::{Outcome, Session};
+use protocol::sql::session::{DISPLAY_SCALE_METADATA, Outcome, Session};
 
 use crate::limits::QUERY_RESULT_BYTES_MAX;
 
@@ -45,11 +49,50 @@ pub async fn run(session: &mut dyn Session, text: &str) -> Result<Vec<QueryResul
                         .ok_or_else(too_large)?;
                     batches.push(batch);
                 }
-                QueryResult::Rows { schema, batches }
+                without_spare_zeros(&schema, batches)
+                    .map_err(|error| SqlError::new("XX000", error.to_string()))?
             }
         });
     }
     Ok(results)
+}
+
+/// The rows with totals at the scale that their values need, where their type has room for weights.
+fn without_spare_zeros(
+    schema: &SchemaRef,
+    batches: Vec<RecordBatch>,
+) -> Result<QueryResult, ArrowError> {
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    let mut columns: Vec<Vec<ArrayRef>> = batches.iter().map(|b| b.columns().to_vec()).collect();
+    for (idx, field) in fields.iter_mut().enumerate() {
+        let shown = field.metadata().get(DISPLAY_SCALE_METADATA).and_then(|s| s.parse().ok());
+        let (Some(shown), &DataType::Decimal128(_, scale)) = (shown, field.data_type()) else {
+            continue;
+        };
+        let arrays = columns.iter().map(|columns| columns[idx].as_primitive::<Decimal128Type>());
+        let needed = arrays.flat_map(|array| array.iter().flatten());
+        let needed = needed.map(|value| scale_of(value, scale)).max().unwrap_or(0).max(shown);
+        let narrow = DataType::Decimal128(38, needed.min(scale));
+        for columns in &mut columns {
+            columns[idx] = cast(&columns[idx], &narrow)?;
+        }
+        *field = Arc::new(field.as_ref().clone().with_data_type(narrow));
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let rebuilt = batches.iter().zip(columns).map(|(batch, columns)| {
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+    });
+    Ok(QueryResult::Rows { batches: rebuilt.collect::<Result<_, _>>()?, schema })
+}
+
+/// Digits after the point of a value without zeros at the end.
+fn scale_of(mut value: i128, mut scale: i8) -> i8 {
+    while scale > 0 && value % 10 == 0 {
+        value /= 10;
+        scale -= 1;
+    }
+    scale
 }
 
 /// The session's own error where a stream carries one.

@@ -370,7 +370,7 @@ fn set_formula(world: &World, target: u8, raw: &Raw, level: u8) -> Option<Action
             .flat_map(move |hierarchy| hierarchy.levels.iter().map(move |level| (position, *level)))
     });
     let levels: Vec<(usize, &'static str)> = levels.collect();
-    let at_or_above = pick(&levels, level / 4).filter(|_| level.is_multiple_of(4));
+    let at_or_above = pick(&levels, level / 4).filter(|_| is_ratio && level.is_multiple_of(4));
     Some(Action::SetFormula { cube, measure, formula: Formula { expression, at_or_above } })
 }
 

@@ -1,8 +1,10 @@
 //! `perfos apply` and `perfos load`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::PlaceArgs;
 use crate::cli::local::{LocalTenant, asking};
@@ -99,21 +101,50 @@ pub fn load(args: LoadArgs, below: Settings) -> Result<()> {
     match settings.place()? {
         Place::Server(server) => {
             let remote = remote(&server, &settings)?;
-            for file in &args.files {
-                print_loaded(&remote.load(&request(file)?)?)?;
-            }
-            Ok(())
+            let progress = Progress::over(&args.files);
+            args.files
+                .iter()
+                .try_for_each(|file| progress.of(file, || remote.load(&request(file)?)))
         }
         Place::Data(data) => {
             let local = LocalTenant::open(&data, &settings)?;
+            let progress = Progress::over(&args.files);
             let loaded = args.files.iter().try_for_each(|file| {
                 let asking = asking(&settings, format!("load {}", file.display()));
-                let loading = commands::load(&local.tenant, &asking, request(file)?);
-                print_loaded(&local.runtime.block_on(loading)?)
+                progress.of(file, || {
+                    local.runtime.block_on(commands::load(&local.tenant, &asking, request(file)?))
+                })
             });
             local.close();
             loaded
         }
+    }
+}
+
+/// A bar on the terminal while files are loaded; nothing where standard error is no terminal.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn over(files: &[PathBuf]) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {bar:20} {pos}/{len} {msg} {elapsed}");
+        let bar = ProgressBar::new(files.len() as u64);
+        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+    }
+
+    /// Loads one file under the bar and prints what came of it above.
+    fn of(&self, file: &Path, load: impl FnOnce() -> Result<LoadAnswer>) -> Result<()> {
+        self.0.set_message(file.display().to_string());
+        self.0.enable_steady_tick(Duration::from_millis(100));
+        let loaded = load();
+        self.0.disable_steady_tick();
+        self.0.inc(1);
+        self.0.suspend(|| print_loaded(&loaded?))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 
