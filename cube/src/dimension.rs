@@ -477,8 +477,7 @@ impl Dimension {
             match hierarchy.kind {
                 HierarchyKind::Levels => {
                     for (position, name) in hierarchy.levels.iter().enumerate() {
-                        let last = position + 1 == hierarchy.levels.len();
-                        if last || columns.iter().any(|column| &column.name == name) {
+                        if columns.iter().any(|column| &column.name == name) {
                             continue;
                         }
                         let level = self.def.level(name).map(|level| &self.def.levels[level.idx()]);

@@ -74,7 +74,7 @@ fn fiscal_years_read_as_numbers() {
     assert_eq!(date.name(year), "2012");
     let columns: Vec<&str> =
         date.level_columns().iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(columns, ["year", "quarter", "month", "fiscal_year", "fiscal_quarter"]);
+    assert_eq!(columns, ["year", "quarter", "month", "day", "fiscal_year", "fiscal_quarter"]);
 }
 
 #[test]

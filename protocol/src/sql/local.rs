@@ -475,11 +475,22 @@ fn parameter_types(
     let type_of = |idx: usize| {
         let by_place =
             known.iter().find(|(place, _)| *place == idx).map(|(_, data_type)| data_type.clone());
-        let by_plan = || inferred.get(&format!("${}", idx + 1)).cloned().flatten();
+        let by_plan = || inferred.get(&format!("${}", idx + 1)).cloned().flatten().map(comparable);
         let by_client = || declared.get(idx).cloned().flatten();
         by_place.or_else(by_plan).or_else(by_client).unwrap_or(DataType::Utf8)
     };
     Ok((0..count).map(type_of).collect())
+}
+
+/// A number that is compared may have more digits than what it is compared with.
+fn comparable(data_type: DataType) -> DataType {
+    const MORE_DIGITS: i8 = 10;
+    match data_type {
+        DataType::Decimal128(_, scale) => {
+            DataType::Decimal128(38, scale.saturating_add(MORE_DIGITS).min(28))
+        }
+        other => other,
+    }
 }
 
 fn engine_state(

@@ -184,6 +184,11 @@ def reseller_by_region(w):
     return by(rows, "region territory_country", "sales_amount")
 
 
+@case("territory_region territory_country sales_amount")
+def reseller_by_region_level(w):
+    return reseller_by_region(w)
+
+
 @case("name parent territory_group territory_country")
 def territory_members(w):
     members = []
