@@ -294,6 +294,15 @@ impl Dimension {
             derived.hierarchies.push(self.derive_shape(HierarchyId::from_idx(idx))?);
         }
         derived.level_columns = self.derive_level_columns(&derived.hierarchies);
+        for level in &derived.level_columns {
+            let column = format!("{}_{}", self.def.name, level.name);
+            if self.def.attribute(&column).is_ok() {
+                return Err(CubeError::Definition(format!(
+                    "dimension {:?}: {column:?} is the column of a level, name the attribute otherwise",
+                    self.def.name
+                )));
+            }
+        }
         self.derived = Arc::new(derived);
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! A change makes the next version and leaves this one as it is. Formulas are not known here: the
 //! caller fills formula measures in between [`Version::prepare`] and [`Version::with_update`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::change::{MembersWrite, RowsAction, RowsWrite};
@@ -91,7 +92,35 @@ impl Version {
             _ => {}
         }
         next.model = Arc::new(model);
+        match change {
+            ModelChange::AddCube(cube) => next.check_columns(next.model.cube(&cube.name)?)?,
+            ModelChange::AddMeasure { cube, .. } => next.check_columns(next.model.cube(cube)?)?,
+            _ => {}
+        }
         Ok(next)
+    }
+
+    /// A cube is shown as one table: levels of its dimensions must not be called like its columns.
+    fn check_columns(&self, id: CubeId) -> Result<()> {
+        let cube = self.model.cube_def(id);
+        let keys = cube.def.key.iter().map(|key| &key.name);
+        let named: BTreeSet<&String> = keys
+            .chain(&cube.def.dimensions)
+            .chain(cube.def.measures.iter().map(|measure| &measure.name))
+            .collect();
+        for &dimension in &cube.dimensions {
+            let dimension = self.dimension(dimension);
+            for level in dimension.level_columns() {
+                let column = format!("{}_{}", dimension.def.name, level.name);
+                if named.contains(&column) {
+                    return Err(CubeError::Definition(format!(
+                        "cube {:?}: {column:?} is the column of a level, name the measure or key otherwise",
+                        cube.def.name
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn has_values(&self, cube: CubeId, measure: MeasureId) -> bool {
@@ -118,7 +147,12 @@ impl Version {
             }
             next.hash.add(member_piece(&after, member));
         }
+        let deeper = after.level_columns().len() > before.level_columns().len();
         next.dimensions[write.dimension.idx()] = Arc::new(after);
+        if deeper {
+            let cubes = (0..next.cubes.len()).map(CubeId::from_idx);
+            cubes.into_iter().try_for_each(|cube| next.check_columns(cube))?;
+        }
         Ok(next)
     }
 

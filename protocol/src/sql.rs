@@ -5,8 +5,10 @@
 
 pub mod catalog;
 pub mod columns;
+pub mod complexity;
 pub mod execution;
 pub mod filter;
+pub mod in_lists;
 pub mod local;
 pub mod measure;
 pub mod members;

@@ -281,6 +281,80 @@ async fn joins_closures_windows_and_expressions() {
 }
 
 #[tokio::test]
+async fn two_rollups_in_one_query_are_two() {
+    check(
+        "SELECT (SELECT sum(units) FROM books WHERE account = 2 AND date_quarter = '2025-Q1') -
+                (SELECT sum(units) FROM books WHERE account = 2 AND date_quarter = '2025-Q2')",
+        &["25"],
+    )
+    .await;
+    check("SELECT count(*), count(*), 1, 1 FROM books", &["8 | 8 | 1 | 1"]).await;
+    check(
+        "SELECT date_year, date_quarter, count(*) FROM books GROUP BY ROLLUP (date_year, date_quarter) ORDER BY 3, 2, 1",
+        &["2025 | 2025-Q2 | 2", "2025 | 2025-Q1 | 6", "2025 | - | 8", "- | - | 8"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn lists_under_or_keep_the_meaning_of_null() {
+    let account = "SELECT count(*) FROM account WHERE";
+    let mut session = session().await;
+    for (condition, expected) in [
+        ("account_l2 NOT IN ('Sales') OR account_l2 NOT IN ('Costs')", "3"),
+        ("NOT (account_l2 IN ('Sales') AND account_l2 IN ('Costs'))", "3"),
+        ("account_l2 NOT IN ('Sales') OR account_l2 IS NULL", "4"),
+        ("account_l2 NOT IN ('Sales', NULL) OR account_l2 NOT IN ('Costs', NULL)", "0"),
+        ("account_l2 NOT IN ('Sales', 'Costs')", "1"),
+    ] {
+        assert_eq!(
+            run(&mut session, &format!("{account} {condition}")).await,
+            [expected],
+            "{condition}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn read_only_transactions_and_hostile_statements_are_refused() {
+    let mut session = session().await;
+    run(&mut session, "BEGIN READ ONLY").await;
+    let refused = run(&mut session, "UPDATE books SET units = 1").await;
+    assert!(refused[0].starts_with("error 25006"), "{refused:?}");
+    run(&mut session, "ROLLBACK").await;
+    run(&mut session, "SET default_transaction_read_only = on").await;
+    assert!(run(&mut session, "DELETE FROM books").await[0].starts_with("error 25006"));
+    run(&mut session, "RESET default_transaction_read_only").await;
+    let mut check = async |sql: String, state: &str| {
+        let found = run(&mut session, &sql).await.join("; ");
+        assert!(found.starts_with(&format!("error {state}")), "{sql:.60}\n{found}");
+    };
+    check("SELECT $70000000000".into(), "42P02").await;
+    check(format!("SELECT 1{}", "+1".repeat(5_000)), "54001").await;
+    check("SELECT * FROM books FOR UPDATE".into(), "0A000").await;
+    check("UPDATE books SET units = 1, units = 2".into(), "42601").await;
+    check("SELECT sum(amount) OVER () FROM books".into(), "42803").await;
+    check("SELECT sum(amount) FILTER (WHERE units > 1) FROM books".into(), "42803").await;
+    check("SELECT sum(DISTINCT amount) FROM books".into(), "42803").await;
+}
+
+#[tokio::test]
+async fn literals_are_exact() {
+    let mut session = session().await;
+    run(&mut session, "UPDATE books SET amount = 12345678901234.5678 WHERE account = 2").await;
+    let found = run(
+        &mut session,
+        "SELECT DISTINCT amount + 0.0001 FROM books WHERE amount = 12345678901234.5678",
+    )
+    .await;
+    assert_eq!(found, ["12345678901234.5679"]);
+    assert_eq!(
+        run(&mut session, "UPDATE books SET units = units * 1.0 WHERE account = 2").await,
+        ["UPDATE 3"]
+    );
+}
+
+#[tokio::test]
 async fn explain_says_rollup_or_scan() {
     let mut session = session().await;
     let plan = run(&mut session, "EXPLAIN SELECT account_l1, measure(units) FROM books GROUP BY 1")

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use futures::StreamExt;
 use protocol::error::SqlError;
 use protocol::sql::session::{DISPLAY_SCALE_METADATA, Outcome, Session};
+use protocol::sql::sqlstate::from_engine;
 
 use crate::limits::QUERY_RESULT_BYTES_MAX;
 
@@ -43,7 +44,7 @@ pub async fn run(session: &mut dyn Session, text: &str) -> Result<Vec<QueryResul
             Outcome::Rows { mut stream, .. } => {
                 let (schema, mut batches) = (stream.schema(), Vec::new());
                 while let Some(batch) = stream.next().await {
-                    let batch = batch.map_err(sql_of_stream)?;
+                    let batch = batch.map_err(|error| from_engine(&error, text))?;
                     left_bytes = left_bytes
                         .checked_sub(batch.get_array_memory_size())
                         .ok_or_else(too_large)?;
@@ -93,18 +94,6 @@ fn scale_of(mut value: i128, mut scale: i8) -> i8 {
         scale -= 1;
     }
     scale
-}
-
-/// The session's own error where a stream carries one.
-fn sql_of_stream(error: datafusion::error::DataFusionError) -> SqlError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(found) = source {
-        if let Some(sql) = found.downcast_ref::<SqlError>() {
-            return sql.clone();
-        }
-        source = found.source();
-    }
-    SqlError::new("XX000", error.to_string())
 }
 
 fn too_large() -> SqlError {

@@ -39,6 +39,7 @@ pub fn can_evaluate(expression: &Expr) -> bool {
             | Expr::SetComparison(_)
             | Expr::OuterReferenceColumn(..)
             | Expr::AggregateFunction(_)
+            | Expr::GroupingSet(_)
             | Expr::WindowFunction(_) => alone = false,
             _ => {}
         }

@@ -27,7 +27,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
 
 use super::catalog;
+use super::complexity;
 use super::execution::compute;
+use super::in_lists::ListsUnderOr;
 use super::measure::measure_function;
 use super::members::MemberCache;
 use super::rewrite;
@@ -44,6 +46,8 @@ use output::{StatementEnd, renamed, rows_of_text};
 
 /// Nesting of a statement's text.
 const NESTING_MAX: usize = 50;
+/// Parameters of one statement, as the wire counts them.
+const PARAMETERS_MAX: usize = 65_535;
 /// Statements in one query string.
 const STATEMENTS_MAX: usize = 1_000;
 /// How often a statement runs again because a row it wrote changed meanwhile.
@@ -68,6 +72,14 @@ struct Transaction {
     revision: Revision,
     changes: Vec<Change>,
     state: TransactionStatus,
+    access: Access,
+}
+
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
 }
 
 /// The parts of a plan that `Prepared` hides.
@@ -228,6 +240,8 @@ impl LocalSession {
             )
             .with_hint("the model is changed by perfos apply"));
         }
+        refuse_locks(&tree)?;
+        output::name_apart(&mut tree, names.as_deref());
         rewrite::for_catalog(&mut tree);
         let plan = self.plan_query(&tree, &statement.text).await?;
         let parameters = parameter_types(&plan, &[], declared)?;
@@ -244,6 +258,18 @@ impl LocalSession {
             parse_sql(sql)?.pop().ok_or_else(|| SqlError::new("42601", "empty statement"))?;
         rewrite::for_catalog(&mut statement);
         Ok(statement)
+    }
+
+    fn refuse_in_read_only(&self, verb: &str) -> Result<(), SqlError> {
+        let read_only = match &self.transaction {
+            Some(transaction) => transaction.access == Access::ReadOnly,
+            None => self.settings().is_on("default_transaction_read_only"),
+        };
+        if read_only {
+            let message = format!("cannot execute {verb} in a read-only transaction");
+            return Err(SqlError::new("25006", message));
+        }
+        Ok(())
     }
 
     fn refuse_in_failed_transaction(&self) -> Result<(), SqlError> {
@@ -285,6 +311,7 @@ impl LocalSession {
             }
             Plan::Write { plan, statement } => {
                 self.refuse_in_failed_transaction()?;
+                self.refuse_in_read_only(plan.kind.verb())?;
                 let _end = self.begin_statement();
                 self.run_write(plan, statement, parameters).await
             }
@@ -443,6 +470,7 @@ impl LocalSession {
 }
 
 fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    complexity::check(sql)?;
     let dialect = PostgreSqlDialect {};
     let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).try_with_sql(sql);
     let statements = parser.and_then(|mut parser| parser.parse_statements());
@@ -456,6 +484,19 @@ fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
         ));
     }
     Ok(statements)
+}
+
+/// Row locks would promise what a transaction does not do: the first to commit wins.
+fn refuse_locks(statement: &Statement) -> Result<(), SqlError> {
+    match statement {
+        Statement::Query(query) if !query.locks.is_empty() => {
+            let error = SqlError::new("0A000", "SELECT ... FOR UPDATE is not supported");
+            Err(error.with_hint(
+                "a transaction whose rows changed meanwhile is refused at COMMIT with 40001",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn first_words(text: &str) -> String {
@@ -472,6 +513,10 @@ fn parameter_types(
     let number =
         |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
     let count = inferred.keys().filter_map(number).max().unwrap_or(0).max(declared.len());
+    if count > PARAMETERS_MAX {
+        let message = format!("there is no parameter ${count}");
+        return Err(SqlError::new("42P02", message).with_hint("parameters are $1 to $65535"));
+    }
     let type_of = |idx: usize| {
         let by_place =
             known.iter().find(|(place, _)| *place == idx).map(|(_, data_type)| data_type.clone());
@@ -523,6 +568,7 @@ fn engine_state(
         .with_default_features()
         .with_optimizer_rules(rules)
         .with_analyzer_rule(catalog::subquery_rule())
+        .with_analyzer_rule(Arc::new(ListsUnderOr))
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(tenant.name(), Arc::new(TenantCatalog::new(scope.clone())));

@@ -51,8 +51,15 @@ impl OptimizerRule for RollupRule {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Aggregate(aggregate) = &plan else { return Ok(Transformed::no(plan)) };
         let setting = (self.setting)();
+        let aggregate = match &plan {
+            LogicalPlan::Aggregate(aggregate) => aggregate,
+            LogicalPlan::Window(window) if setting != Aggregates::Leaf => {
+                guard::refuse_misleading_window(window)?;
+                return Ok(Transformed::no(plan));
+            }
+            _ => return Ok(Transformed::no(plan)),
+        };
         match convert::convert(aggregate, setting)? {
             convert::Conversion::Rollup(rollup) => Ok(Transformed::yes(*rollup)),
             convert::Conversion::NotOfACube(reason) => {

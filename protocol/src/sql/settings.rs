@@ -111,6 +111,12 @@ impl Settings {
         parse_aggregates(&value).unwrap_or_default()
     }
 
+    /// Whether a setting that is on or off is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        let value = self.get(name).unwrap_or_default();
+        ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
+    }
+
     /// The longest time of a statement, in ms.
     pub fn statement_timeout_ms(&self) -> Option<u64> {
         let value = self.get("statement_timeout").ok()?;

@@ -61,6 +61,15 @@ pub enum OnExisting {
 }
 
 impl WriteKind {
+    /// The statement's first word.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Insert(_) => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+
     /// The command tag for a number of rows.
     pub fn tag(self, rows: usize) -> String {
         match self {
@@ -257,8 +266,23 @@ fn plan_insert(insert: &Insert, version: &Version) -> Result<WritePlan, SqlError
             );
         }
     }
+    refuse_repeated(version, cube, &columns, "42701")?;
     let kind = WriteKind::Insert(on_existing(insert.on.as_ref())?);
     Ok(WritePlan { cube, kind, query: source.to_string(), columns, parameter_types })
+}
+
+fn refuse_repeated(
+    version: &Version,
+    cube: cube::CubeId,
+    columns: &[ColumnSource],
+    sqlstate: &'static str,
+) -> Result<(), SqlError> {
+    let repeated =
+        columns.iter().enumerate().find(|(idx, column)| columns[..*idx].contains(column));
+    repeated.map_or(Ok(()), |(_, &column)| {
+        let name = column_name(version, cube, column);
+        Err(SqlError::new(sqlstate, format!("column \"{name}\" specified more than once")))
+    })
 }
 
 fn on_existing(on: Option<&OnInsert>) -> Result<OnExisting, SqlError> {
@@ -305,6 +329,7 @@ fn plan_update(update: &Update, version: &Version) -> Result<WritePlan, SqlError
         items.push(format!("{} AS \"v{}\"", assignment.value, items.len()));
         columns.push(source);
     }
+    refuse_repeated(version, cube, &columns, "42601")?;
     let from = match &update.from {
         None => String::new(),
         Some(UpdateTableFromKind::BeforeSet(tables) | UpdateTableFromKind::AfterSet(tables)) => {

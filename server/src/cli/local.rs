@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::sql::complexity::STACK_BYTES;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::commands::Asking;
@@ -47,7 +48,11 @@ impl LocalTenant {
 
 /// The runtime of this process.
 pub fn runtime() -> Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build().map_err(ServerError::io("start", "a runtime"))
+    // the compute pool is made once; a second runtime of the process finds it there
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build_global();
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().thread_stack_size(STACK_BYTES);
+    builder.build().map_err(ServerError::io("start", "a runtime"))
 }
 
 /// Who runs an offline command: the user of the settings, or whoever is logged in.

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use calc::Revision;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Reset, Set, Statement, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Reset, Set, Statement, TransactionAccessMode, TransactionMode, Value,
+};
 
 use super::output::rows_of_text;
-use super::{LocalSession, Transaction};
+use super::{Access, LocalSession, Transaction};
 use crate::error::SqlError;
 use crate::sql::session::{Outcome, TransactionStatus};
 
 /// A statement about the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Control {
-    Begin,
+    Begin(Option<Access>),
+    Access(Access),
     Commit,
     Rollback,
     Set {
@@ -40,7 +43,7 @@ impl Control {
 /// The control statement that a statement is, if it is one.
 pub(super) fn control(statement: &Statement) -> Result<Option<Control>, SqlError> {
     Ok(Some(match statement {
-        Statement::StartTransaction { .. } => Control::Begin,
+        Statement::StartTransaction { modes, .. } => Control::Begin(access_of(modes)),
         Statement::Commit { .. } => Control::Commit,
         Statement::Rollback { savepoint: None, .. } => Control::Rollback,
         Statement::Savepoint { .. }
@@ -58,6 +61,14 @@ pub(super) fn control(statement: &Statement) -> Result<Option<Control>, SqlError
         Statement::Deallocate { .. } => Control::Nothing("DEALLOCATE"),
         _ => return Ok(None),
     }))
+}
+
+fn access_of(modes: &[TransactionMode]) -> Option<Access> {
+    modes.iter().find_map(|mode| match mode {
+        TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => Some(Access::ReadOnly),
+        TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => Some(Access::ReadWrite),
+        TransactionMode::IsolationLevel(_) => None,
+    })
 }
 
 fn setting_name(variable: &[Ident]) -> String {
@@ -84,7 +95,17 @@ fn set_control(set: &Set) -> Result<Control, SqlError> {
             name: "client_encoding".into(),
             value: Some(charset_name.value.clone()),
         }),
-        Set::SetTransaction { .. } => Ok(Control::Nothing("SET")),
+        Set::SetTransaction { modes, session, .. } => Ok(match (access_of(modes), session) {
+            (Some(access), false) => Control::Access(access),
+            (Some(access), true) => {
+                let value = if access == Access::ReadOnly { "on" } else { "off" };
+                Control::Set {
+                    name: "default_transaction_read_only".into(),
+                    value: Some(value.into()),
+                }
+            }
+            (None, _) => Control::Nothing("SET"),
+        }),
         other => Err(SqlError::new("0A000", format!("{other} is not supported"))),
     }
 }
@@ -104,7 +125,7 @@ impl LocalSession {
     pub(super) async fn run_control(&mut self, control: &Control) -> Result<Outcome, SqlError> {
         let done = |tag: &str| Ok(Outcome::Done { tag: tag.to_string() });
         match control {
-            Control::Begin => self.begin(),
+            Control::Begin(access) => self.begin(*access),
             Control::Commit => self.commit().await,
             Control::Rollback => {
                 self.transaction = None;
@@ -132,20 +153,32 @@ impl LocalSession {
                     Control::Discard => self.discard(),
                     Control::Show(name) => self.show(control, name),
                     Control::Nothing(tag) => done(tag),
-                    Control::Begin | Control::Commit | Control::Rollback => done(""),
+                    Control::Access(access) => {
+                        if let Some(transaction) = &mut self.transaction {
+                            transaction.access = *access;
+                        }
+                        done("SET")
+                    }
+                    Control::Begin(_) | Control::Commit | Control::Rollback => done(""),
                 }
             }
         }
     }
 
-    fn begin(&mut self) -> Result<Outcome, SqlError> {
+    fn begin(&mut self, access: Option<Access>) -> Result<Outcome, SqlError> {
         self.refuse_in_failed_transaction()?;
         if self.transaction.is_none() {
             let base = self.snapshot()?;
             let revision =
                 Revision { version: Arc::clone(&base.view.version), plan: Arc::clone(&base.plan) };
             let state = TransactionStatus::Open;
-            self.transaction = Some(Transaction { base, revision, changes: Vec::new(), state });
+            let by_default = match self.settings().is_on("default_transaction_read_only") {
+                true => Access::ReadOnly,
+                false => Access::ReadWrite,
+            };
+            let access = access.unwrap_or(by_default);
+            self.transaction =
+                Some(Transaction { base, revision, changes: Vec::new(), state, access });
         }
         Ok(Outcome::Done { tag: "BEGIN".into() })
     }

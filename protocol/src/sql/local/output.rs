@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr, Statement};
 use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 
@@ -154,6 +155,26 @@ pub(super) fn renamed(schema: &Schema, names: Option<&[String]>) -> SchemaRef {
         field.as_ref().clone().with_name(name.unwrap_or_else(|| field.name().clone()))
     };
     Arc::new(Schema::new(schema.fields().iter().enumerate().map(rename).collect::<Vec<_>>()))
+}
+
+/// Gives columns of a query that PostgreSQL would call by one name names of their own; the client
+/// sees PostgreSQL's names all the same.
+pub(super) fn name_apart(statement: &mut Statement, names: Option<&[String]>) {
+    let (Statement::Query(query), Some(names)) = (statement, names) else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if select.projection.len() != names.len() {
+        return;
+    }
+    for (idx, item) in select.projection.iter_mut().enumerate() {
+        if !names[..idx].contains(&names[idx]) {
+            continue;
+        }
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+            continue;
+        };
+        let alias = Ident::with_quote('"', format!("{} {}", names[idx], idx + 1));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
 }
 
 /// The column of EXPLAIN.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use calc::Measured;
 use cube::model::Consolidation;
@@ -193,6 +194,19 @@ fn grain_of_codes(table: &CubeTable, position: usize, codes: &[u32]) -> Grain {
     Grain::Leaf
 }
 
+/// The function and only argument of an aggregate, whatever DISTINCT, FILTER or casts surround it.
+pub fn any_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
+    let (function, arguments) = match strip_casts(expression) {
+        Expr::AggregateFunction(aggregate) => (aggregate.func.name(), &aggregate.params.args),
+        Expr::WindowFunction(window) => (window.fun.name(), &window.params.args),
+        _ => return None,
+    };
+    match arguments.as_slice() {
+        [argument] => Some((function, strip_casts(argument))),
+        _ => None,
+    }
+}
+
 /// The function and only argument of a plain aggregate.
 pub fn plain_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = strip_casts(expression)
@@ -320,9 +334,13 @@ fn rollup_plan(
         predicates: Arc::new(predicates),
     };
     let source = provider_as_source(Arc::new(table));
+    // scans are compared by their names, so two rollups must not share one
+    static ROLLUPS: AtomicU64 = AtomicU64::new(0);
+    let name = format!("rollup_{}", ROLLUPS.fetch_add(1, Ordering::Relaxed));
     let columns = aggregate.schema.iter().enumerate().map(|(idx, (qualifier, field))| {
-        Expr::Column(Column::new(Some("rollup"), format!("c{idx}")))
+        Expr::Column(Column::new(Some(name.as_str()), format!("c{idx}")))
             .alias_qualified(qualifier.cloned(), field.name().clone())
     });
-    LogicalPlanBuilder::scan("rollup", source, None)?.project(columns)?.build()
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::scan(name, source, None)?.project(columns)?.build()
 }

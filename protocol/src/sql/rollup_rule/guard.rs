@@ -2,10 +2,10 @@
 //! measure that came through joins are checked against the cube it came from.
 
 use datafusion::error::Result;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Window};
 use datafusion::prelude::Column;
 
-use super::convert::{self, CubeInput, axis, plain_aggregate};
+use super::convert::{self, CubeInput, any_aggregate, axis};
 use crate::sql::filter::{Predicates, strip_casts};
 use crate::sql::measure::MEASURE;
 
@@ -19,17 +19,17 @@ pub fn uses_measure(aggregate: &Aggregate) -> bool {
 }
 
 /// Refuses plain sums and averages of a cube's measure that would mislead.
-fn refuse_one(aggregate: &Aggregate, expression: &Expr) -> Result<()> {
-    let Some((function @ ("sum" | "avg"), Expr::Column(column))) = plain_aggregate(expression)
-    else {
+fn refuse_one(input: &LogicalPlan, groups: &[Expr], expression: &Expr) -> Result<()> {
+    let Some((function @ ("sum" | "avg"), Expr::Column(column))) = any_aggregate(expression) else {
         return Ok(());
     };
-    let Some((input, column)) = origin(&aggregate.input, column) else { return Ok(()) };
+    let source = input;
+    let Some((input, column)) = origin(source, column) else { return Ok(()) };
     let Some(measure) = input.measure(&Expr::Column(column)) else { return Ok(()) };
     let mut axes = Vec::new();
-    for group in &aggregate.group_expr {
+    for group in groups {
         let Expr::Column(group) = strip_casts(group) else { continue };
-        let Some((of, group)) = origin(&aggregate.input, group) else { continue };
+        let Some((of, group)) = origin(source, group) else { continue };
         if of.table.cube == input.table.cube {
             axes.extend(axis(&input, &Expr::Column(group))?.map(|(axis, _)| axis));
         }
@@ -40,7 +40,13 @@ fn refuse_one(aggregate: &Aggregate, expression: &Expr) -> Result<()> {
 
 /// All outputs of an aggregation.
 pub fn refuse_misleading(aggregate: &Aggregate) -> Result<()> {
-    aggregate.aggr_expr.iter().try_for_each(|expression| refuse_one(aggregate, expression))
+    let check = |expression| refuse_one(&aggregate.input, &aggregate.group_expr, expression);
+    aggregate.aggr_expr.iter().try_for_each(check)
+}
+
+/// All functions of a window: what they partition by does not make leaves of consolidated cells.
+pub fn refuse_misleading_window(window: &Window) -> Result<()> {
+    window.window_expr.iter().try_for_each(|expression| refuse_one(&window.input, &[], expression))
 }
 
 /// The cube that a column comes from unchanged, and the column there.
