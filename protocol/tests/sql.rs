@@ -331,6 +331,7 @@ async fn read_only_transactions_and_hostile_statements_are_refused() {
     };
     check("SELECT $70000000000".into(), "42P02").await;
     check(format!("SELECT 1{}", "+1".repeat(5_000)), "54001").await;
+    check(format!("SELECT {}1{}", "(".repeat(200), ")".repeat(200)), "54001").await;
     check("SELECT * FROM books FOR UPDATE".into(), "0A000").await;
     check("UPDATE books SET units = 1, units = 2".into(), "42601").await;
     check("SELECT sum(amount) OVER () FROM books".into(), "42803").await;

@@ -170,7 +170,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            let text = error.to_string();
+            // problems of files say so themselves, each of them
+            let prefix = if text.starts_with("error: ") { "" } else { "error: " };
+            eprintln!("{prefix}{text}");
             error.detail().iter().for_each(|detail| eprintln!("detail: {detail}"));
             error.hint().iter().for_each(|hint| eprintln!("hint: {hint}"));
             ExitCode::FAILURE

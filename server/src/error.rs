@@ -232,8 +232,8 @@ impl ServerError {
                  folder from a backup, or open it with the release that wrote it."
             )),
             Self::FolderInUse { .. } => Some(
-                "Stop it first, or send the command to the running server: --server URL in place \
-                 of --data, with PERFOS_USER and PERFOS_PASSWORD."
+                "Stop it first. apply, load and query can be sent to the running server: --server \
+                 URL in place of --data, with PERFOS_USER and PERFOS_PASSWORD."
                     .to_owned(),
             ),
             Self::NoDataFolder { .. } => {

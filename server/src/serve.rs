@@ -53,7 +53,7 @@ pub struct Addresses {
 /// Serves until a signal says stop. `announce` runs once everything answers.
 pub async fn serve(options: ServeOptions, announce: impl FnOnce(Addresses)) -> Result<()> {
     let mut stop = pin!(stop_signal()?);
-    let data = DataFolder::open(&options.data, Missing::Create)?;
+    let data = DataFolder::open(&options.data, Missing::Refuse)?;
     let sockets = Sockets::bind(&options).await?;
     let addresses = sockets.addresses()?;
     let tenant_options = TenantOptions {

@@ -5,6 +5,7 @@ use cube::CubeError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::SqlError;
 
@@ -42,6 +43,11 @@ pub fn from_engine(error: &DataFusionError, sql: &str) -> SqlError {
             |error| from_engine(error, sql),
         ),
         DataFusionError::External(inner) => external(inner.as_ref()),
+        DataFusionError::SQL(parser, _)
+            if matches!(**parser, ParserError::RecursionLimitExceeded) =>
+        {
+            SqlError::new("54001", "statement too complex").with_detail("brackets nest too deep")
+        }
         DataFusionError::SQL(parser, _) => {
             let message = parser.to_string();
             let message = message.trim_start_matches("sql parser error: ");
@@ -136,7 +142,11 @@ fn from_plan(message: &str) -> SqlError {
     if first.contains("must be in the GROUP BY clause")
         || first.contains("must appear in the GROUP BY")
     {
-        return SqlError::new("42803", first.to_string());
+        let column = first.split('"').nth(1).unwrap_or_default();
+        let message = format!(
+            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+        );
+        return SqlError::new("42803", message);
     }
     SqlError::new("42601", message.to_string())
 }

@@ -36,8 +36,9 @@ pub fn run(args: DemoArgs, below: Settings) -> Result<()> {
     // The password of the last time is not kept, so every start gives a new one.
     let password: String = random_bytes::<10>().iter().map(|byte| format!("{byte:02x}")).collect();
     prepare(&data, &settings, &password)?;
-    let options = ServeOptions::from_settings(&settings, data);
-    runtime()?.block_on(serve::serve(options, |addresses| announce(addresses, &password)))
+    let options = ServeOptions::from_settings(&settings, data.clone());
+    let announce = |addresses| announce(addresses, &data, &password);
+    runtime()?.block_on(serve::serve(options, announce))
 }
 
 /// Makes the tenant where it is missing, fills it where it is empty, and sets the password.
@@ -66,14 +67,18 @@ fn fill(local: &LocalTenant) -> Result<()> {
     })
 }
 
-fn announce(addresses: Addresses, password: &str) {
+fn announce(addresses: Addresses, data: &Path, password: &str) {
     let Addresses { postgres, http } = addresses;
     let (host, port) = (postgres.ip(), postgres.port());
     // Nobody may be reading; that is no reason not to serve.
     let _ = print(format_args!(
         "The sample company is served; stop with Ctrl-C.\n\n  \
-         API    http://{http}/api/v1/tenants/{DEMO}   user {DEMO}, password {password}\n  \
-         psql   psql \"postgresql://{DEMO}:{password}@{host}:{port}/{DEMO}\"\n\n"
+         psql \"postgresql://{DEMO}:{password}@{host}:{port}/{DEMO}\"\n  \
+         curl -u {DEMO}:{password} http://{http}/api/v1/tenants/{DEMO}/query \
+         -H 'Content-Type: application/json' -d '{{\"query\": \"SELECT count(*) FROM deals\"}}'\n\n\
+         Its data is in {} and keeps your changes; delete the folder to begin again.\n\
+         The password is new at each start.\n\n",
+        data.display()
     ));
     serve::print_ready(addresses);
 }

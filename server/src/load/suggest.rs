@@ -37,7 +37,13 @@ impl Suggestions {
         key: &str,
         others: impl Iterator<Item = &'a str>,
     ) -> String {
-        let reason = format!("member {key:?} of dimension {} does not exist", dimension.def.name);
+        let name = &dimension.def.name;
+        let reason = format!("member {key:?} of dimension {name} does not exist");
+        if dimension.member_count() == 0 {
+            return format!(
+                "{reason}: the dimension has no members yet; load them first, with --dimension {name}"
+            );
+        }
         if self.is_spent(dimension) {
             return reason;
         }
