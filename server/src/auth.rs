@@ -4,13 +4,16 @@
 //! show. Comparing takes the same time whether and where secrets differ, and an unknown user takes
 //! as long as a known one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pgwire::api::auth::sasl::scram::random_nonce;
+use protocol::error::SqlError;
 pub use protocol::pgwire::Verifier;
+use protocol::sql::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, ServerError};
@@ -63,6 +66,9 @@ pub struct User {
     pub role: Role,
     /// The proof of his password.
     pub verifier: Verifier,
+    /// What his SQL sessions begin with: setting to value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// The users of one tenant, as `users.json` holds them.
@@ -119,7 +125,21 @@ impl Users {
         }
         let mut users = self.clone();
         let verifier = verifier_of(password);
-        users.users.push(User { name: name.to_owned(), role, verifier });
+        let settings = BTreeMap::new();
+        users.users.push(User { name: name.to_owned(), role, verifier, settings });
+        Ok(users)
+    }
+
+    /// These users, one of them with a setting that his SQL sessions begin with.
+    pub fn with_setting(&self, name: &str, setting: &str, value: &str) -> Result<Self> {
+        Settings::default().set(setting, value)?;
+        let mut users = self.clone();
+        let user = users.users.iter_mut().find(|user| user.name == name);
+        let user = user.ok_or_else(|| {
+            let error = SqlError::new("42704", format!("user {name:?} does not exist"));
+            error.with_hint("`perfos user list` shows the users there are.")
+        })?;
+        user.settings.insert(setting.to_lowercase(), value.to_owned());
         Ok(users)
     }
 
@@ -196,6 +216,16 @@ mod tests {
         assert!(users.authenticate("ana", "correct horsf").is_none());
         assert!(users.authenticate("ana", "").is_none());
         assert!(users.authenticate("bob", "correct horse").is_none());
+    }
+
+    #[test]
+    fn a_user_begins_with_his_settings() {
+        let users = Users::default().with("ana", Role::Reader, "correct horse").unwrap();
+        let users = users.with_setting("ana", "perfos.aggregates", "cube").unwrap();
+        let users = Users::parse(&users.to_json()).unwrap();
+        assert_eq!(users.find("ana").unwrap().settings["perfos.aggregates"], "cube");
+        assert!(users.with_setting("ana", "perfos.aggregates", "none").is_err());
+        assert!(users.with_setting("bob", "perfos.aggregates", "leaf").is_err());
     }
 
     #[test]

@@ -39,7 +39,11 @@ pub fn session(
         backend_pid: i32::try_from(std::process::id()).unwrap_or(0),
         server_started_us: *STARTED_US,
     };
-    LocalSession::new(tenant, options)
+    let users = tenant.users();
+    let mut session = LocalSession::new(tenant, options)?;
+    let settings = users.find(user).map(|user| user.settings.clone()).unwrap_or_default();
+    settings.iter().try_for_each(|(name, value)| session.set(name, value))?;
+    Ok(session)
 }
 
 struct Doorkeeper {

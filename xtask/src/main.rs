@@ -78,16 +78,22 @@ fn test() -> Result<()> {
 
 /// psql is a real client of the tests; Debian's package is installed where we may.
 fn need_psql() -> Result<()> {
-    let found = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if found("psql") {
         return Ok(());
     }
-    if !found("apt-get") {
-        bail!("the tests need psql: install the PostgreSQL client");
-    }
-    println!("installing postgresql-client");
+    install("postgresql-client").context("the tests need psql: install the PostgreSQL client")
+}
+
+fn found(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+/// Installs a Debian package.
+fn install(package: &str) -> Result<()> {
+    ensure!(found("apt-get"), "there is no apt-get to install {package} with");
+    println!("installing {package}");
     run(Command::new("apt-get").args(["update", "--quiet"]))?;
-    run(Command::new("apt-get").args(["install", "--yes", "--quiet", "postgresql-client"]))
+    run(Command::new("apt-get").args(["install", "--yes", "--quiet", package]))
 }
 
 /// A Python environment of our own with the client libraries of `tests/clients`.
@@ -100,8 +106,12 @@ fn python_with_clients() -> Result<PathBuf> {
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
-        .context("the tests need Python 3 with venv")?;
+    let make = || run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    if make().is_err() {
+        install("python3-venv")
+            .and_then(|()| make())
+            .context("the tests need Python 3 with venv")?;
+    }
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--requirement"])
         .arg(&requirements))?;

@@ -16,6 +16,8 @@ use crate::error::Result;
 pub enum UserCommand {
     /// Adds a user; the password comes from --password-file, PERFOS_PASSWORD or a prompt.
     Add(AddArgs),
+    /// Sets what a user's SQL sessions begin with, for example perfos.aggregates cube.
+    Set(SetArgs),
     /// Lists the users.
     List(ListArgs),
 }
@@ -35,6 +37,19 @@ pub struct AddArgs {
     place: ListArgs,
 }
 
+/// A setting of a user.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// The user.
+    name: String,
+    /// The setting, as in SQL's SET.
+    setting: String,
+    /// Its value.
+    value: String,
+    #[command(flatten)]
+    place: ListArgs,
+}
+
 /// The tenant whose users are meant.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -49,6 +64,7 @@ pub struct ListArgs {
 pub fn run(command: UserCommand, below: Settings) -> Result<()> {
     match command {
         UserCommand::Add(args) => add(args, below),
+        UserCommand::Set(args) => set(&args, below),
         UserCommand::List(args) => {
             let (_data, tenant) = open(&args.settings().over(below))?;
             let line = |user: &User| print_line(format_args!("{} {}", user.name, user.role));
@@ -69,6 +85,14 @@ fn add(args: AddArgs, below: Settings) -> Result<()> {
     tenant.replace_users(&users)?;
     let (user, role) = (&args.name, args.role);
     print_line(format_args!("user {user} added to tenant {} as {role}", tenant.name))
+}
+
+fn set(args: &SetArgs, below: Settings) -> Result<()> {
+    let (_data, tenant) = open(&args.place.settings().over(below))?;
+    let users = tenant.users()?.with_setting(&args.name, &args.setting, &args.value)?;
+    tenant.replace_users(&users)?;
+    let SetArgs { name, setting, value, .. } = args;
+    print_line(format_args!("sessions of {name} begin with {setting} = {value}"))
 }
 
 fn open(settings: &Settings) -> Result<(DataFolder, TenantFolder)> {
