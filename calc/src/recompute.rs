@@ -186,52 +186,42 @@ impl Recompute {
     /// other cubes are due. `touched` are the measures that may have changed.
     fn install(&mut self, mut update: RowsUpdate, mut touched: BTreeSet<MeasureId>) -> Result<()> {
         let plan = Arc::clone(&self.plan);
+        let old = self.replaced_rows(&update);
+        let moved = Self::moves_rows(&old, &update);
+        // all formulas of rows that come to be, or that are of other members now
+        let is_records = !update.rows.keys.is_empty();
+        let all_due = moved || (is_records && update.before.iter().any(Option::is_none));
         for formula in plan.of_cube(update.cube) {
-            let depends = formula.operands.iter().any(|operand| touched.contains(operand));
-            if depends || self.has_new_records(&update) {
+            if all_due || formula.operands.iter().any(|operand| touched.contains(operand)) {
                 self.compute(formula, &mut update)?;
                 touched.insert(formula.measure);
             }
         }
-        let locations = update.removed.iter().chain(update.before.iter().flatten());
-        let mut old = self.version.empty_rows(update.cube);
-        locations.for_each(|&location| self.version.rows(update.cube).copy_row(location, &mut old));
         for (place, formula) in plan.formulas.iter().enumerate() {
-            for aggregate in
-                formula.aggregates.iter().filter(|aggregate| aggregate.cube == update.cube)
-            {
-                if touched.contains(&aggregate.measure) || self.moves_rows(&update) {
-                    let pending = self.pending.entry(place).or_default();
-                    pending.extend(Self::changed_coordinates(aggregate, &old, &update));
-                }
+            let of_cube = formula.aggregates.iter().filter(|read| read.cube == update.cube);
+            for aggregate in of_cube.filter(|read| moved || touched.contains(&read.measure)) {
+                let pending = self.pending.entry(place).or_default();
+                pending.extend(Self::changed_coordinates(aggregate, &old, &update));
             }
         }
         self.version = self.version.with_update(&update);
         Ok(())
     }
 
-    /// Rows of a records cube that were not there: all their formulas are due.
-    fn has_new_records(&self, update: &RowsUpdate) -> bool {
-        let is_records = !update.rows.keys.is_empty();
-        is_records && (update.before.iter().any(Option::is_none) || self.moves_rows(update))
+    /// The rows that an update removes, then those that it replaces, as they are.
+    fn replaced_rows(&self, update: &RowsUpdate) -> Rows {
+        let mut old = self.version.empty_rows(update.cube);
+        let locations = update.removed.iter().chain(update.before.iter().flatten());
+        locations.for_each(|&location| self.version.rows(update.cube).copy_row(location, &mut old));
+        old
     }
 
-    /// Whether rows of a records cube change their coordinates.
-    fn moves_rows(&self, update: &RowsUpdate) -> bool {
-        if update.rows.keys.is_empty() {
-            return false;
-        }
-        let mut old = self.version.empty_rows(update.cube);
-        let mut rows = Vec::new();
-        for (row, location) in update.before.iter().enumerate() {
-            if let Some(location) = location {
-                self.version.rows(update.cube).copy_row(*location, &mut old);
-                rows.push(row);
-            }
-        }
-        rows.iter().enumerate().any(|(old_row, &row)| {
-            let pairs = old.coordinates.iter().zip(&update.rows.coordinates);
-            pairs.into_iter().any(|(a, b)| a[old_row] != b[row])
+    /// Whether rows change their coordinates, which those of a records cube may.
+    fn moves_rows(old: &Rows, update: &RowsUpdate) -> bool {
+        let replaced = (0..update.rows.len()).filter(|&row| update.before[row].is_some());
+        replaced.zip(update.removed.len()..).any(|(row, old_row)| {
+            let mut pairs = old.coordinates.iter().zip(&update.rows.coordinates);
+            pairs.any(|(before, after)| before[old_row] != after[row])
         })
     }
 

@@ -214,14 +214,6 @@ fn is_at_single_leaves(request: &Request<'_>, position: usize) -> bool {
     request.axes.iter().any(grouped) || request.filters.iter().any(single)
 }
 
-/// Digits after the point that consolidating a weighted measure adds to the measure's own.
-pub fn weight_scale(view: &View, request: &Request<'_>) -> u32 {
-    let cube = view.version.model.cube_def(request.cube);
-    let dimensions: Vec<&Dimension> =
-        cube.dimensions.iter().map(|&id| view.version.dimension(id)).collect();
-    request_weights(request, &dimensions).iter().map(|weights| weights.scale).sum()
-}
-
 /// Why plain sums of a measure's leaves would differ from its own consolidation, if they can.
 pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) -> Option<String> {
     let version = &view.version;

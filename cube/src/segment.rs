@@ -183,16 +183,6 @@ impl Values {
             _ => Some(self.values[row]),
         }
     }
-
-    /// The values as they lie, 0 where blank.
-    pub fn raw(&self) -> &[i64] {
-        &self.values
-    }
-
-    /// The rows with a value; none means all.
-    pub fn present(&self) -> Option<&RoaringBitmap> {
-        self.present.as_ref()
-    }
 }
 
 /// An immutable run of rows, sorted by primary key.

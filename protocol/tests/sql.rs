@@ -296,6 +296,19 @@ async fn two_rollups_in_one_query_are_two() {
     .await;
 }
 
+#[test]
+fn a_measure_is_not_called_like_a_level() {
+    let measure: cube::model::MeasureDef = parse("name = \"date_year\"\ntype = \"integer\"");
+    let changes = [
+        Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(DATE))),
+        Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(ACCOUNT))),
+        Change::Model(ModelChange::AddCube(parse::<CubeDef>(LEDGER))),
+        Change::Model(ModelChange::AddMeasure { cube: "books".into(), measure }),
+    ];
+    let error = Revision::default().apply(&changes).unwrap_err();
+    assert!(error.to_string().contains("\"date_year\" is the column of a level"), "{error}");
+}
+
 #[tokio::test]
 async fn lists_under_or_keep_the_meaning_of_null() {
     let account = "SELECT count(*) FROM account WHERE";

@@ -19,11 +19,10 @@ pub fn uses_measure(aggregate: &Aggregate) -> bool {
 }
 
 /// Refuses plain sums and averages of a cube's measure that would mislead.
-fn refuse_one(input: &LogicalPlan, groups: &[Expr], expression: &Expr) -> Result<()> {
+fn refuse_one(source: &LogicalPlan, groups: &[Expr], expression: &Expr) -> Result<()> {
     let Some((function @ ("sum" | "avg"), Expr::Column(column))) = any_aggregate(expression) else {
         return Ok(());
     };
-    let source = input;
     let Some((input, column)) = origin(source, column) else { return Ok(()) };
     let Some(measure) = input.measure(&Expr::Column(column)) else { return Ok(()) };
     let mut axes = Vec::new();
