@@ -1,86 +1,69 @@
-//! From a syntax tree to a checked plan: names resolved, dimensions and types compared.
+//! From a syntax tree to a checked formula: names resolved, dimensions, types and supports compared.
+//!
+//! An expression is compiled in the frame where it is evaluated ([`Checker::node`]). What brings a
+//! frame of its own (a measure, a modifier, a shift in time) is compiled there ([`Checker::source`])
+//! and then embedded: each of its axes gets the member to which a point of the outer frame leads.
 
-use cube::model::{Consolidation, Cube, CubeKind, FormulaDef};
-use cube::{AttributeId, CubeError, CubeId, HierarchyId, LevelId, MeasureId, Model, Number};
+mod calls;
+mod coerce;
+mod modifiers;
+mod paths;
+
+use std::collections::{BTreeSet, HashMap};
+
+use cube::model::{Consolidation, Cube, FormulaDef, TargetText};
+use cube::{CubeError, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Model, ValueType};
 
 use crate::error::{CalcError, Result};
-use crate::syntax::ast::{BinaryOperator, Expression, ExpressionKind, Modifier, Name};
+use crate::functions::{Support, support_of};
+use crate::node::{Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
+use crate::query::members::is_of_slices;
+use crate::syntax::ast::{Argument, BinaryOperator, Expression, ExpressionKind};
 use crate::syntax::{Span, parse};
 
 /// A formula that was checked against a model.
 #[derive(Debug, Clone)]
 pub struct Formula {
-    /// `cube.measure`.
+    /// `cube.measure`, with the region where it has one.
     pub target: String,
+    /// The formula's text.
+    pub text: String,
     /// The target's cube.
     pub cube: CubeId,
     /// The target.
     pub measure: MeasureId,
+    /// The cube's own frame.
+    pub frame: Frame,
+    /// Axes of which only what is under a member is computed.
+    pub region: Vec<(usize, String)>,
     /// What is computed.
     pub node: Node,
-    /// Measures of the same cube it reads.
-    pub operands: Vec<MeasureId>,
-    /// Attributes it reads: position of the dimension in the cube, attribute.
-    pub attributes: Vec<(usize, AttributeId)>,
-    /// Aggregations of other cubes it reads.
-    pub aggregates: Vec<Aggregate>,
+    /// Measures it reads.
+    pub reads: BTreeSet<(CubeId, MeasureId)>,
     /// Dimensions (by position) and levels below which the result is blank.
     pub grain: Vec<(usize, LevelId)>,
     /// Whether consolidated cells are computed from consolidated operands.
     pub is_ratio: bool,
 }
 
-/// What a formula computes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Node {
-    /// A literal.
-    Constant(Number),
-    /// A measure of the same cell.
-    Measure(MeasureId),
-    /// An attribute of the cell's member: index into [`Formula::attributes`].
-    Attribute(usize),
-    /// An aggregation of another cube: index into [`Formula::aggregates`].
-    Aggregate(usize),
-    /// The other sign.
-    Negate(Box<Node>),
-    /// Two operands.
-    Binary(BinaryOperator, Box<Node>, Box<Node>),
-}
-
-/// `cube.measure[BY SUM: ...]`: the sum of the rows of another cube that share the cell's members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Aggregate {
-    /// The cube that is summed.
-    pub cube: CubeId,
-    /// The measure that is summed.
-    pub measure: MeasureId,
-    /// Per dimension of the target, its position in the summed cube.
-    pub positions: Vec<usize>,
-}
-
-impl Node {
-    /// Whether it comes from fewer dimensions than the cell has and so adds no support to `+ -`.
-    pub fn is_broadcast(&self) -> bool {
-        match self {
-            Self::Constant(_) | Self::Attribute(_) => true,
-            Self::Measure(_) | Self::Aggregate(_) => false,
-            Self::Negate(inner) => inner.is_broadcast(),
-            Self::Binary(_, a, b) => a.is_broadcast() && b.is_broadcast(),
-        }
-    }
-}
-
 impl Formula {
+    /// Whether it computes a member of a dimension from the totals of others, at every grain.
+    pub fn is_of_totals(&self) -> bool {
+        !self.region.is_empty() && !self.grain.is_empty()
+    }
+
     /// Whether leaves are blank because the formula asks for a coarser grain.
     pub fn is_blank_at_leaves(&self, model: &Model) -> bool {
         let cube = model.cube_def(self.cube);
         self.grain.iter().any(|&(position, level)| {
-            model.dimension_def(cube.dimensions[position]).leaf_level() != Some(level)
+            let dimension = cube.dimensions[position];
+            let finest = cube.levels[position].or(model.dimension_def(dimension).leaf_level());
+            finest != Some(level)
         })
     }
 
     /// How many levels above the leaves a level is, in the hierarchy that has it.
-    pub fn height(model: &Model, dimension: cube::DimensionId, level: LevelId) -> usize {
+    pub fn height(model: &Model, dimension: DimensionId, level: LevelId) -> usize {
         let def = model.dimension_def(dimension);
         let name = &def.levels[level.idx()].name;
         let heights = def.hierarchies.iter().filter_map(|hierarchy| {
@@ -93,7 +76,7 @@ impl Formula {
     /// How many levels above the leaves a position of a hierarchy is.
     pub fn height_at(
         model: &Model,
-        dimension: cube::DimensionId,
+        dimension: DimensionId,
         hierarchy: HierarchyId,
         position: usize,
     ) -> usize {
@@ -106,71 +89,41 @@ impl Formula {
 pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
     let (cube_id, measure) = model.target(&def.target)?;
     let cube = model.cube_def(cube_id);
-    let mut checker = Checker {
-        model,
-        def,
-        cube,
-        cube_id,
-        operands: Vec::new(),
-        attributes: Vec::new(),
-        aggregates: Vec::new(),
-    };
+    let frame = Frame::of_cube(model, cube_id);
+    let mut checker =
+        Checker { model, def, cube, cube_id, measure, frame, sources: HashMap::new() };
     let tree = parse(&def.text).map_err(|error| checker.error(error.span, error.message, None))?;
-    let node = checker.node(&tree)?;
+    let region = checker.region(tree.span)?;
+    let frame = checker.frame.clone();
+    let node = checker.node(&tree, &frame)?;
+    let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
-    if !cube.measure_def(measure).value_type.is_number() {
-        return Err(checker.error(tree.span, "the target is not a number".into(), None));
-    }
-    if is_ratio && !(checker.attributes.is_empty() && checker.aggregates.is_empty()) {
-        return Err(checker.error(
-            tree.span,
-            "a measure whose consolidation is formula reads measures of its own cube and numbers only".into(),
-            Some("put the other operands into measures of their own".into()),
-        ));
-    }
-    if node.is_broadcast() {
-        return Err(checker.error(
-            tree.span,
-            "the formula has no support: it reads no measure".into(),
-            Some("a constant alone would fill the whole cube".into()),
-        ));
-    }
-    if !def.at_or_above.is_empty() && !is_ratio {
-        return Err(checker.error(
-            tree.span,
-            "at_or_above goes with a measure whose consolidation is formula".into(),
-            Some("any other formula is computed at leaves, where it would be blank".into()),
-        ));
-    }
-    let mut grain = Vec::new();
-    for (dimension, level) in &def.at_or_above {
-        let id = model.dimension(dimension)?;
-        let position =
-            cube.position(id).ok_or_else(|| CubeError::Inconsistent(def.target.clone()))?;
-        grain.push((position, model.dimension_def(id).level(level)?));
-    }
-    let Checker { operands, attributes, aggregates, .. } = checker;
+    checker.check_ratio(is_ratio, &node, tree.span)?;
+    checker.check_support(&node, &region, tree.span)?;
+    let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
     Ok(Formula {
         target: def.target.clone(),
+        text: def.text.clone(),
         cube: cube_id,
         measure,
+        reads: node.reads(),
+        frame,
+        region,
         node,
-        operands,
-        attributes,
-        aggregates,
         grain,
         is_ratio,
     })
 }
 
-struct Checker<'a> {
+pub(crate) struct Checker<'a> {
     model: &'a Model,
     def: &'a FormulaDef,
     cube: &'a Cube,
     cube_id: CubeId,
-    operands: Vec<MeasureId>,
-    attributes: Vec<(usize, AttributeId)>,
-    aggregates: Vec<Aggregate>,
+    measure: MeasureId,
+    frame: Frame,
+    /// What was compiled already, by its place in the text.
+    sources: HashMap<Span, Option<Scope>>,
 }
 
 impl Checker<'_> {
@@ -188,203 +141,601 @@ impl Checker<'_> {
         self.error(span, error.to_string(), error.hint())
     }
 
-    fn node(&mut self, expression: &Expression) -> Result<Node> {
+    /// The target's region: positions of axes and members.
+    fn region(&self, span: Span) -> Result<Vec<(usize, String)>> {
+        let target = TargetText::parse(&self.def.target)?;
+        let axis = |(dimension, member): (String, String)| {
+            let id = self.model.dimension(&dimension)?;
+            let position = self.frame.position(id).ok_or_else(|| {
+                self.error(span, format!("the target has no dimension {dimension}"), None)
+            })?;
+            Ok((position, member))
+        };
+        target.region.into_iter().map(axis).collect()
+    }
+
+    /// The node as the target's type wants it.
+    fn assignable(&self, node: Node) -> Result<Node> {
+        match self.cube.measure_def(self.measure).value_type {
+            ValueType::Decimal { .. } | ValueType::Integer => self.as_number(node),
+            ValueType::Date => self.as_date(node),
+            ValueType::Boolean => self.as_boolean(node),
+            ValueType::Text => {
+                Err(self.error(node.span, "a text measure takes no formula yet".into(), None))
+            }
+        }
+    }
+
+    fn check_ratio(&self, is_ratio: bool, node: &Node, span: Span) -> Result<()> {
+        let mut is_plain = true;
+        node.visit(&mut |node| {
+            is_plain &= match &node.kind {
+                Kind::Literal(_) | Kind::Blank | Kind::Apply(..) => true,
+                Kind::Stored(cube, _) => *cube == self.cube_id,
+                _ => false,
+            };
+        });
+        if is_ratio && !is_plain {
+            return Err(self.error(
+                span,
+                "a measure whose consolidation is formula reads measures of its own cube and numbers only".into(),
+                Some("put the other operands into measures of their own".into()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A formula needs something that says where it has values.
+    fn check_support(&self, node: &Node, region: &[(usize, String)], span: Span) -> Result<()> {
+        if node.reads().is_empty() {
+            return Err(self.error(
+                span,
+                "the formula has no support: it reads no measure".into(),
+                Some("a constant alone would fill the whole cube".into()),
+            ));
+        }
+        if self.frame.rows.is_some() {
+            return Ok(());
+        }
+        let fixed = region.iter().fold(0, |mask, &(position, _)| mask | 1 << position);
+        let missing = self.frame.full() & !(provided(node) | fixed);
+        let names: Vec<&str> = (0..self.frame.axes.len())
+            .filter(|position| missing >> position & 1 == 1)
+            .map(|position| self.axis_name(self.frame.axes[position]))
+            .collect();
+        match names.first() {
+            None => Ok(()),
+            Some(first) => Err(self.error(
+                span,
+                format!("the formula has no support along {}", names.join(", ")),
+                Some(format!(
+                    "bring the dimension in, for example [ADD CONSTANT: {first}], or multiply by a measure that has it"
+                )),
+            )),
+        }
+    }
+
+    fn grain(
+        &self,
+        is_ratio: bool,
+        region: &[(usize, String)],
+        node: &Node,
+        span: Span,
+    ) -> Result<Vec<(usize, LevelId)>> {
+        let is_of_totals = match region {
+            [(axis, _)] => is_of_slices(node, self.cube_id, *axis),
+            _ => false,
+        };
+        if !self.def.at_or_above.is_empty() && !is_ratio && !is_of_totals {
+            return Err(self.error(
+                span,
+                "at_or_above goes with a measure whose consolidation is formula, or with a formula on one member that reads other members of its dimension only".into(),
+                Some("any other formula is computed at leaves, where it would be blank".into()),
+            ));
+        }
+        let mut grain = Vec::new();
+        for (dimension, level) in &self.def.at_or_above {
+            let id = self.model.dimension(dimension)?;
+            let position = self.frame.position(id);
+            let position =
+                position.ok_or_else(|| CubeError::Inconsistent(self.def.target.clone()))?;
+            grain.push((position, self.model.dimension_def(id).level(level)?));
+        }
+        Ok(grain)
+    }
+
+    fn axis_name(&self, axis: Axis) -> &str {
+        let def = self.model.dimension_def(axis.dimension);
+        axis.level.map_or(&def.name, |level| &def.levels[level.idx()].name)
+    }
+
+    /// Compiles an expression in a frame.
+    fn node(&mut self, expression: &Expression, frame: &Frame) -> Result<Node> {
+        let span = expression.span;
+        if let Some(scope) = self.source(expression)? {
+            return self.embed(scope, frame, span);
+        }
         match &expression.kind {
-            ExpressionKind::Number(number) => Ok(Node::Constant(*number)),
-            ExpressionKind::Negate(inner) => Ok(Node::Negate(Box::new(self.node(inner)?))),
-            ExpressionKind::Binary(operator, a, b) => {
-                Ok(Node::Binary(*operator, Box::new(self.node(a)?), Box::new(self.node(b)?)))
+            ExpressionKind::Number(number) => {
+                Ok(literal(Value::Number(*number), Type::Number, span))
             }
-            ExpressionKind::Call(name, _) => Err(self.error(
-                name.span,
-                format!("function {} is not available yet", name.text.to_uppercase()),
-                None,
-            )),
-            ExpressionKind::Path(path) => self.path(path, expression.span),
-            ExpressionKind::Modified(inner, modifier) => self.modified(inner, modifier),
-        }
-    }
-
-    fn path(&mut self, path: &[Name], span: Span) -> Result<Node> {
-        match path {
-            [measure] => self.own_measure(measure),
-            [owner, name] => {
-                let owner_name = owner.text.to_lowercase();
-                if owner_name == self.cube.def.name {
-                    return self.own_measure(name);
-                }
-                match self.model.dimension(&owner_name) {
-                    Ok(dimension) => self.attribute(dimension, name, span),
-                    Err(_) if self.model.cube(&owner_name).is_ok() => Err(self.error(
-                        span,
-                        format!(
-                            "{}.{} is of another cube; it is read through a modifier",
-                            owner.text, name.text
-                        ),
-                        Some(format!(
-                            "for example {}.{}[BY SUM: {}]",
-                            owner.text,
-                            name.text,
-                            self.cube.def.dimensions.join(", ")
-                        )),
-                    )),
-                    Err(error) => Err(self.cube_error(owner.span, &error)),
-                }
+            ExpressionKind::Text(text) => {
+                Ok(literal(Value::Text(text.as_str().into()), Type::Text, span))
             }
-            _ => Err(self.error(
+            ExpressionKind::Boolean(value) => {
+                Ok(literal(Value::Boolean(*value), Type::Boolean, span))
+            }
+            ExpressionKind::Blank => Ok(Node {
+                kind: Kind::Blank,
+                value_type: Type::Blank,
+                mask: 0,
+                is_heavy: false,
                 span,
-                "a path has one or two names: measure, or dimension.attribute".into(),
-                None,
-            )),
+            }),
+            ExpressionKind::Path(path) => self.path(path, frame, span),
+            ExpressionKind::Negate(inner) => {
+                let inner = self.number(inner, frame)?;
+                Ok(apply(crate::functions::Function::Negate, vec![inner], Type::Number, span))
+            }
+            ExpressionKind::Not(inner) => {
+                let inner = self.node(inner, frame)?;
+                let inner = self.as_boolean(inner)?;
+                Ok(apply(crate::functions::Function::Not, vec![inner], Type::Boolean, span))
+            }
+            ExpressionKind::Binary(operator, a, b) => self.binary(*operator, a, b, frame, span),
+            ExpressionKind::In(inner, values) => self.membership(inner, values, frame, span),
+            ExpressionKind::Call(name, arguments) => self.call(name, arguments, frame, span),
+            ExpressionKind::On(inner, date) => self.on_date(inner, date, frame, span),
+            ExpressionKind::Modified(inner, _) => {
+                Err(self.error(inner.span, "a modifier needs a measure before it".into(), None))
+            }
         }
     }
 
-    fn own_measure(&mut self, name: &Name) -> Result<Node> {
-        let measure = self
-            .cube
-            .measure(&name.text.to_lowercase())
-            .map_err(|error| self.cube_error(name.span, &error))?;
-        if !self.cube.measure_def(measure).value_type.is_number() {
-            return Err(self.error(
-                name.span,
-                format!("measure {} is not a number", name.text),
-                None,
-            ));
-        }
-        if !self.operands.contains(&measure) {
-            self.operands.push(measure);
-        }
-        Ok(Node::Measure(measure))
+    fn number(&mut self, expression: &Expression, frame: &Frame) -> Result<Node> {
+        let node = self.node(expression, frame)?;
+        self.as_number(node)
     }
 
-    fn attribute(&mut self, dimension: cube::DimensionId, name: &Name, span: Span) -> Result<Node> {
-        let def = self.model.dimension_def(dimension);
-        let Some(position) = self.cube.position(dimension) else {
-            return Err(self.error(
-                span,
-                format!("cube {} has no dimension {}", self.cube.def.name, def.name),
-                Some(format!("its dimensions are {}", self.cube.def.dimensions.join(", "))),
-            ));
+    fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        a: &Expression,
+        b: &Expression,
+        frame: &Frame,
+        span: Span,
+    ) -> Result<Node> {
+        use crate::functions::Function as F;
+        use BinaryOperator as O;
+        let (a, b) = self.pair(operator, a, b, frame)?;
+        let function = match operator {
+            O::Add => F::Add,
+            O::Subtract => F::Subtract,
+            O::Multiply => F::Multiply,
+            O::Divide => F::Divide,
+            O::Power => F::Power,
+            O::Join => F::Join,
+            O::Equal => F::Equal,
+            O::NotEqual => F::NotEqual,
+            O::Less => F::Less,
+            O::LessOrEqual => F::LessOrEqual,
+            O::Greater => F::Greater,
+            O::GreaterOrEqual => F::GreaterOrEqual,
+            O::And => F::And,
+            O::Or => F::Or,
+            O::Coalesce => F::Coalesce,
         };
-        let attribute = def
-            .attribute(&name.text.to_lowercase())
-            .map_err(|error| self.cube_error(name.span, &error))?;
-        if !def.attributes[attribute.idx()].value_type.is_number() {
-            return Err(self.error(
-                name.span,
-                format!("attribute {} is not a number", name.text),
-                None,
-            ));
-        }
-        self.attributes.push((position, attribute));
-        Ok(Node::Attribute(self.attributes.len() - 1))
+        let (a, b, result) = match operator {
+            O::Add | O::Subtract => self.additive(operator, a, b)?,
+            O::Multiply | O::Divide | O::Power => {
+                (self.as_number(a)?, self.as_number(b)?, Type::Number)
+            }
+            O::Join => (self.as_text(a)?, self.as_text(b)?, Type::Text),
+            O::And | O::Or => (self.as_boolean(a)?, self.as_boolean(b)?, Type::Boolean),
+            O::Coalesce => {
+                let (a, b) = self.unified(a, b)?;
+                let result = a.value_type;
+                (a, b, result)
+            }
+            _ => {
+                let (a, b) = self.unified(a, b)?;
+                (a, b, Type::Boolean)
+            }
+        };
+        Ok(apply(function, vec![a, b], result, span))
     }
 
-    fn modified(&mut self, inner: &Expression, modifier: &Modifier) -> Result<Node> {
-        let keyword = modifier.keyword.text.to_uppercase();
-        let aggregator = modifier.aggregator.as_ref().map(|name| name.text.to_uppercase());
-        if (keyword.as_str(), aggregator.as_deref()) != ("BY", Some("SUM")) {
-            return Err(self.error(
-                modifier.keyword.span,
-                format!(
-                    "modifier {keyword} {} is not available yet",
-                    aggregator.unwrap_or_default()
-                ),
-                Some("BY SUM is".into()),
-            ));
+    /// Two operands. What stands in double quotes beside a text or a member that it is compared with is
+    /// a text, whatever else has that name.
+    fn pair(
+        &mut self,
+        operator: BinaryOperator,
+        a: &Expression,
+        b: &Expression,
+        frame: &Frame,
+    ) -> Result<(Node, Node)> {
+        let compares = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
+        match (compares, quoted(a), quoted(b)) {
+            (true, None, Some(text)) => {
+                let a = self.node(a, frame)?;
+                let b = self.beside(&a, text, b, frame)?;
+                Ok((a, b))
+            }
+            (true, Some(text), None) => {
+                let b = self.node(b, frame)?;
+                let a = self.beside(&b, text, a, frame)?;
+                Ok((a, b))
+            }
+            _ => Ok((self.node(a, frame)?, self.node(b, frame)?)),
         }
-        let ExpressionKind::Path(path) = &inner.kind else {
-            return Err(self.error(
-                inner.span,
-                "BY SUM goes with a measure of another cube".into(),
-                None,
-            ));
-        };
-        let [cube_name, measure_name] = path.as_slice() else {
-            return Err(self.error(inner.span, "expected cube.measure".into(), None));
-        };
-        if self.cube.def.kind == CubeKind::Records {
-            return Err(self.error(
-                inner.span,
-                "a formula of a records cube does not read other cubes yet".into(),
-                None,
-            ));
-        }
-        let source_id = self
-            .model
-            .cube(&cube_name.text.to_lowercase())
-            .map_err(|error| self.cube_error(cube_name.span, &error))?;
-        let source = self.model.cube_def(source_id);
-        if source_id == self.cube_id {
-            return Err(self.error(
-                inner.span,
-                "BY SUM over the formula's own cube is not available yet".into(),
-                None,
-            ));
-        }
-        let measure = source
-            .measure(&measure_name.text.to_lowercase())
-            .map_err(|error| self.cube_error(measure_name.span, &error))?;
-        let def = source.measure_def(measure);
-        if def.consolidation == Consolidation::Formula || !def.value_type.is_number() {
-            return Err(self.error(
-                measure_name.span,
-                format!("{} does not add up", measure_name.text),
-                None,
-            ));
-        }
-        let positions = self.by_positions(source, modifier)?;
-        let aggregate = Aggregate { cube: source_id, measure, positions };
-        self.aggregates.push(aggregate);
-        Ok(Node::Aggregate(self.aggregates.len() - 1))
     }
 
-    /// Per dimension of the target, its position in the source: BY names exactly the target's dimensions.
-    fn by_positions(&self, source: &Cube, modifier: &Modifier) -> Result<Vec<usize>> {
-        let mut named = Vec::new();
-        for argument in &modifier.arguments {
-            let ExpressionKind::Path(path) = &argument.kind else {
-                return Err(self.error(argument.span, "expected a dimension".into(), None));
+    fn beside(
+        &mut self,
+        other: &Node,
+        text: &str,
+        expression: &Expression,
+        frame: &Frame,
+    ) -> Result<Node> {
+        match other.value_type {
+            Type::Text | Type::Member(_) => {
+                Ok(literal(Value::Text(text.into()), Type::Text, expression.span))
+            }
+            _ => self.node(expression, frame),
+        }
+    }
+
+    /// Numbers add up; a date moves by days, and two dates are days apart.
+    fn additive(&self, operator: BinaryOperator, a: Node, b: Node) -> Result<(Node, Node, Type)> {
+        match (a.value_type, b.value_type, operator) {
+            (Type::Date, Type::Date, BinaryOperator::Subtract) => Ok((a, b, Type::Number)),
+            (Type::Date, _, _) => Ok((a, self.as_number(b)?, Type::Date)),
+            _ => Ok((self.as_number(a)?, self.as_number(b)?, Type::Number)),
+        }
+    }
+
+    fn membership(
+        &mut self,
+        inner: &Expression,
+        values: &[Expression],
+        frame: &Frame,
+        span: Span,
+    ) -> Result<Node> {
+        let inner = self.node(inner, frame)?;
+        let mut arguments = vec![inner];
+        for value in values {
+            let value = match quoted(value) {
+                Some(text) => self.beside(&arguments[0].clone(), text, value, frame)?,
+                None => self.node(value, frame)?,
             };
-            let name = match path.as_slice() {
-                [name] => name,
-                [cube, name] if cube.text.to_lowercase() == source.def.name => name,
-                _ => {
-                    return Err(self.error(
-                        argument.span,
-                        "mappings by attributes are not available yet".into(),
-                        None,
-                    ));
-                }
-            };
-            let id = self
-                .model
-                .dimension(&name.text.to_lowercase())
-                .map_err(|error| self.cube_error(name.span, &error))?;
-            if source.position(id).is_none() || self.cube.position(id).is_none() {
+            let (inner, value) = self.unified(arguments[0].clone(), value)?;
+            arguments[0] = inner;
+            arguments.push(value);
+        }
+        Ok(apply(crate::functions::Function::In, arguments, Type::Boolean, span))
+    }
+
+    /// An expression that brings a frame of its own; none where it takes that of its surroundings.
+    fn source(&mut self, expression: &Expression) -> Result<Option<Scope>> {
+        if let Some(known) = self.sources.get(&expression.span) {
+            return Ok(known.clone());
+        }
+        let scope = match &expression.kind {
+            ExpressionKind::Path(path) => self.measure_scope(path, expression.span)?,
+            ExpressionKind::Modified(inner, modifier) => Some(self.modified(inner, modifier)?),
+            ExpressionKind::Call(name, arguments) => {
+                self.call_scope(name, arguments, expression.span)?
+            }
+            _ => None,
+        };
+        self.sources.insert(expression.span, scope.clone());
+        Ok(scope)
+    }
+
+    /// An expression in the frame that its measures have together.
+    fn scope(&mut self, expression: &Expression) -> Result<Scope> {
+        if let Some(scope) = self.source(expression)? {
+            return Ok(scope);
+        }
+        let frame = self.natural_frame(expression)?;
+        if frame.axes.is_empty() {
+            self.node(expression, &frame)?;
+            return Err(self.error(
+                expression.span,
+                "this reads no measure, so there is nothing to look at elsewhere".into(),
+                None,
+            ));
+        }
+        let node = self.node(expression, &frame)?;
+        Ok(Scope { frame, node })
+    }
+
+    /// The union of the frames of what an expression reads.
+    fn natural_frame(&mut self, expression: &Expression) -> Result<Frame> {
+        let mut frame = Frame::default();
+        let mut dimensions = Vec::new();
+        self.collect_frames(expression, &mut frame, &mut dimensions)?;
+        for axis in dimensions {
+            if frame.rows.is_none() && frame.position(axis).is_none() {
+                frame.axes.push(Axis { dimension: axis, level: None });
+            }
+        }
+        Ok(frame)
+    }
+
+    fn collect_frames(
+        &mut self,
+        expression: &Expression,
+        frame: &mut Frame,
+        dimensions: &mut Vec<DimensionId>,
+    ) -> Result<()> {
+        if let Some(scope) = self.source(expression)? {
+            return self.join_frames(frame, &scope.frame, expression.span);
+        }
+        match &expression.kind {
+            ExpressionKind::Path(path) => {
+                let names = path.iter().map(|name| name.key());
+                dimensions.extend(names.filter_map(|name| self.model.dimension(&name).ok()));
+                Ok(())
+            }
+            ExpressionKind::Negate(inner) | ExpressionKind::Not(inner) => {
+                self.collect_frames(inner, frame, dimensions)
+            }
+            ExpressionKind::Binary(_, a, b) | ExpressionKind::On(a, b) => {
+                self.collect_frames(a, frame, dimensions)?;
+                self.collect_frames(b, frame, dimensions)
+            }
+            ExpressionKind::In(inner, values) => {
+                let mut all = std::iter::once(inner.as_ref()).chain(values);
+                all.try_for_each(|value| self.collect_frames(value, frame, dimensions))
+            }
+            ExpressionKind::Call(name, arguments) if name.text.eq_ignore_ascii_case("LOOKUP") => {
+                self.collect_lookup(arguments, frame, dimensions)
+            }
+            ExpressionKind::Call(_, arguments) => arguments
+                .iter()
+                .try_for_each(|argument| self.collect_frames(&argument.value, frame, dimensions)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a LOOKUP varies over: axes that it names come from the members that it gives.
+    fn collect_lookup(
+        &mut self,
+        arguments: &[Argument],
+        frame: &mut Frame,
+        dimensions: &mut Vec<DimensionId>,
+    ) -> Result<()> {
+        for argument in arguments {
+            if argument.name.is_some() {
+                self.collect_frames(&argument.value, frame, dimensions)?;
+                continue;
+            }
+            let mut looked_up = self.scope(&argument.value)?.frame;
+            let named = arguments.iter().filter_map(|argument| argument.name.as_ref());
+            let named: Vec<usize> =
+                named.filter_map(|name| self.axis_named(&looked_up, name)).collect();
+            let mut at = 0;
+            looked_up.axes.retain(|_| {
+                at += 1;
+                !named.contains(&(at - 1))
+            });
+            self.join_frames(frame, &looked_up, argument.value.span)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the axes of a frame; of two levels of one dimension the finer stays.
+    fn join_frames(&self, frame: &mut Frame, other: &Frame, span: Span) -> Result<()> {
+        if let Some(rows) = other.rows {
+            if frame.rows.is_some_and(|own| own != rows) {
                 return Err(self.error(
-                    name.span,
-                    format!(
-                        "{} is not a dimension of both {} and {}",
-                        name.text, source.def.name, self.cube.def.name
-                    ),
+                    span,
+                    "rows of two records cubes do not meet; aggregate one of them with BY".into(),
                     None,
                 ));
             }
-            named.push(id);
+            *frame = other.clone();
+            return Ok(());
         }
-        let missing = self.cube.dimensions.iter().find(|id| !named.contains(id));
-        if let Some(&missing) = missing {
+        if frame.rows.is_some() {
+            return Ok(());
+        }
+        for axis in &other.axes {
+            match frame.position(axis.dimension) {
+                None => frame.axes.push(*axis),
+                Some(at) if self.ancestor_map(*axis, frame.axes[at]).is_some() => {
+                    frame.axes[at] = *axis;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The map from members of one axis to those of a coarser one of the same dimension.
+    fn ancestor_map(&self, from: Axis, to: Axis) -> Option<MemberMap> {
+        let def = self.model.dimension_def(from.dimension);
+        let to_name = &def.levels[to.level?.idx()].name;
+        let from_level = from.level.or(def.leaf_level())?;
+        let from_name = &def.levels[from_level.idx()].name;
+        def.hierarchies.iter().enumerate().find_map(|(idx, hierarchy)| {
+            let place = |name: &String| hierarchy.levels.iter().position(|level| level == name);
+            let (from, to) = (place(from_name)?, place(to_name)?);
+            (to < from).then(|| MemberMap::Ancestor(HierarchyId::from_idx(idx), to))
+        })
+    }
+
+    /// The member of an axis to which a point of a frame leads.
+    fn member_for(&self, axis: Axis, frame: &Frame, span: Span) -> Result<Node> {
+        let Some(position) = frame.position(axis.dimension) else {
+            let name = &self.model.dimension_def(axis.dimension).name;
             return Err(self.error(
-                modifier.span,
+                span,
+                format!("this varies over {name}, which the formula's target does not have here"),
+                Some(format!("take it away with [REMOVE SUM: {name}] or choose a member with [SELECT: {name} = \"...\"]")),
+            ));
+        };
+        let outer = frame.axes[position];
+        let member = axis_node(position, outer.dimension, span);
+        if outer.level == axis.level {
+            return Ok(member);
+        }
+        match self.ancestor_map(outer, axis) {
+            Some(map) => Ok(mapped(member, map, axis.dimension)),
+            None => Err(self.error(
+                span,
                 format!(
-                    "BY does not name {}, a dimension of the target",
-                    self.model.dimension_def(missing).name
+                    "this is by {}, which is finer than {} here",
+                    self.axis_name(axis),
+                    self.axis_name(outer)
                 ),
-                None,
+                Some(format!(
+                    "aggregate it: [BY SUM: {}.{}]",
+                    self.model.dimension_def(axis.dimension).name,
+                    self.axis_name(outer)
+                )),
+            )),
+        }
+    }
+
+    /// A scope as seen from another frame.
+    fn embed(&self, scope: Scope, frame: &Frame, span: Span) -> Result<Node> {
+        if scope.frame == *frame {
+            return Ok(scope.node);
+        }
+        if let Some(rows) = scope.frame.rows {
+            let cube = &self.model.cube_def(rows).def;
+            return Err(self.error(
+                span,
+                format!(
+                    "{} is a cube of rows: what it holds is read through an aggregation",
+                    cube.name
+                ),
+                Some(format!(
+                    "for example [BY SUM: {}]",
+                    cube.dimension_names().collect::<Vec<_>>().join(", ")
+                )),
             ));
         }
-        let positions = self.cube.dimensions.iter().filter_map(|&id| source.position(id));
-        Ok(positions.collect())
+        let axes = scope.frame.axes.clone();
+        let members = axes.iter().map(|&axis| self.member_for(axis, frame, span));
+        let members = members.collect::<Result<Vec<_>>>()?;
+        Ok(at(scope, members, span))
+    }
+}
+
+/// What a single name in double quotes says.
+fn quoted(expression: &Expression) -> Option<&str> {
+    match &expression.kind {
+        ExpressionKind::Path(path) => match path.as_slice() {
+            [name] if name.is_quoted => Some(&name.text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A literal.
+fn literal(value: Value, value_type: Type, span: Span) -> Node {
+    Node { kind: Kind::Literal(value), value_type, mask: 0, is_heavy: false, span }
+}
+
+/// The member of an axis.
+fn axis_node(position: usize, dimension: DimensionId, span: Span) -> Node {
+    Node {
+        kind: Kind::Axis(position),
+        value_type: Type::Member(dimension),
+        mask: 0,
+        is_heavy: false,
+        span,
+    }
+}
+
+/// The member to which another leads.
+fn mapped(inner: Node, map: MemberMap, from: DimensionId) -> Node {
+    let to = match map {
+        MemberMap::Attribute(_, to) => to,
+        _ => from,
+    };
+    Node {
+        value_type: Type::Member(to),
+        mask: inner.mask,
+        is_heavy: inner.is_heavy,
+        span: inner.span,
+        kind: Kind::Map(Box::new(inner), from, map),
+    }
+}
+
+/// A function of values at one point.
+fn apply(
+    function: crate::functions::Function,
+    arguments: Vec<Node>,
+    value_type: Type,
+    span: Span,
+) -> Node {
+    let mask = match support_of(function) {
+        Support::First => arguments.first().map_or(0, |first| first.mask),
+        _ => arguments.iter().fold(0, |mask, argument| mask | argument.mask),
+    };
+    let is_heavy = arguments.iter().any(|argument| argument.is_heavy);
+    Node { kind: Kind::Apply(function, arguments), value_type, mask, is_heavy, span }
+}
+
+/// A scope at other points. Its support runs over the axes from which a member follows one to one.
+fn at(scope: Scope, members: Vec<Node>, span: Span) -> Node {
+    let mut mask = 0;
+    for (position, member) in members.iter().enumerate() {
+        if scope.node.mask >> position & 1 == 1 {
+            mask |= one_to_one(member).map_or(0, |axis| 1 << axis);
+        }
+    }
+    Node {
+        value_type: scope.node.value_type,
+        mask,
+        is_heavy: scope.node.is_heavy || members.iter().any(|member| member.is_heavy),
+        span,
+        kind: Kind::At(Box::new(scope), members),
+    }
+}
+
+/// The axis whose members lead to different members each.
+pub(crate) fn one_to_one(member: &Node) -> Option<usize> {
+    match &member.kind {
+        Kind::Axis(axis) => Some(*axis),
+        Kind::Map(inner, _, MemberMap::Shift(..) | MemberMap::Parallel(..)) => one_to_one(inner),
+        _ => None,
+    }
+}
+
+/// The axes over which a node says by itself where it has values.
+pub(crate) fn provided(node: &Node) -> u64 {
+    match &node.kind {
+        Kind::Apply(function, arguments) => match support_of(*function) {
+            Support::All => arguments.iter().fold(0, |mask, argument| mask | provided(argument)),
+            Support::First => arguments.first().map_or(0, provided),
+            Support::Any => {
+                let widest = arguments.iter().map(|argument| argument.mask).fold(0, |a, b| a | b);
+                let supporting = arguments.iter().filter(|argument| argument.mask == widest);
+                let mut masks = supporting.map(provided);
+                masks.next().map_or(0, |first| masks.fold(first, |a, b| a & b))
+            }
+        },
+        Kind::Share(share) => provided(&share.amount) | provided(&share.basis),
+        Kind::Fill(value, scope) => provided(value) | provided(scope),
+        Kind::Tier(tier) => provided(&tier.value),
+        Kind::Window(window) => provided(&window.inner),
+        Kind::At(scope, members) => {
+            let axes = |mask: u64| {
+                let positions = members.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1);
+                let axes = positions.filter_map(|(_, member)| one_to_one(member));
+                axes.fold(0, |axes, axis| axes | 1 << axis)
+            };
+            // what no member leads to was brought in
+            let added = node.mask & !axes(scope.node.mask);
+            added | axes(provided(&scope.node))
+        }
+        Kind::Stored(..) | Kind::Reduce(_) => node.mask,
+        _ => 0,
     }
 }

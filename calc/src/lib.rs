@@ -3,14 +3,24 @@
 //! A plain library like [`cube`]: no async, no I/O, no clock. [`Revision`] is what a tenant
 //! publishes: a version in which every formula is up to date, and the plan that keeps it so.
 
+pub mod affected;
 pub mod check;
+pub mod column;
 pub mod error;
-pub mod eval;
+pub mod evaluate;
+pub mod explain;
+pub mod functions;
+pub mod limits;
+mod members_change;
+pub mod node;
 pub mod plan;
+pub mod points;
 pub mod query;
 pub mod recompute;
+mod region_cycle;
 pub mod revision;
 pub mod syntax;
+pub mod tables;
 
 pub use error::{CalcError, Result};
 pub use plan::Plan;

@@ -1,5 +1,7 @@
 //! Rollups that know formulas: a consolidated formula is evaluated over consolidated operands.
 
+pub mod members;
+
 use cube::model::Consolidation;
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{Axis, Filter};
@@ -7,8 +9,11 @@ use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, roll
 use cube::{CubeError, CubeId, MeasureId, Number, View};
 
 use crate::check::Formula;
-use crate::error::Result;
-use crate::eval::{Operands, evaluate};
+use crate::column::{Column, Fixed};
+use crate::error::{CalcError, Result};
+use crate::evaluate::Session;
+use crate::evaluate::apply::assigned_all;
+use crate::node::{Kind, Node};
 use crate::plan::Plan;
 
 /// A rollup that may ask for formulas.
@@ -47,7 +52,7 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
         axes: query.axes.clone(),
         filters: query.filters.clone(),
         selection: query.selection,
-        outputs: needed.clone(),
+        outputs: needed,
     };
     let base = rollup(view, &request)?;
     let columns = query
@@ -85,7 +90,7 @@ fn need(view: &View, plan: &Plan, cube: CubeId, output: Measured, needed: &mut V
         Measured::Consolidated(measure) => match consolidated_formula(view, plan, cube, measure) {
             None => add(Output::Consolidated(measure)),
             Some(formula) => {
-                for &operand in &formula.operands {
+                for &(_, operand) in &formula.reads {
                     need(view, plan, cube, Measured::Consolidated(operand), needed);
                 }
             }
@@ -114,7 +119,11 @@ fn column(
         }
         Measured::Consolidated(measure) => {
             match consolidated_formula(view, plan, request.cube, measure) {
-                None => Ok(find(Output::Consolidated(measure))),
+                None => {
+                    let mut column = find(Output::Consolidated(measure));
+                    members::put_totals(view, plan, request, &base.codes, measure, &mut column)?;
+                    Ok(column)
+                }
                 Some(formula) => formula_column(view, plan, request, base, formula),
             }
         }
@@ -153,58 +162,46 @@ fn formula_column(
         return Ok(RollupColumn { scale, values: vec![None; base.group_count] });
     }
     let mut operands = Vec::new();
-    for &operand in &formula.operands {
-        operands
-            .push((operand, column(view, plan, request, base, Measured::Consolidated(operand))?));
+    for &(_, operand) in &formula.reads {
+        let column = column(view, plan, request, base, Measured::Consolidated(operand))?;
+        let fixed = Fixed {
+            present: column.values.iter().map(Option::is_some).collect(),
+            values: column.values.into_iter().map(|value| value.unwrap_or(0)).collect(),
+            scale: column.scale,
+        };
+        operands.push((operand, Column::Fixed(fixed)));
     }
-    let value = |group: usize| {
-        let operands = GroupOperands { operands: &operands, group };
-        let number = evaluate(&formula.node, &operands)?;
-        let assigned =
-            number.map(|number| def.value_type.assign(number, def.rounding)).transpose()?;
-        Ok(assigned.map(i128::from))
+    let session = Session::new(&view.version, &plan.tables, &formula.target);
+    let cell = |fault: crate::evaluate::Fault| CalcError::Cube(fault.source);
+    let read = |node: &Node| match &node.kind {
+        Kind::Stored(_, measure) => {
+            let found = operands.iter().find(|(operand, _)| operand == measure);
+            found.map(|(_, column)| column.clone())
+        }
+        _ => None,
     };
-    let values = (0..base.group_count).map(value).collect::<cube::Result<_>>()?;
-    Ok(RollupColumn { scale, values })
+    let result = session.over_columns(&formula.node, &read, base.group_count).map_err(cell)?;
+    let values = assigned_all(&result, def.value_type, def.rounding).map_err(cell)?;
+    Ok(RollupColumn { scale, values: values.into_iter().map(|v| v.map(i128::from)).collect() })
 }
 
 /// Whether the request looks at a dimension below the level at which the formula begins.
 fn is_too_fine(view: &View, request: &Request<'_>, formula: &Formula) -> bool {
     let model = &view.version.model;
-    let dimensions = &model.cube_def(request.cube).dimensions;
+    let cube = model.cube_def(request.cube);
     formula.grain.iter().any(|&(position, level)| {
-        let dimension = dimensions[position];
+        let dimension = cube.dimensions[position];
         let wanted = Formula::height(model, dimension, level);
+        let own = cube.levels[position].map_or(0, |own| Formula::height(model, dimension, own));
         let axes =
             request.axes.iter().filter(|axis| axis.position == position).map(|axis| axis.grain);
         let filters = request.filters.iter().filter(|f| f.position == position).map(|f| f.grain);
         axes.chain(filters).any(|grain| match grain {
             Grain::Free => false,
-            Grain::Leaf => wanted > 0,
+            Grain::Leaf => wanted > own,
             Grain::Level(hierarchy, at) => {
                 Formula::height_at(model, dimension, hierarchy, at) < wanted
             }
         })
     })
-}
-
-/// The operands of a formula in one group.
-struct GroupOperands<'a> {
-    operands: &'a [(MeasureId, RollupColumn)],
-    group: usize,
-}
-
-impl Operands for GroupOperands<'_> {
-    fn measure(&self, measure: MeasureId) -> Option<Number> {
-        let (_, column) = self.operands.iter().find(|(operand, _)| *operand == measure)?;
-        Some(Number::new(column.values[self.group]?, column.scale))
-    }
-
-    fn attribute(&self, _idx: usize) -> Option<Number> {
-        None
-    }
-
-    fn aggregate(&self, _idx: usize) -> Option<Number> {
-        None
-    }
 }

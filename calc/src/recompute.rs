@@ -1,24 +1,36 @@
 //! Recomputation: from changed rows, members and formulas to exactly the cells that depend on them.
 //!
-//! A write is merged with what is there; formulas of the same row are computed in place; then each
-//! aggregation that reads the cube is computed again at the coordinates that the changed rows map
-//! to, and so on in the order of the plan. What ran is recorded and returned.
+//! A write is merged with what is there. Each formula that reads a changed measure learns at which of
+//! its points it may have another value ([`crate::affected`]); then the formulas run in the order of
+//! the plan, at those points only, and what changes reaches further. What ran is recorded.
+
+mod due;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cube::change::{MembersWrite, RowsAction, RowsWrite};
+use cube::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::model::{CubeKind, ModelChange};
-use cube::rollup::{Axis, Filter, Grain, Output, Request, rollup};
 use cube::segment::{Location, Rows};
 use cube::version::RowsUpdate;
-use cube::{CubeError, CubeId, MeasureId, MemberId, Number, Scalar, Version, View};
+use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, Version};
 use rayon::prelude::*;
+use roaring::RoaringBitmap;
 
-use crate::check::{Aggregate, Formula};
+use self::rows::{RowChanges, keys_of};
+use crate::affected::{Changed, Dirt};
+use crate::check::Formula;
+use crate::column::Column;
 use crate::error::{CalcError, Result};
-use crate::eval::{Operands, evaluate};
+use crate::evaluate::apply::assigned_all;
+use crate::evaluate::support::Filters;
+use crate::evaluate::{Session, row_blocks};
+use crate::members_change::MembersChange;
 use crate::plan::Plan;
+use crate::points::{BLOCK_POINTS, Block, Points};
+use crate::region_cycle;
+use crate::syntax::Span;
 
 /// Which formulas ran, and for how many cells each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,8 +41,32 @@ pub struct Recompute {
     version: Version,
     plan: Arc<Plan>,
     ran: Recomputed,
-    /// Per formula (by its place in the plan), coordinates at which an aggregation changed.
-    pending: BTreeMap<usize, BTreeSet<Vec<MemberId>>>,
+    /// Per formula, by its place in the plan, where it is due.
+    pending: BTreeMap<usize, Due>,
+}
+
+/// Where a formula is to be computed again.
+#[derive(Debug, Default)]
+struct Due {
+    /// Cells.
+    points: Vec<Points>,
+    /// Cells or rows within filters.
+    regions: Vec<Filters>,
+    /// Rows of a records cube, by key.
+    rows: Vec<Arc<Rows>>,
+}
+
+/// New values of a formula, and where.
+#[derive(Debug, Default)]
+struct Outcome {
+    changes: Vec<(Location, Option<i64>)>,
+    /// Values of cells that come to be, and their coordinates, a column an axis.
+    added: Vec<i64>,
+    added_at: Vec<Vec<MemberId>>,
+    /// Coordinates of all that changed, a column an axis.
+    changed: Vec<Vec<MemberId>>,
+    /// Keys of the rows that changed.
+    keys: Option<Rows>,
 }
 
 impl Recompute {
@@ -50,107 +86,290 @@ impl Recompute {
         if removes && self.is_cells(write.cube) {
             return self.write_rows(&self.blanking(write));
         }
-        let computed = |measure: &&MeasureId| self.plan.formula(write.cube, **measure).is_some();
-        if let Some(&measure) = write.measures.iter().find(computed) {
-            let name = &self.version.model.cube_def(write.cube).measure_def(measure).name;
-            let message = format!("measure {name:?} is computed by a formula and takes no input");
-            return Err(CubeError::Definition(message).into());
-        }
+        self.check_inputs(write)?;
         let update = self.version.prepare(write)?;
-        let touched = if removes {
+        let touched: BTreeSet<MeasureId> = if removes {
             self.all_measures(write.cube)
         } else {
             write.measures.iter().copied().collect()
         };
-        self.install(update, touched)?;
+        self.install(&update, &touched)?;
         self.drain()
     }
 
-    /// Writes members; formulas that read an attribute run again for the members whose value changed.
-    pub fn write_members(&mut self, write: &MembersWrite) -> Result<()> {
-        let before = Arc::clone(&self.version.dimensions[write.dimension.idx()]);
-        self.version = self.version.with_members(write)?;
-        let mut changed: BTreeMap<cube::AttributeId, BTreeSet<MemberId>> = BTreeMap::new();
-        for member in &write.members {
-            let Some(id) = before.find(&member.key) else { continue };
-            for (attribute, value) in &member.attributes {
-                if before.attribute(*attribute, id) != value.as_ref() {
-                    changed.entry(*attribute).or_default().insert(id);
+    /// What formulas compute takes no input.
+    fn check_inputs(&self, write: &RowsWrite) -> Result<()> {
+        let Some(cube) = self.version.model.cubes.get(write.cube.idx()) else { return Ok(()) };
+        let width = cube.dimensions.len().max(1);
+        for &measure in &write.measures {
+            let Some(def) = cube.def.measures.get(measure.idx()) else { continue };
+            let refused = |place: String| {
+                let message = format!(
+                    "measure {:?} is computed by a formula{place} and takes no input",
+                    def.name
+                );
+                Err(CubeError::Definition(message).into())
+            };
+            if self.plan.formula(write.cube, measure).is_some() {
+                return refused(String::new());
+            }
+            if self.plan.of_measure(write.cube, measure).next().is_none() {
+                continue;
+            }
+            let column = write.measures.iter().position(|&other| other == measure);
+            let values =
+                write.values.iter().skip(column.unwrap_or(0)).step_by(write.measures.len());
+            for (coordinate, value) in write.coordinates.chunks(width).zip(values) {
+                let member = |position: usize| coordinate[position];
+                if value.is_some() && self.version.is_computed(write.cube, measure, member) {
+                    return refused(" at this cell".into());
                 }
             }
         }
-        let plan = Arc::clone(&self.plan);
-        for (attribute, members) in changed {
-            let model = Arc::clone(&self.version.model);
-            for formula in plan.reading_attribute(&model, write.dimension, attribute) {
-                let position = model.cube_def(formula.cube).position(write.dimension);
-                self.compute_where(formula, &|coordinate| {
-                    position.is_some_and(|position| members.contains(&coordinate[position]))
-                })?;
+        Ok(())
+    }
+
+    /// Writes members; what reads properties that changed, or lists members, is computed again.
+    pub fn write_members(&mut self, write: &MembersWrite) -> Result<()> {
+        let mut before = self.version.clone();
+        let mut after = before.with_members(write)?;
+        if after.regions != before.regions {
+            self.check_regions(&after)?;
+            self.blank_leaving(&after)?;
+            before = self.version.clone();
+            after = before.with_members(write)?;
+        }
+        self.version = after;
+        self.regions_changed(&before);
+        let id = write.dimension;
+        let (old, new) = (before.dimension(id), self.version.dimension(id));
+        let mut members = RoaringBitmap::new();
+        let mut attributes = BTreeSet::new();
+        let mut is_structure = false;
+        for member in &write.members {
+            let Some(at) = old.find(&member.key) else { continue };
+            let changed: Vec<AttributeId> = member
+                .attributes
+                .iter()
+                .map(|(attribute, _)| *attribute)
+                .filter(|&attribute| old.attribute(attribute, at) != new.attribute(attribute, at))
+                .collect();
+            let moved = (0..old.def.hierarchies.len()).any(|idx| {
+                let hierarchy = cube::HierarchyId::from_idx(idx);
+                old.parent(hierarchy, at) != new.parent(hierarchy, at)
+            });
+            let renamed = old.name(at) != new.name(at);
+            if moved || renamed || !changed.is_empty() {
+                members.insert(at.0);
+                attributes.extend(changed);
+                is_structure |= moved || renamed;
+            }
+        }
+        if is_structure {
+            // below what moved, all have other ancestors
+            members = (0..old.member_count() as u32).collect();
+        }
+        self.properties_changed(&before, id, &members, &attributes, is_structure)?;
+        for place in 0..self.plan.formulas.len() {
+            let change = MembersChange {
+                tables: &self.plan.tables,
+                before: &before,
+                after: &self.version,
+                id,
+            };
+            if change.is_seen_by(&self.plan.formulas[place].node) {
+                self.due_everywhere(place);
+            }
+        }
+        if new_members(&before, &self.version, id) {
+            let changed = Changed::NewMembers(id);
+            for place in 0..self.plan.formulas.len() {
+                self.mark(place, &changed, &self.version.clone())?;
             }
         }
         self.drain()
     }
 
-    /// Changes definitions; values follow by [`Self::fill_formula`].
+    /// Of two formulas that compute the same cells, one has the smaller region; and none needs itself.
+    fn check_regions(&self, version: &Version) -> Result<()> {
+        let refused = |target: &str, message: String, hint: &str| {
+            let formula = self.plan.formulas.iter().find(|formula| formula.target == target);
+            let text = formula.map_or_else(String::new, |formula| formula.text.clone());
+            Err(CalcError::Formula {
+                target: target.to_string(),
+                span: Span { start: 0, end: text.len() },
+                text,
+                message,
+                hint: Some(hint.to_string()),
+            })
+        };
+        let regions = &version.regions;
+        for (at, region) in regions.iter().enumerate() {
+            if let Some(other) = regions[..at].iter().find(|other| other.conflicts_with(region)) {
+                return refused(
+                    &region.target,
+                    format!(
+                        "its region overlaps that of {}, and neither contains the other",
+                        other.target
+                    ),
+                    "name members of which one is below the other, or which have nothing in common",
+                );
+            }
+        }
+        if regions.is_empty() {
+            return Ok(());
+        }
+        let formulas = self.plan.formulas.iter().map(Arc::as_ref);
+        match region_cycle::cycle(formulas, version, &self.plan.tables) {
+            None => Ok(()),
+            Some(circular) => {
+                let targets: Vec<&str> =
+                    circular.iter().map(|formula| formula.target.as_str()).collect();
+                refused(
+                    targets[0],
+                    format!("formulas need each other: {}", targets.join(", ")),
+                    "a member's formula must not read its own cells, nor a total that they are part of",
+                )
+            }
+        }
+    }
+
+    /// Blanks what formulas computed in cells that are in no region any more.
+    fn blank_leaving(&mut self, after: &Version) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        for (place, formula) in plan.formulas.iter().enumerate() {
+            if formula.region.is_empty() {
+                continue;
+            }
+            let mut outcome = Outcome::default();
+            for block in row_blocks(&self.version, formula.cube, &self.inside(formula)) {
+                let leaves = |&at: &u32| {
+                    let member = |axis: usize| block.member(axis, at as usize);
+                    !after.is_computed(formula.cube, formula.measure, member)
+                };
+                let places: Vec<u32> = (0..block.len as u32).filter(leaves).collect();
+                let block = block.taken(&places);
+                self.compare(formula, &block, &vec![None; block.len], &mut outcome);
+            }
+            self.put(place, formula, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Cells that have come into a region, or out of it, are computed by another formula.
+    fn regions_changed(&mut self, before: &Version) {
+        let plan = Arc::clone(&self.plan);
+        let regions = Arc::clone(&self.version.regions);
+        for (old, new) in before.regions.iter().zip(regions.iter()) {
+            for ((axis, old_members), (_, members)) in old.members.iter().zip(&new.members) {
+                let changed = old_members ^ members;
+                if changed.is_empty() {
+                    continue;
+                }
+                for (place, formula) in plan.formulas.iter().enumerate() {
+                    if (formula.cube, formula.measure) == (new.cube, new.measure) {
+                        let mut filters: Filters = vec![None; formula.frame.axes.len()];
+                        filters[*axis] = Some(changed.clone());
+                        self.pending.entry(place).or_default().regions.push(filters);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes dated values of an attribute.
+    pub fn write_dated(&mut self, write: &DatedWrite) -> Result<()> {
+        let before = self.version.clone();
+        self.version = before.with_dated(write)?;
+        let dimension = self.version.dimension(write.dimension);
+        let members = write.values.iter().filter_map(|value| dimension.find(&value.member));
+        let members: RoaringBitmap = members.map(|member| member.0).collect();
+        let attributes = BTreeSet::from([write.attribute]);
+        self.properties_changed(&before, write.dimension, &members, &attributes, false)?;
+        self.drain()
+    }
+
+    fn properties_changed(
+        &mut self,
+        before: &Version,
+        dimension: DimensionId,
+        members: &RoaringBitmap,
+        attributes: &BTreeSet<AttributeId>,
+        is_structure: bool,
+    ) -> Result<()> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        let changed = Changed::Members { dimension, members, attributes, is_structure };
+        let after = self.version.clone();
+        for place in 0..self.plan.formulas.len() {
+            self.mark(place, &changed, before)?;
+            self.mark(place, &changed, &after)?;
+        }
+        Ok(())
+    }
+
+    /// Notes where a formula is due after a change, as seen by a version.
+    fn mark(&mut self, place: usize, changed: &Changed<'_>, version: &Version) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let formula = &plan.formulas[place];
+        let session = Session::new(version, &plan.tables, &formula.target);
+        for dirt in session.affected(&formula.node, &formula.frame, changed)? {
+            let due = self.pending.entry(place).or_default();
+            match dirt {
+                Dirt::Points(points) if formula.frame.rows.is_none() => due.points.push(points),
+                // rows of its own are noted by key
+                Dirt::Points(_) => {}
+                Dirt::Region(filters) => due.regions.push(filters),
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes definitions; values follow by [`Self::fill_measure`].
     pub fn change_model(&mut self, change: &ModelChange) -> Result<()> {
         self.version = self.version.with_model(change)?;
+        let before = Arc::clone(&self.plan);
         self.plan = Arc::new(Plan::compile(&self.version.model)?);
-        Ok(())
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let still = pending.filter_map(|(place, due)| {
+            Some((self.plan.place_of(&before.formulas[place].target)?, due))
+        });
+        self.pending = still.collect();
+        self.check_regions(&self.version)
     }
 
-    /// Computes a formula everywhere.
-    pub fn fill_formula(&mut self, target: &str) -> Result<()> {
-        let (cube, measure) = self.version.model.target(target)?;
+    /// Computes all formulas of a target's measure everywhere: where each computes follows from the
+    /// regions of all.
+    pub fn fill_measure(&mut self, target: &str) -> Result<()> {
+        let of = self.version.model.target(target)?;
         let plan = Arc::clone(&self.plan);
-        if let Some(formula) = plan.formula(cube, measure) {
-            self.compute_where(formula, &|_| true)?;
-        }
-        self.drain()
-    }
-
-    /// Computes a formula at the coordinates that a condition chooses: at cells that are there, and
-    /// where what it sums of other cubes may make one.
-    fn compute_where(
-        &mut self,
-        formula: &Formula,
-        wanted: &dyn Fn(&[MemberId]) -> bool,
-    ) -> Result<()> {
-        if formula.aggregates.is_empty() {
-            let mut update =
-                self.rows_where(formula.cube, |rows, row| wanted(&rows.coordinate(row)));
-            if update.rows.is_empty() {
-                return Ok(());
+        for (place, formula) in plan.formulas.iter().enumerate() {
+            if (formula.cube, formula.measure) == of {
+                self.due_everywhere(place);
             }
-            self.compute(formula, &mut update)?;
-            return self.install(update, BTreeSet::from([formula.measure]));
         }
-        let own = self.all_rows(formula.cube);
-        let mut due: BTreeSet<Vec<MemberId>> =
-            (0..own.len()).map(|row| own.coordinate(row)).collect();
-        for aggregate in &formula.aggregates {
-            let rows = self.all_rows(aggregate.cube);
-            due.extend((0..rows.len()).map(|row| Self::target_coordinate(aggregate, &rows, row)));
-        }
-        due.retain(|coordinate| wanted(coordinate));
-        if let Some(place) = self.plan.place(formula.cube, formula.measure) {
-            self.pending.entry(place).or_default().extend(due);
-        }
-        Ok(())
-    }
-
-    fn all_rows(&self, cube: CubeId) -> Rows {
-        self.version.rows(cube).all(self.version.empty_rows(cube))
-    }
-
-    /// Blanks a formula's values before it becomes an input again.
-    pub fn blank_formula(&mut self, target: &str) -> Result<()> {
-        let (cube, measure) = self.version.model.target(target)?;
-        let mut update =
-            self.rows_where(cube, |rows, row| rows.values[measure.idx()][row].is_some());
-        update.rows.values[measure.idx()].fill(None);
-        self.install(update, BTreeSet::from([measure]))?;
         self.drain()
+    }
+
+    fn due_everywhere(&mut self, place: usize) {
+        let axes = self.plan.formulas[place].frame.axes.len();
+        self.pending.entry(place).or_default().regions.push(vec![None; axes]);
+    }
+
+    /// Blanks a formula's values before its cells become inputs again; what reads them is due after
+    /// the model has changed, when they are not computed any more.
+    pub fn blank_formula(&mut self, target: &str) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let Some(place) = plan.place_of(target) else { return Ok(()) };
+        let formula = &plan.formulas[place];
+        let filters = self.inside(formula);
+        let mut outcome = Outcome::default();
+        for block in row_blocks(&self.version, formula.cube, &filters) {
+            let values = vec![None; block.len];
+            self.compare(formula, &block, &values, &mut outcome);
+        }
+        self.put(place, formula, outcome)
     }
 
     fn is_cells(&self, cube: CubeId) -> bool {
@@ -172,40 +391,58 @@ impl Recompute {
         (0..self.version.model.cube_def(cube).def.measures.len()).map(MeasureId::from_idx).collect()
     }
 
-    /// An update that rewrites the rows of a cube that a condition chooses.
-    fn rows_where(&self, cube: CubeId, wanted: impl Fn(&Rows, usize) -> bool) -> RowsUpdate {
-        let current = self.version.rows(cube);
-        let all = self.all_rows(cube);
-        let chosen: Vec<usize> = (0..all.len()).filter(|&row| wanted(&all, row)).collect();
-        let rows = all.taken(&chosen).sorted();
-        let before = (0..rows.len()).map(|row| current.find(&rows, row)).collect();
-        RowsUpdate { cube, rows, before, removed: Vec::new() }
+    /// Puts input rows in and notes what is due. `touched` are the measures that may have changed.
+    fn install(&mut self, update: &RowsUpdate, touched: &BTreeSet<MeasureId>) -> Result<()> {
+        let old = self.replaced_rows(update);
+        let changes = RowChanges::new(&old, update);
+        self.version = self.version.with_update(update);
+        let plan = Arc::clone(&self.plan);
+        let is_records = !update.rows.keys.is_empty();
+        for measure in self.all_measures(update.cube) {
+            let is_touched = touched.contains(&measure);
+            if plan.readers(update.cube, measure).is_empty() {
+                continue;
+            }
+            let points = changes.points(measure, is_touched, &old, update);
+            if points.len > 0 {
+                self.propagate(update.cube, measure, &points)?;
+            }
+        }
+        if is_records && !update.rows.is_empty() {
+            self.rows_due(update, &changes, &old, touched);
+        }
+        Ok(())
     }
 
-    /// Computes the formulas of the same rows, puts the rows in, and notes which aggregations of
-    /// other cubes are due. `touched` are the measures that may have changed.
-    fn install(&mut self, mut update: RowsUpdate, mut touched: BTreeSet<MeasureId>) -> Result<()> {
+    /// Formulas of the same row: all of them for rows that are new or have other members, else those
+    /// that read what changed.
+    fn rows_due(
+        &mut self,
+        update: &RowsUpdate,
+        changes: &RowChanges,
+        old: &Rows,
+        touched: &BTreeSet<MeasureId>,
+    ) {
+        let fresh = changes.fresh_rows(update);
+        let fresh = (!fresh.is_empty()).then(|| Arc::new(keys_of(&update.rows, &fresh)));
+        let mut by_measure: BTreeMap<MeasureId, Arc<Rows>> = BTreeMap::new();
+        for &measure in touched {
+            let rows = changes.changed_rows(measure, old, update);
+            if !rows.is_empty() {
+                by_measure.insert(measure, Arc::new(keys_of(&update.rows, &rows)));
+            }
+        }
         let plan = Arc::clone(&self.plan);
-        let old = self.replaced_rows(&update);
-        let moved = Self::moves_rows(&old, &update);
-        // all formulas of rows that come to be, or that are of other members now
-        let is_records = !update.rows.keys.is_empty();
-        let all_due = moved || (is_records && update.before.iter().any(Option::is_none));
-        for formula in plan.of_cube(update.cube) {
-            if all_due || formula.operands.iter().any(|operand| touched.contains(operand)) {
-                self.compute(formula, &mut update)?;
-                touched.insert(formula.measure);
+        for place in plan.of_cube(update.cube) {
+            let due = self.pending.entry(place).or_default();
+            due.rows.extend(fresh.iter().cloned());
+            let reads = &plan.formulas[place].reads;
+            for (measure, rows) in &by_measure {
+                if reads.contains(&(update.cube, *measure)) {
+                    due.rows.push(Arc::clone(rows));
+                }
             }
         }
-        for (place, formula) in plan.formulas.iter().enumerate() {
-            let of_cube = formula.aggregates.iter().filter(|read| read.cube == update.cube);
-            for aggregate in of_cube.filter(|read| moved || touched.contains(&read.measure)) {
-                let pending = self.pending.entry(place).or_default();
-                pending.extend(Self::changed_coordinates(aggregate, &old, &update));
-            }
-        }
-        self.version = self.version.with_update(&update);
-        Ok(())
     }
 
     /// The rows that an update removes, then those that it replaces, as they are.
@@ -216,218 +453,233 @@ impl Recompute {
         old
     }
 
-    /// Whether rows change their coordinates, which those of a records cube may.
-    fn moves_rows(old: &Rows, update: &RowsUpdate) -> bool {
-        let replaced = (0..update.rows.len()).filter(|&row| update.before[row].is_some());
-        replaced.zip(update.removed.len()..).any(|(row, old_row)| {
-            let mut pairs = old.coordinates.iter().zip(&update.rows.coordinates);
-            pairs.any(|(before, after)| before[old_row] != after[row])
-        })
-    }
-
-    fn target_coordinate(aggregate: &Aggregate, rows: &Rows, row: usize) -> Vec<MemberId> {
-        aggregate.positions.iter().map(|&position| rows.coordinates[position][row]).collect()
-    }
-
-    /// The target coordinates of the rows whose summed value or place changed.
-    fn changed_coordinates(
-        aggregate: &Aggregate,
-        old: &Rows,
-        update: &RowsUpdate,
-    ) -> BTreeSet<Vec<MemberId>> {
-        let measure = aggregate.measure.idx();
-        let new = &update.rows;
-        let mut coordinates = BTreeSet::new();
-        let removed = update.removed.len();
-        (0..removed).for_each(|row| {
-            coordinates.insert(Self::target_coordinate(aggregate, old, row));
-        });
-        let mut old_row = removed;
-        for (row, before) in update.before.iter().enumerate() {
-            let after = Self::target_coordinate(aggregate, new, row);
-            if before.is_some() {
-                let place = Self::target_coordinate(aggregate, old, old_row);
-                let same =
-                    place == after && old.values[measure][old_row] == new.values[measure][row];
-                old_row += 1;
-                if same {
-                    continue;
-                }
-                coordinates.insert(place);
-            }
-            coordinates.insert(after);
+    /// Tells every formula that reads a measure where it changed.
+    fn propagate(&mut self, cube: CubeId, measure: MeasureId, points: &Points) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let version = self.version.clone();
+        let changed = Changed::Values { cube, measure, points };
+        for &place in plan.readers(cube, measure) {
+            self.mark(place, &changed, &version)?;
         }
-        coordinates
+        Ok(())
     }
 
     /// Runs what is pending, in the order of the plan.
     fn drain(&mut self) -> Result<()> {
-        while let Some((place, coordinates)) = self.pending.pop_first() {
-            let formula = Arc::clone(&self.plan.formulas[place]);
-            let mut update = self.rows_at(formula.cube, &coordinates);
-            self.compute(&formula, &mut update)?;
-            let changed = self.only_changed(update, formula.measure);
-            if !changed.rows.is_empty() {
-                self.install(changed, BTreeSet::from([formula.measure]))?;
+        let plan = Arc::clone(&self.plan);
+        while let Some((&place, _)) = self.pending.first_key_value() {
+            let step = plan.steps[place];
+            if let Some(&dimension) = plan.cycles.get(&step) {
+                self.advance(step, dimension)?;
+                continue;
             }
+            let Some(due) = self.pending.remove(&place) else { continue };
+            let blocks = self.due_blocks(&plan.formulas[place], due)?;
+            self.run(place, &blocks)?;
         }
         Ok(())
     }
 
-    /// Cells at some coordinates, those that exist and those that may come to be.
-    fn rows_at(&self, cube: CubeId, coordinates: &BTreeSet<Vec<MemberId>>) -> RowsUpdate {
-        let mut rows = self.version.empty_rows(cube);
-        let mut before = Vec::new();
-        let mut probe = self.version.empty_rows(cube);
-        for (idx, coordinate) in coordinates.iter().enumerate() {
-            for (column, &member) in probe.coordinates.iter_mut().zip(coordinate) {
-                column.push(member);
+    /// Runs the formulas of a cycle, one member of its dimension after the other.
+    fn advance(&mut self, step: usize, dimension: DimensionId) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let places: Vec<usize> =
+            (0..plan.formulas.len()).filter(|&place| plan.steps[place] == step).collect();
+        // per position along the dimension, per formula, the points that are due
+        let mut waiting: BTreeMap<(usize, usize), Vec<Points>> = BTreeMap::new();
+        loop {
+            for &place in &places {
+                let Some(due) = self.pending.remove(&place) else { continue };
+                let formula = &plan.formulas[place];
+                let blocks = self.due_blocks(formula, due)?;
+                let points = Points::of_blocks(&blocks, formula.frame.axes.len());
+                self.sort_along(formula, place, dimension, &points, &mut waiting);
             }
-            probe.values.iter_mut().for_each(|column| column.push(None));
-            let location = self.version.rows(cube).find(&probe, idx);
-            match location {
-                Some(location) => self.version.rows(cube).copy_row(location, &mut rows),
-                None => rows.push_from(&probe, idx),
-            }
-            before.push(location);
-        }
-        RowsUpdate { cube, rows, before, removed: Vec::new() }
-    }
-
-    fn only_changed(&self, update: RowsUpdate, measure: MeasureId) -> RowsUpdate {
-        let current = self.version.rows(update.cube);
-        let old =
-            |location: &Option<Location>| location.and_then(|at| current.value(at, measure.idx()));
-        let changed: Vec<usize> = (0..update.rows.len())
-            .filter(|&row| old(&update.before[row]) != update.rows.values[measure.idx()][row])
-            .collect();
-        RowsUpdate {
-            rows: update.rows.taken(&changed),
-            before: changed.iter().map(|&row| update.before[row]).collect(),
-            ..update
+            let Some(((_, place), points)) = waiting.pop_first() else { return Ok(()) };
+            let formula = &plan.formulas[place];
+            let due = Due { points, ..Due::default() };
+            let blocks = self.due_blocks(formula, due)?;
+            self.run(place, &blocks)?;
         }
     }
 
-    /// Computes one formula for all rows of an update, in place.
-    fn compute(&mut self, formula: &Formula, update: &mut RowsUpdate) -> Result<()> {
-        let rows = &update.rows;
-        if rows.is_empty() {
+    /// Puts points where they are due along a dimension.
+    fn sort_along(
+        &self,
+        formula: &Formula,
+        place: usize,
+        dimension: DimensionId,
+        points: &Points,
+        waiting: &mut BTreeMap<(usize, usize), Vec<Points>>,
+    ) {
+        let Some(axis) = formula.frame.position(dimension) else { return };
+        let order = self.plan.tables.order(&self.version, formula.frame.axes[axis]);
+        let mut by_position: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        if let Some(column) = &points.columns[axis] {
+            for (at, &member) in column.iter().enumerate() {
+                if let Some(position) = order.position(member) {
+                    by_position.entry(position).or_default().push(at as u32);
+                }
+            }
+        }
+        for (position, places) in by_position {
+            waiting.entry((position, place)).or_default().push(points.taken(&places));
+        }
+    }
+
+    /// Computes a formula at some points, puts what changed in, and tells its readers.
+    fn run(&mut self, place: usize, blocks: &[Block]) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let formula = &plan.formulas[place];
+        let count: u64 = blocks.iter().map(|block| block.len as u64).sum();
+        if count == 0 {
             return Ok(());
         }
         let model = &self.version.model;
-        let cube = model.cube_def(formula.cube);
-        let def = cube.measure_def(formula.measure);
-        let values = if formula.is_blank_at_leaves(model) {
-            vec![None; rows.len()]
+        let is_blank = formula.is_blank_at_leaves(model);
+        let columns = if is_blank {
+            blocks.iter().map(|block| Column::Blank(block.len)).collect()
         } else {
-            let aggregates = self.aggregate_columns(formula, rows)?;
-            let attributes = self.attribute_columns(formula);
-            let scales: Vec<u32> = cube.def.measures.iter().map(|m| m.value_type.scale()).collect();
-            let value = |row: usize| {
-                let operands = RowOperands {
-                    formula,
-                    rows,
-                    row,
-                    scales: &scales,
-                    attributes: &attributes,
-                    aggregates: &aggregates,
-                };
-                let result = evaluate(&formula.node, &operands).and_then(|number| {
-                    number.map(|n| def.value_type.assign(n, def.rounding)).transpose()
-                });
-                result.map_err(|source| CalcError::Cell {
+            let session = Session::new(&self.version, &plan.tables, &formula.target);
+            session.evaluate_all(&formula.node, &formula.frame, blocks)?
+        };
+        let def = model.cube_def(formula.cube).measure_def(formula.measure);
+        let assign = |(column, block): (&Column, &Block)| {
+            assigned_all(column, def.value_type, def.rounding).map_err(|fault| {
+                let session = Session::new(&self.version, &plan.tables, &formula.target);
+                CalcError::Cell {
                     target: formula.target.clone(),
-                    place: self.version.describe_row(formula.cube, rows, row),
-                    source,
-                })
-            };
-            (0..rows.len()).into_par_iter().map(value).collect::<Result<Vec<_>>>()?
+                    place: session.describe(&formula.frame, block, fault.at),
+                    source: fault.source,
+                }
+            })
         };
-        if !formula.is_blank_at_leaves(model) {
-            *self.ran.0.entry(formula.target.clone()).or_default() += rows.len() as u64;
+        let values: Vec<Vec<Option<i64>>> = if count > BLOCK_POINTS as u64 {
+            columns.par_iter().zip(blocks).map(assign).collect::<Result<_>>()?
+        } else {
+            columns.iter().zip(blocks).map(assign).collect::<Result<_>>()?
+        };
+        let mut outcome = Outcome::default();
+        for (block, values) in blocks.iter().zip(&values) {
+            self.compare(formula, block, values, &mut outcome);
         }
-        update.rows.values[formula.measure.idx()] = values;
-        Ok(())
+        if !is_blank {
+            *self.ran.0.entry(formula.target.clone()).or_default() += count;
+        }
+        self.put(place, formula, outcome)
     }
 
-    /// Per attribute the formula reads, its number for every member.
-    fn attribute_columns(&self, formula: &Formula) -> Vec<Vec<Option<Number>>> {
-        let cube = self.version.model.cube_def(formula.cube);
-        let column = |&(position, attribute): &(usize, cube::AttributeId)| {
-            let dimension = self.version.dimension(cube.dimensions[position]);
-            let scale = dimension.def.attributes[attribute.idx()].value_type.scale();
-            let number = |member| match dimension.attribute(attribute, member) {
-                Some(Scalar::Stored(value)) => Some(Number::new(i128::from(*value), scale)),
-                _ => None,
-            };
-            dimension.members().map(number).collect()
-        };
-        formula.attributes.iter().map(column).collect()
-    }
-
-    /// Per aggregation the formula reads, its value for every row.
-    fn aggregate_columns(
+    /// Notes the values that differ from those stored.
+    fn compare(
         &self,
         formula: &Formula,
-        rows: &Rows,
-    ) -> Result<Vec<Vec<Option<Number>>>> {
-        formula.aggregates.iter().map(|aggregate| self.aggregate_column(aggregate, rows)).collect()
+        block: &Block,
+        values: &[Option<i64>],
+        outcome: &mut Outcome,
+    ) {
+        let axes = formula.frame.axes.len();
+        let has_readers = !self.plan.readers(formula.cube, formula.measure).is_empty();
+        let is_rows = formula.frame.rows.is_some();
+        let has_row_readers = is_rows && self.has_row_readers(formula);
+        let stored = block.origin.as_ref();
+        let stored = stored.and_then(|origin| origin.segment.values.get(formula.measure.idx()));
+        let (mut changed, mut added) = (Vec::new(), Vec::new());
+        for (at, &value) in values.iter().enumerate() {
+            match block.location(at) {
+                Some(location) => {
+                    if stored.and_then(|stored| stored.get(location.row)) == value {
+                        continue;
+                    }
+                    outcome.changes.push((location, value));
+                    if is_rows && let Some(origin) = &block.origin {
+                        let keys = outcome
+                            .keys
+                            .get_or_insert_with(|| Rows::empty(origin.segment.keys.len(), 1, 0));
+                        if has_row_readers {
+                            keys.coordinates[0].push(block.member(0, at));
+                            for (into, from) in keys.keys.iter_mut().zip(&origin.segment.keys) {
+                                into.push(from[location.row].clone());
+                            }
+                        }
+                    }
+                }
+                None => {
+                    let Some(value) = value else { continue };
+                    outcome.added.push(value);
+                    added.push(at as u32);
+                }
+            }
+            changed.push(at as u32);
+        }
+        push_points(&mut outcome.added_at, block, &added, axes);
+        if has_readers {
+            push_points(&mut outcome.changed, block, &changed, axes);
+        }
     }
 
-    fn aggregate_column(&self, aggregate: &Aggregate, rows: &Rows) -> Result<Vec<Option<Number>>> {
-        let source = self.version.model.cube_def(aggregate.cube);
-        let mut axes = Vec::new();
-        let mut filters = Vec::new();
-        for (column, &position) in rows.coordinates.iter().zip(&aggregate.positions) {
-            let member_count = self.version.dimension(source.dimensions[position]).member_count();
-            let codes = Arc::new((0..MemberId::from_idx(member_count).0).collect());
-            axes.push(Axis {
-                position,
-                codes,
-                cardinality: MemberId::from_idx(member_count).0,
-                grain: Grain::Leaf,
-            });
-            let members = column.iter().map(|member| member.0).collect();
-            filters.push(Filter { position, members, grain: Grain::Leaf });
+    /// Whether formulas of the same rows read a formula.
+    fn has_row_readers(&self, formula: &Formula) -> bool {
+        let mut readers = self.plan.readers(formula.cube, formula.measure).iter();
+        readers.any(|&reader| self.plan.formulas[reader].cube == formula.cube)
+    }
+
+    /// Puts new values in and tells the readers.
+    fn put(&mut self, place: usize, formula: &Formula, outcome: Outcome) -> Result<()> {
+        let Outcome { changes, added, added_at, changed, keys } = outcome;
+        if changes.is_empty() && added.is_empty() {
+            return Ok(());
         }
-        let outputs = vec![Output::Sum(aggregate.measure)];
-        let request = Request { cube: aggregate.cube, axes, filters, selection: None, outputs };
-        let view = View::unrestricted(Arc::new(self.version.clone()));
-        let result = rollup(&view, &request)?;
-        let column = &result.columns[0];
-        let mut sums: BTreeMap<Vec<MemberId>, Number> = BTreeMap::new();
-        for group in 0..result.group_count {
-            if let Some(sum) = column.values[group] {
-                let coordinate = result.codes.iter().map(|codes| MemberId(codes[group])).collect();
-                sums.insert(coordinate, Number::new(sum, column.scale));
+        let mut rows = self.version.empty_rows(formula.cube);
+        if !added.is_empty() {
+            rows.coordinates = added_at;
+            for (idx, column) in rows.values.iter_mut().enumerate() {
+                *column = match idx == formula.measure.idx() {
+                    true => added.iter().copied().map(Some).collect(),
+                    false => vec![None; added.len()],
+                };
             }
         }
-        Ok((0..rows.len()).map(|row| sums.get(&rows.coordinate(row)).copied()).collect())
+        let rows = rows.sorted();
+        self.version = self.version.with_computed(formula.cube, formula.measure, &changes, &rows);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let len = changed.first().map_or(0, Vec::len);
+        let points = Points { len, columns: changed.into_iter().map(Some).collect() };
+        if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+            self.same_rows_due(place, formula, keys);
+        }
+        self.propagate(formula.cube, formula.measure, &points)
+    }
+
+    /// Formulas of the same row that read a formula.
+    fn same_rows_due(&mut self, place: usize, formula: &Formula, keys: Rows) {
+        let plan = Arc::clone(&self.plan);
+        let rows = Arc::new(keys);
+        for &reader in plan.readers(formula.cube, formula.measure) {
+            if reader != place && plan.formulas[reader].cube == formula.cube {
+                self.pending.entry(reader).or_default().rows.push(Arc::clone(&rows));
+            }
+        }
     }
 }
 
-/// The operands of a formula at one row.
-struct RowOperands<'a> {
-    formula: &'a Formula,
-    rows: &'a Rows,
-    row: usize,
-    scales: &'a [u32],
-    attributes: &'a [Vec<Option<Number>>],
-    aggregates: &'a [Vec<Option<Number>>],
+/// Appends the members of points to a column an axis.
+fn push_points(columns: &mut Vec<Vec<MemberId>>, block: &Block, places: &[u32], axes: usize) {
+    columns.resize(axes, Vec::new());
+    if places.is_empty() {
+        return;
+    }
+    for (axis, column) in columns.iter_mut().enumerate() {
+        if places.len() == block.len {
+            column.extend_from_slice(&block.axis(axis));
+        } else {
+            column.extend(places.iter().map(|&at| block.member(axis, at as usize)));
+        }
+    }
 }
 
-impl Operands for RowOperands<'_> {
-    fn measure(&self, measure: MeasureId) -> Option<Number> {
-        let value = self.rows.values[measure.idx()][self.row]?;
-        Some(Number::new(i128::from(value), self.scales[measure.idx()]))
-    }
-
-    fn attribute(&self, idx: usize) -> Option<Number> {
-        let (position, _) = self.formula.attributes[idx];
-        self.attributes[idx][self.rows.coordinates[position][self.row].idx()]
-    }
-
-    fn aggregate(&self, idx: usize) -> Option<Number> {
-        self.aggregates[idx][self.row]
-    }
+fn new_members(before: &Version, after: &Version, dimension: DimensionId) -> bool {
+    let old = before.dimensions.get(dimension.idx()).map(|d| d.member_count());
+    old != Some(after.dimension(dimension).member_count())
 }

@@ -26,7 +26,9 @@ impl Revision {
             match change {
                 Change::Rows(write) => recompute.write_rows(write)?,
                 Change::Members(write) => recompute.write_members(write)?,
+                Change::Dated(write) => recompute.write_dated(write)?,
                 Change::Model(change) => self::apply_model(&mut recompute, change)?,
+                Change::Source(_) => {}
             }
         }
         Ok(recompute.finish())
@@ -38,8 +40,10 @@ fn apply_model(recompute: &mut Recompute, change: &ModelChange) -> Result<()> {
         recompute.blank_formula(target)?;
     }
     recompute.change_model(change)?;
-    if let ModelChange::SetFormula(formula) = change {
-        recompute.fill_formula(&formula.target)?;
+    match change {
+        ModelChange::SetFormula(formula) => recompute.fill_measure(&formula.target),
+        // what the formula took away from others is theirs again
+        ModelChange::RemoveFormula { target } => recompute.fill_measure(target),
+        _ => Ok(()),
     }
-    Ok(())
 }

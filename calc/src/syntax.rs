@@ -7,7 +7,7 @@ mod parser;
 pub use parser::parse;
 
 /// A range of bytes in a formula's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Span {
     /// First byte.
     pub start: usize,

@@ -41,12 +41,7 @@ fn definitions(case: &Given<'_>) -> Vec<Change> {
         ..shop::measure(name, Consolidation::None)
     };
     let mut item = shop::dimension("item", KeyType::Text, Some("rate"));
-    let label = AttributeDef {
-        name: "label".into(),
-        value_type: ValueType::Text,
-        description: String::new(),
-    };
-    item.attributes.push(label);
+    item.attributes.push(AttributeDef::new("label", ValueType::Text));
     let mut plan = shop::cube("plan", CubeKind::Cells, &["item"], &INPUTS);
     plan.measures.extend([
         typed("due", ValueType::Date),

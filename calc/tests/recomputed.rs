@@ -3,6 +3,7 @@
 #[path = "support/shop.rs"]
 mod shop;
 
+use cube::Change;
 use cube::model::{CubeKind, ModelChange};
 use shop::{QUOTA, SALES, Shop, cube, formula};
 
@@ -81,6 +82,29 @@ fn a_ratio_of_quarters_does_not_run_at_leaves() {
 }
 
 #[test]
+fn a_ratio_is_read_by_another_cube_at_its_leaves() {
+    let mut shop = shop();
+    shop.quota(["ann", MARCH], &[("amount_quota", Some(200_000))]);
+    shop.model(ModelChange::SetFormula(formula("sales.commission", "amount * quota.attainment")));
+    assert_eq!(shop.value(SALES, &["ann", MARCH, "bike"], "commission"), Some(50_000));
+    let ran = shop.quota(["ann", MARCH], &[("amount_quota", Some(400_000))]);
+    check(ran, &[("quota.attainment", 1), ("sales.commission", 1)]);
+    assert_eq!(shop.value(SALES, &["ann", MARCH, "bike"], "commission"), Some(25_000));
+}
+
+#[test]
+fn a_ratio_of_quarters_is_not_read_by_another_cube() {
+    let mut shop = shop();
+    let mut attainment = formula("quota.attainment", "actual_sales / amount_quota");
+    attainment.at_or_above.insert("date".into(), "quarter".into());
+    shop.model(ModelChange::SetFormula(attainment));
+    let reader = formula("sales.commission", "amount * quota.attainment");
+    let found = shop.revision.apply(&[Change::Model(ModelChange::SetFormula(reader))]);
+    let message = found.map(|_| ()).expect_err("it is blank at the leaves").to_string();
+    assert!(message.contains("attainment is blank below a level"), "{message}");
+}
+
+#[test]
 fn a_row_that_moves_runs_both_cells() {
     let mut shop = shop();
     let ran = shop.sale(("s1", ["eve", MARCH, "bike"], &[]));
@@ -100,9 +124,17 @@ fn a_row_that_moves_runs_both_cells() {
 }
 
 #[test]
-fn a_row_that_moves_within_a_cell_runs_no_aggregation() {
+fn a_row_that_moves_within_a_cell_runs_its_cell_and_nothing_after_it() {
     let ran = shop().sale(("s1", ["ann", MARCH, "bell"], &[]));
-    check(ran, &[("sales.commission", 1), ("sales.gross_margin", 1), ("sales.gross_profit", 1)]);
+    check(
+        ran,
+        &[
+            ("quota.actual_sales", 1),
+            ("sales.commission", 1),
+            ("sales.gross_margin", 1),
+            ("sales.gross_profit", 1),
+        ],
+    );
 }
 
 #[test]

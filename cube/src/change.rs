@@ -15,6 +15,53 @@ pub enum Change {
     Members(MembersWrite),
     /// Cells or rows.
     Rows(RowsWrite),
+    /// Values of an attribute that hold from a day on.
+    Dated(DatedWrite),
+    /// Where another change of the same command was read from; changes nothing by itself.
+    Source(SourceNote),
+}
+
+/// The file that the rows or members of a change were read from, and which of its rows each was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// The change: its position in the command.
+    pub change: u32,
+    /// The file's name.
+    pub file: String,
+    /// SHA-256 of what was in the file.
+    pub digest: [u8; 32],
+    /// The rows of the file in the order of the change's rows or members; see [`SourceRun`].
+    pub runs: Vec<SourceRun>,
+}
+
+/// From `first` up to the next run, rows or members of a change stood in the file one after the
+/// other, the first of them in row `row`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRun {
+    /// Position in the change's rows or members, from 0.
+    pub first: u64,
+    /// Row of the file; the header is row 1.
+    pub row: u64,
+}
+
+impl SourceNote {
+    /// The runs of row numbers, given for each row or member of a change in order.
+    pub fn runs_of(rows: impl IntoIterator<Item = u64>) -> Vec<SourceRun> {
+        let mut runs: Vec<SourceRun> = Vec::new();
+        for (first, row) in (0..).zip(rows) {
+            if runs.last().is_none_or(|run| run.row + (first - run.first) != row) {
+                runs.push(SourceRun { first, row });
+            }
+        }
+        runs
+    }
+
+    /// The row of the file in which a row or member of the change stood.
+    pub fn row(&self, position: u64) -> Option<u64> {
+        let after = self.runs.partition_point(|run| run.first <= position);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        Some(run.row + (position - run.first))
+    }
 }
 
 /// Members of one dimension; those whose key is new are added in order.
@@ -41,6 +88,28 @@ pub struct MemberWrite {
     pub parents: Vec<(HierarchyId, Option<String>)>,
     /// New attribute values; none is blank.
     pub attributes: Vec<(AttributeId, Option<Scalar>)>,
+}
+
+/// Values of one attribute, each of a member and from a day on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedWrite {
+    /// The dimension.
+    pub dimension: DimensionId,
+    /// The attribute.
+    pub attribute: AttributeId,
+    /// The values; of two for the same member and day the later one counts.
+    pub values: Vec<DatedValue>,
+}
+
+/// A value that a member's attribute has from a day on, until the next dated value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedValue {
+    /// The member's key.
+    pub member: String,
+    /// The first day, in days since 1970-01-01.
+    pub valid_from: i32,
+    /// The value; none is blank from then on.
+    pub value: Option<Scalar>,
 }
 
 /// Rows of one cube, each with the same measures; row-major.
@@ -76,5 +145,21 @@ impl RowsWrite {
             Some(rows) => rows,
             None => self.coordinates.len() / dimension_count.max(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SourceNote;
+
+    #[test]
+    fn row_numbers_survive_as_runs() {
+        let rows = [2, 3, 4, 7, 8, 5, 20];
+        let runs = SourceNote::runs_of(rows);
+        assert_eq!(runs.len(), 4);
+        let note = SourceNote { change: 0, file: "a.csv".into(), digest: [0; 32], runs };
+        let found: Vec<_> = (0..7).filter_map(|position| note.row(position)).collect();
+        assert_eq!(found, rows);
+        assert_eq!(SourceNote { runs: Vec::new(), ..note }.row(0), None);
     }
 }

@@ -1,18 +1,21 @@
 //! The members of a dimension, their hierarchies, and what follows from them: ancestors and path
 //! weights, kept dense so that a rollup never touches names.
 
+mod history;
+
 use std::sync::Arc;
 
 use chrono::{Datelike, Months, NaiveDate};
 use indexmap::IndexSet;
 
-use crate::change::{MemberWrite, MembersWrite};
+use crate::change::{DatedWrite, MemberWrite, MembersWrite};
 use crate::error::{CubeError, Result};
 use crate::id::{AttributeId, HierarchyId, LevelId, MemberId};
 use crate::limits::{DIMENSION_MEMBERS_MAX, HIERARCHY_DEPTH_MAX, KEY_BYTES_MAX};
-use crate::model::{CalendarDef, DimensionDef, HierarchyKind};
+use crate::model::{CalendarDef, DimensionDef, HierarchyDef, HierarchyKind};
 use crate::number::{Number, Rounding};
 use crate::value::{KeyType, Scalar, ValueType, date_of_days, format_date, parse_date};
+use history::History;
 
 /// The members of one dimension.
 #[derive(Debug, Clone)]
@@ -24,8 +27,10 @@ pub struct Dimension {
     levels: Vec<Option<LevelId>>,
     /// Per hierarchy with parents of its own, per member.
     parents: Vec<Vec<MemberId>>,
-    /// Per attribute, per member.
+    /// Per attribute, per member: the undated value.
     attributes: Vec<Vec<Option<Scalar>>>,
+    /// Per attribute, the dated values.
+    histories: Vec<Arc<History>>,
     derived: Arc<Derived>,
 }
 
@@ -33,6 +38,8 @@ pub struct Dimension {
 struct Derived {
     hierarchies: Vec<HierarchyShape>,
     level_columns: Vec<LevelColumn>,
+    /// Per level, the columns of cubes that use the dimension at it.
+    level_columns_at: Vec<Vec<LevelColumn>>,
     /// Position of each member in the declared order of keys; empty: the order of ids.
     order: Vec<u32>,
 }
@@ -85,6 +92,7 @@ impl Dimension {
             levels: Vec::new(),
             parents: vec![Vec::new(); own_parents],
             attributes,
+            histories: vec![Arc::default(); def.attributes.len()],
             derived: Arc::default(),
             def: Arc::clone(&def),
         };
@@ -116,26 +124,65 @@ impl Dimension {
 
     /// The member of a key in any spelling its type allows.
     pub fn resolve(&self, key: &str) -> Result<MemberId> {
-        if let Some(member) = self.find(key) {
-            return Ok(member);
-        }
-        let canonical = self.def.key_type.canonical(key);
-        canonical.ok().and_then(|key| self.find(&key)).ok_or_else(|| {
+        self.find_spelled(self.def.key_type, key).ok_or_else(|| {
             CubeError::unknown("member", key, self.keys.iter().map(|existing| existing.as_ref()))
         })
     }
 
+    fn find_spelled(&self, key_type: KeyType, key: &str) -> Option<MemberId> {
+        self.find(key).or_else(|| self.find(&key_type.canonical(key).ok()?))
+    }
+
     /// The leaf member of a key: one that may hold facts.
     pub fn resolve_leaf(&self, key: &str) -> Result<MemberId> {
-        let member = self.resolve(key)?;
-        if self.holds_facts(member) {
+        self.resolve_at(None, key)
+    }
+
+    /// The member of a key on a level; none: a leaf, one that may hold facts.
+    pub fn resolve_at(&self, level: Option<LevelId>, key: &str) -> Result<MemberId> {
+        let member = self.find_spelled(self.key_type_at(level), key);
+        let member = member.or_else(|| self.find_spelled(self.def.key_type, key));
+        let Some(member) = member else {
+            let on_level = self.members().filter(|&member| self.holds_facts_at(level, member));
+            return Err(CubeError::unknown("member", key, on_level.map(|member| self.key(member))));
+        };
+        if self.holds_facts_at(level, member) {
             return Ok(member);
         }
-        Err(CubeError::InvalidValue {
-            value: key.to_string(),
-            expected: format!("leaf member of dimension {}", self.def.name),
-            reason: "it is a consolidated member; facts go to its leaves".into(),
-        })
+        let name = |level: LevelId| self.def.levels[level.idx()].name.as_str();
+        let (expected, reason) = match level {
+            None => (
+                format!("leaf member of dimension {}", self.def.name),
+                "it is a consolidated member; facts go to its leaves".into(),
+            ),
+            Some(level) => (
+                format!("{} of dimension {}", name(level), self.def.name),
+                format!(
+                    "it is on level {}, and the cube is at {}",
+                    self.level(member).map_or("none", name),
+                    name(level)
+                ),
+            ),
+        };
+        Err(CubeError::InvalidValue { value: key.to_string(), expected, reason })
+    }
+
+    /// The type of the keys of a level's members; none: of leaves. Keys above them are text.
+    pub fn key_type_at(&self, level: Option<LevelId>) -> KeyType {
+        match level {
+            Some(level) if Some(level) != self.def.leaf_level() => KeyType::Text,
+            _ => self.def.key_type,
+        }
+    }
+
+    /// A member's ancestor on a level, or itself; none where it has none there.
+    pub fn ancestor_at(&self, level: LevelId, member: MemberId) -> Option<MemberId> {
+        let name = &self.def.levels[level.idx()].name;
+        let through = |(shape, def): (&HierarchyShape, &HierarchyDef)| {
+            let position = def.levels.iter().position(|level| level == name)?;
+            Some(shape.ancestors[position][member.idx()]).filter(|&found| found != MemberId::NONE)
+        };
+        self.derived.hierarchies.iter().zip(&self.def.hierarchies).find_map(through)
     }
 
     /// A member's key.
@@ -167,9 +214,39 @@ impl Dimension {
         }
     }
 
-    /// A member's value of an attribute.
+    /// A member's value of an attribute: the latest of dated ones, else the undated one.
     pub fn attribute(&self, attribute: AttributeId, member: MemberId) -> Option<&Scalar> {
+        self.attribute_on(attribute, member, i32::MAX)
+    }
+
+    /// A member's value of an attribute on a day, in days since 1970-01-01: the dated one that holds
+    /// then, or the undated one before all of them.
+    pub fn attribute_on(
+        &self,
+        attribute: AttributeId,
+        member: MemberId,
+        day: i32,
+    ) -> Option<&Scalar> {
+        match self.histories[attribute.idx()].on(member, day) {
+            Some(dated) => dated.as_ref(),
+            None => self.undated(attribute, member),
+        }
+    }
+
+    /// A member's value of an attribute before all dated ones.
+    pub fn undated(&self, attribute: AttributeId, member: MemberId) -> Option<&Scalar> {
         self.attributes[attribute.idx()][member.idx()].as_ref()
+    }
+
+    /// A member's dated values of an attribute: the day (since 1970-01-01) from which each holds, in
+    /// order, and the value, none where it is blank from then on.
+    pub fn dated(&self, attribute: AttributeId, member: MemberId) -> &[(i32, Option<Scalar>)] {
+        self.histories[attribute.idx()].of(member)
+    }
+
+    /// Whether an attribute has dated values.
+    pub fn is_dated(&self, attribute: AttributeId) -> bool {
+        !self.histories[attribute.idx()].is_empty()
     }
 
     /// Whether cells and rows may name the member: any member of a parent-child dimension (its data
@@ -178,6 +255,15 @@ impl Dimension {
         match self.def.leaf_level() {
             Some(leaf) => self.levels[member.idx()] == Some(leaf),
             None => true,
+        }
+    }
+
+    /// Whether cells and rows of a cube that uses the dimension at a level (none: at its leaves) may
+    /// name the member.
+    pub fn holds_facts_at(&self, level: Option<LevelId>, member: MemberId) -> bool {
+        match level {
+            Some(level) => self.levels[member.idx()] == Some(level),
+            None => self.holds_facts(member),
         }
     }
 
@@ -191,6 +277,15 @@ impl Dimension {
         &self.derived.level_columns
     }
 
+    /// The levels that SQL shows as columns of a cube that uses the dimension at a level (none: at
+    /// its leaves): that level and those above it.
+    pub fn level_columns_at(&self, level: Option<LevelId>) -> &[LevelColumn] {
+        match level {
+            Some(level) => &self.derived.level_columns_at[level.idx()],
+            None => &self.derived.level_columns,
+        }
+    }
+
     /// Position of a member in the declared order: of dates by time, else the order of arrival.
     pub fn order(&self, member: MemberId) -> u32 {
         self.derived.order.get(member.idx()).copied().unwrap_or(member.0)
@@ -201,6 +296,7 @@ impl Dimension {
         let mut dimension = self.clone();
         let count = dimension.member_count();
         dimension.attributes.resize(def.attributes.len(), vec![None; count]);
+        dimension.histories.resize(def.attributes.len(), Arc::default());
         dimension.def = def;
         dimension
     }
@@ -229,6 +325,34 @@ impl Dimension {
             )));
         }
         dimension.derive()?;
+        Ok(dimension)
+    }
+
+    /// The dimension with dated values of an attribute.
+    pub fn with_dated(&self, write: &DatedWrite) -> Result<Self> {
+        let Some(def) = self.def.attributes.get(write.attribute.idx()) else {
+            let message = format!("no attribute {} in {}", write.attribute.0, self.def.name);
+            return Err(CubeError::Inconsistent(message));
+        };
+        let mut dimension = self.clone();
+        let history = Arc::make_mut(&mut dimension.histories[write.attribute.idx()]);
+        for dated in &write.values {
+            let member = self.find(&dated.member).ok_or_else(|| {
+                let keys = self.keys.iter().map(|existing| existing.as_ref());
+                CubeError::unknown("member", &dated.member, keys)
+            })?;
+            let is_text = matches!(dated.value, Some(Scalar::Text(_)));
+            let is_of_type =
+                dated.value.is_none() || is_text == (def.value_type == ValueType::Text);
+            if !is_of_type || date_of_days(dated.valid_from).is_none() {
+                let message = format!("a dated value of {}.{}", self.def.name, def.name);
+                return Err(CubeError::Inconsistent(message));
+            }
+            history.set(member, dated.valid_from, dated.value.clone());
+        }
+        if self.def.hierarchies.iter().any(|h| h.weight.as_ref() == Some(&def.name)) {
+            dimension.derive()?;
+        }
         Ok(dimension)
     }
 
@@ -294,6 +418,8 @@ impl Dimension {
             derived.hierarchies.push(self.derive_shape(HierarchyId::from_idx(idx))?);
         }
         derived.level_columns = self.derive_level_columns(&derived.hierarchies);
+        let levels = (0..self.def.levels.len()).map(LevelId::from_idx);
+        derived.level_columns_at = levels.map(|level| self.columns_above(level)).collect();
         for level in &derived.level_columns {
             let column = format!("{}_{}", self.def.name, level.name);
             if self.def.attribute(&column).is_ok() {
@@ -441,9 +567,9 @@ impl Dimension {
         ancestors: &[Vec<MemberId>],
     ) -> Result<Weights> {
         let value_type = self.def.attributes[attribute.idx()].value_type;
-        let own = self.attributes[attribute.idx()]
-            .iter()
-            .map(|value| weight_of(value.as_ref(), value_type))
+        let own = self
+            .members()
+            .map(|member| weight_of(self.attribute(attribute, member), value_type))
             .collect::<Result<Vec<_>>>()?;
         // per member, from itself upwards: (node, weight of the member in that node)
         let mut to_level = vec![vec![Number::new(1, 0); parents.len()]; ancestors.len()];
@@ -484,21 +610,7 @@ impl Dimension {
         for (idx, hierarchy) in self.def.hierarchies.iter().enumerate() {
             let id = HierarchyId::from_idx(idx);
             match hierarchy.kind {
-                HierarchyKind::Levels => {
-                    for (position, name) in hierarchy.levels.iter().enumerate() {
-                        if columns.iter().any(|column| &column.name == name) {
-                            continue;
-                        }
-                        let level = self.def.level(name).map(|level| &self.def.levels[level.idx()]);
-                        let key_type = level.map_or(KeyType::Text, |level| level.key_type);
-                        columns.push(LevelColumn {
-                            name: name.clone(),
-                            hierarchy: id,
-                            position,
-                            key_type,
-                        });
-                    }
-                }
+                HierarchyKind::Levels => self.add_columns(&mut columns, id, &hierarchy.levels),
                 HierarchyKind::ParentChild => {
                     let prefix =
                         if idx == 0 { String::new() } else { format!("{}_", hierarchy.name) };
@@ -515,6 +627,35 @@ impl Dimension {
             }
         }
         columns
+    }
+
+    /// The columns of a level and of the levels above it, in every hierarchy that has it.
+    fn columns_above(&self, level: LevelId) -> Vec<LevelColumn> {
+        let name = &self.def.levels[level.idx()].name;
+        let mut columns = Vec::new();
+        for (idx, hierarchy) in self.def.hierarchies.iter().enumerate() {
+            let position = hierarchy.levels.iter().position(|level| level == name);
+            let levels = position.map_or(&[][..], |position| &hierarchy.levels[..=position]);
+            self.add_columns(&mut columns, HierarchyId::from_idx(idx), levels);
+        }
+        columns
+    }
+
+    /// Adds the columns of a hierarchy's levels, from the top, that are not there yet.
+    fn add_columns(
+        &self,
+        columns: &mut Vec<LevelColumn>,
+        hierarchy: HierarchyId,
+        levels: &[String],
+    ) {
+        for (position, name) in levels.iter().enumerate() {
+            if columns.iter().any(|column| &column.name == name) {
+                continue;
+            }
+            let level = self.def.level(name).map(|level| &self.def.levels[level.idx()]);
+            let key_type = level.map_or(KeyType::Text, |level| level.key_type);
+            columns.push(LevelColumn { name: name.clone(), hierarchy, position, key_type });
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod id;
 pub mod limits;
 pub mod model;
 pub mod number;
+pub mod region;
 pub mod rollup;
 pub mod segment;
 pub mod state_hash;

@@ -14,3 +14,10 @@ pub const DECIMAL_PRECISION_MAX: u8 = 18;
 pub const DENSE_GROUPS_MAX: usize = 65_536;
 /// Groups of one rollup.
 pub const ROLLUP_GROUPS_MAX: usize = 50_000_000;
+/// A segment of up to this many rows is rewritten rather than split, and scanned rather than indexed.
+pub const SMALL_SEGMENT_ROWS: usize = 1_024;
+/// A larger segment is rewritten where more than one row of so many changes; about there a copied
+/// column costs what the moved rows do.
+pub const PATCHED_ROWS_SHARE: usize = 256;
+/// Postings are read for up to this many members of a dimension.
+pub const POSTED_MEMBERS_MAX: u64 = 4_096;

@@ -3,6 +3,8 @@
 //! Definitions name each other by name, are what model files say, and are what ledger entries hold.
 //! [`Model`] is the checked whole; a model that exists is consistent.
 
+mod attribute;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,8 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{CubeError, Result};
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId};
-use crate::number::Rounding;
+use crate::number::{Number, Rounding};
+pub use crate::region::TargetText;
 use crate::value::{KeyType, ValueType, parse_date};
+
+pub use attribute::AttributeDef;
 
 /// A dimension, as its model file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,20 +42,6 @@ pub struct DimensionDef {
     /// A calendar makes its own members, levels and hierarchies.
     #[serde(default)]
     pub calendar: Option<CalendarDef>,
-}
-
-/// A typed property of the members of a dimension.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttributeDef {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub value_type: ValueType,
-    /// One line for people.
-    #[serde(default)]
-    pub description: String,
 }
 
 /// A level of levelled hierarchies.
@@ -129,7 +120,7 @@ pub struct CubeDef {
     /// One line for people.
     #[serde(default)]
     pub description: String,
-    /// Names of its dimensions, in order.
+    /// Its dimensions, in order: `date`, or with the level at which the cube uses it, `date.month`.
     pub dimensions: Vec<String>,
     /// Columns of the row key (records cubes).
     #[serde(default)]
@@ -240,6 +231,40 @@ pub struct FormulaDef {
     pub at_or_above: BTreeMap<String, String>,
 }
 
+/// What must hold of the data, as its test file says: a query with one value, and that value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionDef {
+    /// Its name.
+    pub name: String,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// The query: one row with one column.
+    pub sql: String,
+    /// The value it gives, as text; none where it is blank.
+    #[serde(default)]
+    pub equals: Option<String>,
+    /// Whether it is blank.
+    #[serde(default)]
+    pub equals_blank: bool,
+    /// By how much a number may differ; nothing where none is given.
+    #[serde(default)]
+    pub tolerance: Option<String>,
+    /// Cubes that must hold inputs before it is checked, beside those that the query names.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+/// An assertion and the file it travels in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// The file's path in the model's folder.
+    pub file: String,
+    /// What the file says.
+    pub def: AssertionDef,
+}
+
 /// A change of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelChange {
@@ -275,6 +300,18 @@ pub enum ModelChange {
         /// `cube.measure`.
         target: String,
     },
+    /// A new assertion, or another one of its name.
+    SetAssertion {
+        /// The file's path in the model's folder.
+        file: String,
+        /// The assertion.
+        assertion: AssertionDef,
+    },
+    /// The assertion is checked no more.
+    RemoveAssertion {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// The checked whole of a tenant's definitions.
@@ -290,6 +327,8 @@ pub struct Model {
     pub cubes: Vec<Arc<Cube>>,
     /// Formulas, in the order of their first activation.
     pub formulas: Vec<Arc<FormulaDef>>,
+    /// What must hold of the data after each apply and load, in the order of first activation.
+    pub assertions: Vec<Arc<Assertion>>,
 }
 
 /// A cube's definition with its names resolved.
@@ -299,6 +338,8 @@ pub struct Cube {
     pub def: CubeDef,
     /// Its dimensions.
     pub dimensions: Vec<DimensionId>,
+    /// Per dimension, the level whose members hold its facts; none: the leaves.
+    pub levels: Vec<Option<LevelId>>,
     /// Per measure, the semi-additive rule.
     pub time: Vec<Option<TimeRule>>,
 }
@@ -314,6 +355,21 @@ pub struct TimeRule {
     pub default: TimeSummary,
     /// Attribute value to rule.
     pub rules: BTreeMap<String, TimeSummary>,
+}
+
+impl CubeDef {
+    /// The names of its dimensions, in order, without levels.
+    pub fn dimension_names(&self) -> impl Iterator<Item = &str> {
+        self.dimensions.iter().map(|text| axis_parts(text).0)
+    }
+}
+
+/// The dimension and the level that an entry of [`CubeDef::dimensions`] names.
+pub fn axis_parts(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('.') {
+        Some((dimension, level)) => (dimension, Some(level)),
+        None => (text, None),
+    }
 }
 
 impl Cube {
@@ -369,6 +425,26 @@ impl DimensionDef {
     pub fn leaf_level(&self) -> Option<LevelId> {
         let hierarchy = self.hierarchies.iter().find(|h| h.kind == HierarchyKind::Levels)?;
         self.level(hierarchy.levels.last()?).ok()
+    }
+
+    /// The hierarchy of members of a level (none: leaves) where no other is named: the first that
+    /// has the level.
+    pub fn default_hierarchy(&self, level: Option<LevelId>) -> Option<HierarchyId> {
+        let has = |hierarchy: &HierarchyDef| match level {
+            None => true,
+            Some(level) => hierarchy.levels.contains(&self.levels[level.idx()].name),
+        };
+        self.hierarchies.iter().position(has).map(HierarchyId::from_idx)
+    }
+
+    /// Whether a level is another one (none: the leaves) or above it in some hierarchy.
+    fn is_at_or_above(&self, level: LevelId, other: Option<LevelId>) -> bool {
+        let Some(other) = other else { return true };
+        let [level, other] = [level, other].map(|level| &self.levels[level.idx()].name);
+        self.hierarchies.iter().any(|hierarchy| {
+            let position = |name| hierarchy.levels.iter().position(|level| level == name);
+            matches!((position(level), position(other)), (Some(at), Some(below)) if at <= below)
+        })
     }
 
     /// The definition with what a calendar brings, checked.
@@ -427,6 +503,11 @@ impl DimensionDef {
                 )));
             }
         }
+        for attribute in &self.attributes {
+            if let Some(of) = &attribute.member_of {
+                check_name("dimension", of)?;
+            }
+        }
         let leaf_level = self.leaf_level();
         for hierarchy in &self.hierarchies {
             let place = format!("dimension {:?}, hierarchy {:?}", self.name, hierarchy.name);
@@ -452,7 +533,12 @@ impl DimensionDef {
                 HierarchyKind::ParentChild => {}
             }
             if let Some(weight) = &hierarchy.weight {
-                self.attribute(weight)?;
+                let attribute = &self.attributes[self.attribute(weight)?.idx()];
+                if attribute.member_of.is_some() {
+                    return Err(definition(format!(
+                        "{place}: attribute {weight:?} names members and is no weight"
+                    )));
+                }
             }
             if let Some(other) = &hierarchy.same_as {
                 let other = &self.hierarchies[self.hierarchy(other)?.idx()];
@@ -462,6 +548,27 @@ impl DimensionDef {
                     )));
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl AssertionDef {
+    /// Whether it says what is expected, once, and a tolerance only of a number.
+    fn check(&self) -> Result<()> {
+        let wrong = |what: &str| Err(definition(format!("assertion {:?}: {what}", self.name)));
+        if self.name.trim().is_empty() || self.name.contains(char::is_control) {
+            return wrong("its name is one line of text");
+        }
+        if self.equals.is_some() == self.equals_blank {
+            return wrong("it says what is expected by equals or by equals_blank = true");
+        }
+        let Some(tolerance) = &self.tolerance else { return Ok(()) };
+        if Number::parse(tolerance).is_none_or(|number| number < Number::ZERO) {
+            return wrong("its tolerance is a number, zero or more");
+        }
+        if self.equals.as_deref().and_then(Number::parse).is_none() {
+            return wrong("a tolerance goes with equals = a number");
         }
         Ok(())
     }
@@ -521,25 +628,30 @@ impl Model {
         &self.dimensions[id.idx()]
     }
 
-    /// The formula whose target is a measure.
+    /// The dimension whose members the values of an attribute name; none where they are plain values,
+    /// or as long as a change under way has not brought the dimension yet.
+    pub fn member_of(&self, dimension: DimensionId, attribute: AttributeId) -> Option<DimensionId> {
+        let def = &self.dimension_def(dimension).attributes[attribute.idx()];
+        self.dimension(def.member_of.as_deref()?).ok()
+    }
+
+    /// The formula whose target is a whole measure.
     pub fn formula_of(&self, cube: CubeId, measure: MeasureId) -> Option<&FormulaDef> {
         let cube = self.cube_def(cube);
         let target = format!("{}.{}", cube.def.name, cube.measure_def(measure).name);
         self.formulas.iter().find(|formula| formula.target == target).map(Arc::as_ref)
     }
 
-    /// Whether a measure takes input (is no formula).
+    /// Whether a measure takes input: no formula computes all of it.
     pub fn is_input(&self, cube: CubeId, measure: MeasureId) -> bool {
         self.formula_of(cube, measure).is_none()
     }
 
-    /// The cube and measure that `cube.measure` names.
+    /// The cube and measure that a formula's target names, whatever its region.
     pub fn target(&self, target: &str) -> Result<(CubeId, MeasureId)> {
-        let (cube, measure) = target.split_once('.').ok_or_else(|| {
-            definition(format!("formula target {target:?} is not of the form cube.measure"))
-        })?;
-        let cube = self.cube(cube)?;
-        Ok((cube, self.cube_def(cube).measure(measure)?))
+        let text = TargetText::parse(target)?;
+        let cube = self.cube(&text.cube)?;
+        Ok((cube, self.cube_def(cube).measure(&text.measure)?))
     }
 
     /// The model with one change. Members and cells are not its business.
@@ -598,6 +710,21 @@ impl Model {
                 }
                 model.formulas.retain(|formula| &formula.target != target);
             }
+            ModelChange::SetAssertion { file, assertion } => {
+                assertion.check()?;
+                let new = Arc::new(Assertion { file: file.clone(), def: assertion.clone() });
+                match model.assertions.iter().position(|old| old.def.name == assertion.name) {
+                    Some(idx) => model.assertions[idx] = new,
+                    None => model.assertions.push(new),
+                }
+            }
+            ModelChange::RemoveAssertion { name } => {
+                let names = || self.assertions.iter().map(|old| old.def.name.as_str());
+                if !names().any(|existing| existing == name) {
+                    return Err(CubeError::unknown("assertion", name, names()));
+                }
+                model.assertions.retain(|old| &old.def.name != name);
+            }
         }
         Ok(model)
     }
@@ -619,13 +746,21 @@ impl Model {
     fn check_grain(&self, formula: &FormulaDef, cube: CubeId) -> Result<()> {
         for (dimension, level) in &formula.at_or_above {
             let id = self.dimension(dimension)?;
-            if self.cube_def(cube).position(id).is_none() {
+            let Some(position) = self.cube_def(cube).position(id) else {
                 return Err(definition(format!(
                     "{}: the cube has no dimension {dimension:?}",
                     formula.target
                 )));
+            };
+            let def = self.dimension_def(id);
+            let axis_level = self.cube_def(cube).levels[position];
+            if !def.is_at_or_above(def.level(level)?, axis_level) {
+                return Err(definition(format!(
+                    "{}: the cube is at {:?}, and {level:?} is no level at or above it",
+                    formula.target,
+                    self.cube_def(cube).def.dimensions[position]
+                )));
             }
-            self.dimension_def(id).level(level)?;
         }
         Ok(())
     }
@@ -633,8 +768,9 @@ impl Model {
     fn resolved(&self, def: CubeDef) -> Result<Cube> {
         check_name("cube", &def.name)?;
         let place = format!("cube {:?}", def.name);
-        let dimensions =
-            def.dimensions.iter().map(|name| self.dimension(name)).collect::<Result<Vec<_>>>()?;
+        let axes = def.dimensions.iter().map(|text| self.resolved_axis(text, &place));
+        let (dimensions, levels): (Vec<_>, Vec<_>) =
+            axes.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         if dimensions.is_empty() {
             return Err(definition(format!("{place}: it has no dimensions")));
         }
@@ -647,9 +783,9 @@ impl Model {
             }
             _ => {}
         }
-        let columns = def.key.iter().map(|key| &key.name);
-        let columns = columns.chain(&def.dimensions);
-        unique("column", columns.chain(def.measures.iter().map(|measure| &measure.name)))?;
+        let columns = def.key.iter().map(|key| key.name.as_str());
+        let columns = columns.chain(def.dimension_names());
+        unique("column", columns.chain(def.measures.iter().map(|measure| measure.name.as_str())))?;
         let mut time = Vec::new();
         for measure in &def.measures {
             let place = format!("{place}, measure {:?}", measure.name);
@@ -675,7 +811,25 @@ impl Model {
                 None => None,
             });
         }
-        Ok(Cube { def, dimensions, time })
+        Ok(Cube { def, dimensions, levels, time })
+    }
+
+    /// The dimension that a cube names, and the level above its leaves at which it uses it.
+    fn resolved_axis(&self, text: &str, place: &str) -> Result<(DimensionId, Option<LevelId>)> {
+        let (name, level) = axis_parts(text);
+        let id = self.dimension(name)?;
+        let Some(level) = level else { return Ok((id, None)) };
+        let dimension = self.dimension_def(id);
+        let Some(leaf_level) = dimension.leaf_level() else {
+            return Err(definition(format!(
+                "{place}: dimension {name} has no named levels to use it at, as in {text:?}"
+            )));
+        };
+        let level = dimension.level(level)?;
+        if dimension.default_hierarchy(Some(level)).is_none() {
+            return Err(definition(format!("{place}: no hierarchy has the level of {text:?}")));
+        }
+        Ok((id, Some(level).filter(|&level| level != leaf_level)))
     }
 
     fn resolved_time(
@@ -741,12 +895,15 @@ fn check_name(kind: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a String>) -> Result<()> {
+fn unique<'a, T>(kind: &'static str, names: impl Iterator<Item = &'a T>) -> Result<()>
+where
+    T: AsRef<str> + ?Sized + 'a,
+{
     let mut seen = std::collections::BTreeSet::new();
-    for name in names {
+    for name in names.map(AsRef::as_ref) {
         check_name(kind, name)?;
         if !seen.insert(name) {
-            return Err(CubeError::Exists { kind, name: name.clone() });
+            return Err(CubeError::Exists { kind, name: name.to_string() });
         }
     }
     Ok(())

@@ -1,23 +1,28 @@
 //! Exact numbers: an integer mantissa and a decimal scale.
 //!
-//! `+ - *` are exact or an overflow error, never a silent rounding. Division carries 28 significant
-//! digits, half-even. One rounding happens, when a number is assigned to a measure.
+//! `+ - *` are exact or an overflow error, never a silent rounding: in 128 bits where they suffice, in
+//! 256 where not. Division carries 28 significant digits, half-even. One rounding happens, when a
+//! number is assigned to a measure.
 
 use std::cmp::Ordering;
 use std::fmt;
+
+use ethnum::{I256, U256};
 
 use crate::error::{CubeError, Result};
 
 /// Significant digits of a quotient.
 const DIVISION_DIGITS: u32 = 28;
-/// The largest power of ten in an `i128`.
-const POWER_MAX: u32 = 38;
+/// The powers of ten that an `i128` holds.
+static POWERS: [i128; 39] = powers();
+/// The largest power of ten in a `U256`.
+const WIDE_POWER_MAX: u32 = 77;
 
 /// `mantissa * 10^-scale`.
 #[derive(Debug, Clone, Copy)]
 pub struct Number {
     /// The digits.
-    pub mantissa: i128,
+    mantissa: I256,
     /// Digits after the point.
     pub scale: u32,
 }
@@ -35,9 +40,33 @@ pub enum Rounding {
     HalfUp,
 }
 
+const fn powers() -> [i128; 39] {
+    let mut powers = [1; 39];
+    // a constant function has no iterators
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+}
+
 /// `10^exponent`, where it fits.
 pub fn power_of_ten(exponent: u32) -> Option<i128> {
-    (exponent <= POWER_MAX).then(|| 10i128.pow(exponent))
+    POWERS.get(exponent as usize).copied()
+}
+
+/// `10^exponent`, where 256 bits hold it.
+fn wide_power_of_ten(exponent: u32) -> Option<U256> {
+    (exponent <= WIDE_POWER_MAX).then(|| wide_power(exponent))
+}
+
+/// `10^exponent` of an exponent of at most [`WIDE_POWER_MAX`].
+fn wide_power(exponent: u32) -> U256 {
+    match power_of_ten(exponent) {
+        Some(power) => U256::new(power.unsigned_abs()),
+        None => U256::new(10).pow(exponent),
+    }
 }
 
 /// `numerator / denominator` rounded to an integer; `None` where the denominator is zero.
@@ -67,39 +96,52 @@ pub fn divide_rounded(numerator: i128, denominator: i128, rounding: Rounding) ->
 
 impl Number {
     /// Zero.
-    pub const ZERO: Number = Number { mantissa: 0, scale: 0 };
+    pub const ZERO: Number = Number { mantissa: I256::ZERO, scale: 0 };
 
     /// `mantissa * 10^-scale`.
     pub fn new(mantissa: i128, scale: u32) -> Self {
-        Self { mantissa, scale }
+        Self { mantissa: I256::new(mantissa), scale }
+    }
+
+    /// The digits, where they fit.
+    pub fn mantissa(self) -> Option<i128> {
+        narrow(self.mantissa)
     }
 
     fn overflow(what: &str) -> CubeError {
-        CubeError::Overflow(format!("{what} has more than 38 digits"))
+        CubeError::Overflow(format!("{what} has more than 256 bits"))
     }
 
-    /// The same value with the digits after the point that `scale` asks for; exact or an error.
-    fn widened(self, scale: u32) -> Result<i128> {
-        power_of_ten(scale - self.scale)
-            .and_then(|factor| self.mantissa.checked_mul(factor))
-            .ok_or_else(|| Self::overflow("a sum"))
+    /// The mantissa with as many digits after the point, no fewer than there are.
+    fn widened(self, scale: u32) -> Option<I256> {
+        let zeros = scale - self.scale;
+        if zeros == 0 {
+            return Some(self.mantissa);
+        }
+        match power_of_ten(zeros) {
+            Some(power) => product(self.mantissa, I256::new(power)),
+            None => product(self.mantissa, I256::try_from(wide_power_of_ten(zeros)?).ok()?),
+        }
     }
 
     /// Exact sum.
     pub fn plus(self, other: Self) -> Result<Self> {
         // a zero has no digits to widen, whatever the scale of the other
-        if self.mantissa == 0 {
+        if self.mantissa == I256::ZERO {
             return Ok(other);
         }
-        if other.mantissa == 0 {
+        if other.mantissa == I256::ZERO {
             return Ok(self);
         }
+        self.aligned_sum(other)
+            .or_else(|| self.normalized().aligned_sum(other.normalized()))
+            .ok_or_else(|| Self::overflow("a sum"))
+    }
+
+    fn aligned_sum(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
-        let mantissa = self
-            .widened(scale)?
-            .checked_add(other.widened(scale)?)
-            .ok_or_else(|| Self::overflow("a sum"))?;
-        Ok(Self { mantissa, scale })
+        let mantissa = self.widened(scale)?.checked_add(other.widened(scale)?)?;
+        Some(Self { mantissa, scale })
     }
 
     /// Exact difference.
@@ -115,85 +157,90 @@ impl Number {
 
     /// Exact product.
     pub fn times(self, other: Self) -> Result<Self> {
-        let (a, b) = (self.normalized(), other.normalized());
-        let mantissa =
-            a.mantissa.checked_mul(b.mantissa).ok_or_else(|| Self::overflow("a product"))?;
-        Ok(Self { mantissa, scale: a.scale + b.scale })
+        self.product(other)
+            .or_else(|| self.normalized().product(other.normalized()))
+            .ok_or_else(|| Self::overflow("a product"))
+    }
+
+    fn product(self, other: Self) -> Option<Self> {
+        let mantissa = product(self.mantissa, other.mantissa)?;
+        Some(Self { mantissa, scale: self.scale.checked_add(other.scale)? })
     }
 
     /// Quotient with 28 significant digits, half-even; `None` where the divisor is zero.
     pub fn divided_by(self, other: Self) -> Result<Option<Self>> {
-        if other.mantissa == 0 {
+        if other.mantissa == I256::ZERO {
             return Ok(None);
         }
-        if self.mantissa == 0 {
+        if self.mantissa == I256::ZERO {
             return Ok(Some(Self::ZERO));
         }
-        let (a, b) = (self.normalized(), other.normalized());
-        let negative = (a.mantissa < 0) != (b.mantissa < 0);
-        let (numerator, denominator) = (a.mantissa.unsigned_abs(), b.mantissa.unsigned_abs());
-        let (mut digits, mut exponent, remainder) = long_division(numerator, denominator);
-        let drop = digit_count(digits).saturating_sub(DIVISION_DIGITS);
-        // Half-even over everything that is dropped: the digits past the 28th and the remainder.
-        let unit = 10u128.pow(drop);
-        let (kept, dropped) = (digits / unit, digits % unit);
-        let half = match (dropped * 2).cmp(&unit) {
-            _ if drop == 0 => half_of_remainder(remainder, denominator),
-            Ordering::Equal if remainder > 0 => Ordering::Greater,
-            other => other,
-        };
-        digits = kept
-            + u128::from(half == Ordering::Greater || (half == Ordering::Equal && kept % 2 == 1));
-        exponent -= i64::from(drop);
-        // value = digits * 10^-exponent * 10^(b.scale - a.scale)
-        let scale = exponent + i64::from(a.scale) - i64::from(b.scale);
-        let mut mantissa = i128::try_from(digits).map_err(|_| Self::overflow("a quotient"))?;
-        if negative {
-            mantissa = -mantissa;
-        }
-        let number = if scale >= 0 {
-            Self {
-                mantissa,
-                scale: u32::try_from(scale).map_err(|_| Self::overflow("a quotient"))?,
+        let (a, b) = (self.mantissa, other.mantissa);
+        let quotient = long_division(a.unsigned_abs(), b.unsigned_abs());
+        let (digits, exponent) = quotient.rounded();
+        // value = digits * 10^-exponent * 10^(other.scale - self.scale)
+        let scale = exponent + i64::from(self.scale) - i64::from(other.scale);
+        signed(digits, a.is_negative() != b.is_negative())
+            .and_then(|mantissa| Self::at_scale(mantissa, scale))
+            .map(|number| Some(number.normalized()))
+            .ok_or_else(|| Self::overflow("a quotient"))
+    }
+
+    /// `mantissa * 10^-scale`, where the scale may be negative.
+    fn at_scale(mantissa: I256, scale: i64) -> Option<Self> {
+        match u32::try_from(scale) {
+            Ok(scale) => Some(Self { mantissa, scale }),
+            Err(_) => {
+                let zeros = u32::try_from(scale.checked_neg()?).ok()?;
+                let mantissa = Self { mantissa, scale: 0 }.widened(zeros)?;
+                Some(Self { mantissa, scale: 0 })
             }
-        } else {
-            let factor = u32::try_from(-scale).ok().and_then(power_of_ten);
-            let mantissa = factor.and_then(|factor| mantissa.checked_mul(factor));
-            Self { mantissa: mantissa.ok_or_else(|| Self::overflow("a quotient"))?, scale: 0 }
-        };
-        Ok(Some(number.normalized()))
+        }
     }
 
     /// Without zeros at the end of the digits after the point.
     pub fn normalized(mut self) -> Self {
-        if self.mantissa == 0 {
+        if self.mantissa == I256::ZERO {
             return Self::ZERO;
         }
-        while self.scale > 0 && self.mantissa % 10 == 0 {
-            self.mantissa /= 10;
-            self.scale -= 1;
+        let has_zero = self.scale > 0 && without_zeros(self.mantissa, 1).is_some();
+        // halves: together they take up to 127 zeros
+        for zeros in [64, 32, 16, 8, 4, 2, 1] {
+            if has_zero
+                && zeros <= self.scale
+                && let Some(mantissa) = without_zeros(self.mantissa, zeros)
+            {
+                self = Self { mantissa, scale: self.scale - zeros };
+            }
         }
         self
     }
 
-    /// The mantissa at another scale, rounded where digits are dropped.
+    /// The mantissa at another scale, rounded where digits are dropped; an error where 128 bits do not
+    /// hold it.
     pub fn rescaled(self, scale: u32, rounding: Rounding) -> Result<i128> {
-        if scale >= self.scale {
-            return self.normalized_to(scale);
-        }
-        match power_of_ten(self.scale - scale) {
-            Some(divisor) => divide_rounded(self.mantissa, divisor, rounding)
-                .ok_or_else(|| Self::overflow("a number")),
-            // more than 38 digits are dropped: less than half a unit
-            None => Ok(0),
-        }
+        let mantissa =
+            if scale >= self.scale { self.widened(scale) } else { self.narrowed(scale, rounding) };
+        mantissa
+            .and_then(narrow)
+            .ok_or_else(|| CubeError::Overflow("a number has more than 38 digits".into()))
     }
 
-    fn normalized_to(self, scale: u32) -> Result<i128> {
-        let normal = self.normalized();
-        power_of_ten(scale - normal.scale)
-            .and_then(|factor| normal.mantissa.checked_mul(factor))
-            .ok_or_else(|| Self::overflow("a number"))
+    /// The mantissa with fewer digits after the point, rounded.
+    fn narrowed(self, scale: u32, rounding: Rounding) -> Option<I256> {
+        let drop = self.scale - scale;
+        if let (Some(mantissa), Some(divisor)) = (self.mantissa(), power_of_ten(drop)) {
+            return divide_rounded(mantissa, divisor, rounding).map(I256::new);
+        }
+        match wide_power_of_ten(drop) {
+            Some(divisor) => {
+                let magnitude = self.mantissa.unsigned_abs();
+                let rounded = nearest(magnitude, divisor, false, rounding);
+                signed(rounded, self.mantissa.is_negative())
+            }
+            // all digits are dropped and one more: less than half a unit
+            None => Some(I256::ZERO),
+        }
     }
 
     /// Reads a decimal such as `-12.50`, `.75` or `1e-5`.
@@ -224,55 +271,122 @@ impl Number {
         }
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
         if scale >= 0 {
-            Some(Self { mantissa, scale: scale.unsigned_abs() })
+            Some(Self::new(mantissa, scale.unsigned_abs()))
         } else {
             let mantissa = mantissa.checked_mul(power_of_ten(scale.unsigned_abs())?)?;
-            Some(Self { mantissa, scale: 0 })
+            Some(Self::new(mantissa, 0))
         }
     }
 }
 
-/// Digits of the quotient, at least 30 of them where it does not end before: `(digits, digits after
-/// the point, remainder)`.
-fn long_division(numerator: u128, denominator: u128) -> (u128, i64, u128) {
-    let mut digits = numerator / denominator;
-    let mut remainder = numerator % denominator;
-    let mut exponent = 0i64;
-    while remainder > 0 && digit_count(digits) < DIVISION_DIGITS + 2 {
-        let (digit, rest) = next_digit(remainder, denominator);
-        digits = digits * 10 + digit;
+/// The integer in 128 bits, where they hold it.
+fn narrow(value: I256) -> Option<i128> {
+    let low = *value.low();
+    (*value.high() == low >> 127).then_some(low)
+}
+
+/// Exact product: in 128 bits where they hold both and it, in 256 where not.
+fn product(a: I256, b: I256) -> Option<I256> {
+    match narrow(a).zip(narrow(b)).and_then(|(a, b)| a.checked_mul(b)) {
+        Some(product) => Some(I256::new(product)),
+        None => {
+            let magnitude = a.unsigned_abs().checked_mul(b.unsigned_abs())?;
+            signed(magnitude, a.is_negative() != b.is_negative())
+        }
+    }
+}
+
+/// The integer without so many zeros at its end, where it has them.
+fn without_zeros(value: I256, zeros: u32) -> Option<I256> {
+    match (narrow(value), power_of_ten(zeros)) {
+        (Some(value), Some(power)) => (value % power == 0).then(|| I256::new(value / power)),
+        _ => {
+            let power = I256::try_from(wide_power_of_ten(zeros)?).ok()?;
+            (value % power == 0).then(|| value / power)
+        }
+    }
+}
+
+fn signed(magnitude: U256, negative: bool) -> Option<I256> {
+    let value = I256::try_from(magnitude).ok()?;
+    Some(if negative { -value } else { value })
+}
+
+/// A quotient by long division: `digits * 10^-exponent`, and a part of the last digit's unit where a
+/// remainder is left.
+struct Quotient {
+    digits: U256,
+    exponent: i64,
+    has_rest: bool,
+}
+
+impl Quotient {
+    /// The significant digits that are carried, half-even over everything that is dropped: the digits
+    /// past them and the remainder. And how many of them are after the point.
+    fn rounded(&self) -> (U256, i64) {
+        let drop = digit_count(self.digits).saturating_sub(DIVISION_DIGITS);
+        let unit = wide_power(drop);
+        let kept = nearest(self.digits, unit, self.has_rest, Rounding::HalfEven);
+        (kept, self.exponent - i64::from(drop))
+    }
+}
+
+/// `numerator / denominator` with more significant digits than are carried, or without remainder.
+fn long_division(numerator: U256, denominator: U256) -> Quotient {
+    let (mut digits, mut remainder) = divided(numerator, denominator);
+    let mut exponent = 0;
+    while remainder > U256::ZERO && digit_count(digits) <= DIVISION_DIGITS {
+        let (count, more, rest) = next_digits(remainder, denominator);
+        digits = digits * wide_power(count) + more;
         remainder = rest;
-        exponent += 1;
+        exponent += i64::from(count);
     }
-    (digits, exponent, remainder)
+    Quotient { digits, exponent, has_rest: remainder > U256::ZERO }
 }
 
-/// `10 * remainder` by `denominator`: digit and rest, within 128 bits where the product is not.
-fn next_digit(remainder: u128, denominator: u128) -> (u128, u128) {
-    if let Some(tenfold) = remainder.checked_mul(10) {
-        return (tenfold / denominator, tenfold % denominator);
+/// Digits that follow in a long division: how many, which, and what remains of `remainder`, which is
+/// below the denominator.
+fn next_digits(remainder: U256, denominator: U256) -> (u32, U256, U256) {
+    // as many zeros as fit behind the remainder, and one digit more than is carried at most
+    let count = (WIDE_POWER_MAX - digit_count(remainder)).min(DIVISION_DIGITS + 1);
+    if count > 0 {
+        let (digits, rest) = divided(remainder * wide_power(count), denominator);
+        return (count, digits, rest);
     }
-    let (mut digit, mut rest) = (0, 0);
+    // ten times the remainder may not fit, twice does: magnitudes are at most 2^255
+    let (mut digit, mut rest) = (U256::ZERO, U256::ZERO);
     for _ in 0..10 {
-        if rest >= denominator - remainder {
-            rest -= denominator - remainder;
+        rest += remainder;
+        if rest >= denominator {
+            rest -= denominator;
             digit += 1;
-        } else {
-            rest += remainder;
         }
     }
-    (digit, rest)
+    (1, digit, rest)
 }
 
-fn half_of_remainder(remainder: u128, denominator: u128) -> Ordering {
-    match remainder.checked_mul(2) {
-        Some(twice) => twice.cmp(&denominator),
-        None => Ordering::Greater,
+fn divided(numerator: U256, denominator: U256) -> (U256, U256) {
+    let quotient = numerator / denominator;
+    (quotient, numerator - quotient * denominator)
+}
+
+/// `numerator / denominator` rounded to an integer; `has_rest` says that the numerator is a bit more.
+fn nearest(numerator: U256, denominator: U256, has_rest: bool, rounding: Rounding) -> U256 {
+    let (quotient, remainder) = divided(numerator, denominator);
+    let up = match remainder.cmp(&(denominator - remainder)) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => has_rest || rounding == Rounding::HalfUp || quotient % 2 == 1,
+    };
+    if up { quotient + 1 } else { quotient }
+}
+
+fn digit_count(value: U256) -> u32 {
+    const STEP: u32 = 38;
+    match u128::try_from(value) {
+        Ok(value) => value.checked_ilog10().map_or(0, |log| log + 1),
+        Err(_) => STEP + digit_count(value / wide_power(STEP)),
     }
-}
-
-fn digit_count(digits: u128) -> u32 {
-    digits.checked_ilog10().map_or(0, |log| log + 1)
 }
 
 impl PartialEq for Number {
@@ -284,16 +398,50 @@ impl PartialEq for Number {
 
 impl Eq for Number {}
 
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
+        let signs = self.mantissa.signum().cmp(&other.mantissa.signum());
+        if signs.is_ne() {
+            return signs;
+        }
+        match self.minus(*other) {
+            Ok(difference) => difference.mantissa.cmp(&I256::ZERO),
+            // too far apart for one scale: the one with more digits before the point is larger
+            Err(_) => {
+                let whole = |number: &Self| {
+                    let digits = number.mantissa.unsigned_abs().to_string().len() as i64;
+                    digits - i64::from(number.scale)
+                };
+                let by_size = whole(self).cmp(&whole(other));
+                if self.mantissa < 0 { by_size.reverse() } else { by_size }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_scaled(self.mantissa, self.scale))
+        let digits = self.mantissa.unsigned_abs().to_string();
+        f.write_str(&with_point(self.mantissa.is_negative(), &digits, self.scale))
     }
 }
 
 /// Prints `mantissa * 10^-scale` with all `scale` digits after the point.
 pub fn format_scaled(mantissa: i128, scale: u32) -> String {
-    let sign = if mantissa < 0 { "-" } else { "" };
-    let digits = mantissa.unsigned_abs().to_string();
+    with_point(mantissa < 0, &mantissa.unsigned_abs().to_string(), scale)
+}
+
+fn with_point(negative: bool, digits: &str, scale: u32) -> String {
+    let sign = if negative { "-" } else { "" };
     if scale == 0 {
         return format!("{sign}{digits}");
     }
@@ -360,6 +508,9 @@ mod tests {
         let b = number("0.000000000000000001");
         assert_eq!(a.plus(b).expect("fits").to_string(), "123456789012345678.000000000000000001");
         assert_eq!(a.times(a).expect("fits").to_string(), "15241578753238836527968299765279684");
-        assert!(a.times(a).expect("fits").times(a).is_err());
+        let cube = a.times(a).expect("fits").times(a).expect("fits");
+        assert_eq!(cube.to_string(), "1881676372353657731338003115679818096684294558605752");
+        assert!(cube.rescaled(0, Rounding::HalfEven).is_err());
+        assert!(cube.times(a).expect("fits").times(a).is_err());
     }
 }

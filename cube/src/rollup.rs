@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
 use crate::id::{CubeId, HierarchyId, MeasureId, MemberId};
-use crate::model::{Consolidation, TimeSummary};
+use crate::model::{Consolidation, Cube, TimeSummary};
 use crate::segment::SegmentView;
 use crate::view::View;
 
@@ -58,7 +58,7 @@ pub struct Axis {
 pub struct Filter {
     /// Position of the dimension in the cube.
     pub position: usize,
-    /// The leaf members wanted.
+    /// The members wanted, of those that hold facts.
     pub members: RoaringBitmap,
     /// To which grain naming the members pins the dimension.
     pub grain: Grain,
@@ -71,7 +71,8 @@ pub enum Grain {
     Free,
     /// At members of a level: by position in a hierarchy.
     Level(HierarchyId, usize),
-    /// At leaf members.
+    /// At the members that hold the cube's facts: leaves, or those of the level at which the cube
+    /// uses the dimension.
     Leaf,
 }
 
@@ -126,7 +127,7 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let cube = version.model.cube_def(request.cube);
     let dimensions: Vec<&Dimension> =
         cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
-    let weights = request_weights(request, &dimensions);
+    let weights = request_weights(request, cube, &dimensions);
     let blank_above_leaves = !is_at_leaves(request, dimensions.len());
     let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
     let filters = effective_filters(view, request, &dimensions);
@@ -173,14 +174,14 @@ fn pins(request: &Request<'_>, position: usize) -> (bool, BTreeMap<HierarchyId, 
 /// hierarchy where it names none.
 fn request_weights<'a>(
     request: &Request<'_>,
+    cube: &Cube,
     dimensions: &[&'a Dimension],
 ) -> Vec<DimensionWeights<'a>> {
     let mut all = Vec::new();
     for (position, dimension) in dimensions.iter().enumerate() {
         let (leaf, levels) = pins(request, position);
-        if leaf || dimension.def.hierarchies.is_empty() {
-            continue;
-        }
+        let default = dimension.def.default_hierarchy(cube.levels[position]);
+        let Some(default) = default.filter(|_| !leaf) else { continue };
         let mut weights = DimensionWeights { position, factors: Vec::new(), scale: 0 };
         let mut add = |hierarchy: HierarchyId, level: Option<usize>| {
             if let Some(path) = &dimension.shape(hierarchy).weights {
@@ -192,7 +193,7 @@ fn request_weights<'a>(
             }
         };
         if levels.is_empty() {
-            add(HierarchyId(0), None);
+            add(default, None);
         }
         levels.into_iter().for_each(|(hierarchy, level)| add(hierarchy, Some(level)));
         if !weights.factors.is_empty() {
@@ -231,10 +232,10 @@ pub fn misleading_sum(view: &View, request: &Request<'_>, measure: MeasureId) ->
     let filters = effective_filters(view, request, &dimensions);
     let wanted = |position: usize, member: MemberId| {
         let filter = filters[position].as_ref();
-        dimensions[position].holds_facts(member)
+        dimensions[position].holds_facts_at(cube.levels[position], member)
             && filter.is_none_or(|members| members.contains(member.0))
     };
-    for weights in request_weights(request, &dimensions) {
+    for weights in request_weights(request, cube, &dimensions) {
         let unit: i128 = 10i128.pow(weights.scale.min(38));
         let dimension = dimensions[weights.position];
         let weighted = dimension.members().find(|&member| {
@@ -337,7 +338,8 @@ fn output_plans(
     blank_above_leaves: bool,
 ) -> Result<Vec<OutputPlan>> {
     let cube = view.version.model.cube_def(request.cube);
-    let weight_scale: u32 = request_weights(request, dimensions).iter().map(|w| w.scale).sum();
+    let weight_scale: u32 =
+        request_weights(request, cube, dimensions).iter().map(|w| w.scale).sum();
     let plan = |output: &Output| {
         let (measure, kind) = match *output {
             Output::CountRows => {

@@ -4,14 +4,24 @@
 //! adds a small segment and marks the rows it replaces as dead in older ones; small neighbours are
 //! merged so that their number stays logarithmic. A key is alive in at most one segment.
 
+mod column;
+mod postings;
+mod replace;
+mod select;
+
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
 use crate::id::MemberId;
 use crate::limits::SEGMENT_ROWS_MAX;
 use crate::value::KeyPart;
+
+pub use column::{Codes, Presence, Values};
+pub use select::Selector;
+
+use postings::Postings;
 
 /// Rows in columns, not yet sorted. All columns have the same length.
 #[derive(Debug, Clone, Default)]
@@ -112,106 +122,39 @@ impl Rows {
     }
 }
 
-/// Member ids in the narrowest width that holds them.
-#[derive(Debug, Clone)]
-pub enum Codes {
-    /// Below 2^8.
-    U8(Vec<u8>),
-    /// Below 2^16.
-    U16(Vec<u16>),
-    /// All others.
-    U32(Vec<u32>),
-}
-
-impl Codes {
-    fn new(members: &[MemberId]) -> Self {
-        let max = members.iter().map(|member| member.0).max().unwrap_or(0);
-        if u8::try_from(max).is_ok() {
-            Self::U8(members.iter().map(|member| member.0 as u8).collect())
-        } else if u16::try_from(max).is_ok() {
-            Self::U16(members.iter().map(|member| member.0 as u16).collect())
-        } else {
-            Self::U32(members.iter().map(|member| member.0).collect())
-        }
-    }
-
-    /// The member of a row.
-    pub fn get(&self, row: usize) -> MemberId {
-        MemberId(match self {
-            Self::U8(codes) => u32::from(codes[row]),
-            Self::U16(codes) => u32::from(codes[row]),
-            Self::U32(codes) => codes[row],
-        })
-    }
-
-    /// Calls a function with every row and its member.
-    pub fn for_each(&self, mut visit: impl FnMut(usize, MemberId)) {
-        match self {
-            Self::U8(codes) => {
-                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
-            }
-            Self::U16(codes) => {
-                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
-            }
-            Self::U32(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c))),
-        }
-    }
-}
-
-/// Values with their blanks.
-#[derive(Debug, Clone)]
-pub struct Values {
-    values: Vec<i64>,
-    /// Rows with a value; absent where all have one.
-    present: Option<RoaringBitmap>,
-}
-
-impl Values {
-    fn new(values: &[Option<i64>]) -> Self {
-        let filled = values.iter().filter(|value| value.is_some()).count();
-        let present = (filled < values.len()).then(|| {
-            let rows = values.iter().enumerate().filter(|(_, value)| value.is_some());
-            RoaringBitmap::from_sorted_iter(rows.map(|(row, _)| row as u32)).unwrap_or_default()
-        });
-        Self { values: values.iter().map(|value| value.unwrap_or(0)).collect(), present }
-    }
-
-    /// The value of a row.
-    pub fn get(&self, row: usize) -> Option<i64> {
-        match &self.present {
-            Some(present) if !present.contains(row as u32) => None,
-            _ => Some(self.values[row]),
-        }
-    }
-}
-
-/// An immutable run of rows, sorted by primary key.
+/// An immutable run of rows, sorted by primary key. Its columns may be those of other segments too.
 #[derive(Debug)]
 pub struct Segment {
     row_count: usize,
     /// Key columns (records).
-    pub keys: Vec<Vec<KeyPart>>,
+    pub keys: Vec<Arc<Vec<KeyPart>>>,
     /// One column per dimension.
-    pub coordinates: Vec<Codes>,
+    pub coordinates: Vec<Arc<Codes>>,
     /// Smallest and largest member per dimension.
     pub zones: Vec<(MemberId, MemberId)>,
     /// One column per measure.
-    pub values: Vec<Values>,
+    pub values: Vec<Arc<Values>>,
+    /// Per dimension, the rows of each member, made when they are first asked for.
+    postings: Arc<Vec<OnceLock<Postings>>>,
 }
 
 impl Segment {
-    /// A segment of sorted rows, at least one.
-    pub fn new(rows: &Rows) -> Self {
+    /// A segment of sorted rows, at least one and no more than fit.
+    fn new(rows: &Rows) -> Self {
+        debug_assert!(rows.len() <= SEGMENT_ROWS_MAX, "a segment of {} rows", rows.len());
         let zone = |members: &Vec<MemberId>| {
             let min = members.iter().copied().min().unwrap_or(MemberId::NONE);
             (min, members.iter().copied().max().unwrap_or(MemberId::NONE))
         };
+        let codes = |members: &Vec<MemberId>| Arc::new(Codes::new(members));
+        let values = |values: &Vec<Option<i64>>| Arc::new(Values::new(values));
         Self {
             row_count: rows.len(),
-            keys: rows.keys.clone(),
-            coordinates: rows.coordinates.iter().map(|members| Codes::new(members)).collect(),
+            keys: rows.keys.iter().map(|parts| Arc::new(parts.clone())).collect(),
+            coordinates: rows.coordinates.iter().map(codes).collect(),
             zones: rows.coordinates.iter().map(zone).collect(),
-            values: rows.values.iter().map(|values| Values::new(values)).collect(),
+            values: rows.values.iter().map(values).collect(),
+            postings: Arc::new(rows.coordinates.iter().map(|_| OnceLock::new()).collect()),
         }
     }
 
@@ -220,26 +163,46 @@ impl Segment {
         self.row_count
     }
 
-    /// Compares a row's primary key to that of a row of `rows`.
-    fn compare(&self, row: usize, rows: &Rows, other: usize) -> Ordering {
-        if self.keys.is_empty() {
-            let pairs = self.coordinates.iter().zip(&rows.coordinates);
-            pairs.map(|(a, b)| a.get(row).cmp(&b[other])).find(|o| o.is_ne())
-        } else {
-            let pairs = self.keys.iter().zip(&rows.keys);
-            pairs.map(|(a, b)| a[row].cmp(&b[other])).find(|o| o.is_ne())
-        }
-        .unwrap_or(Ordering::Equal)
+    /// The rows of each member of one dimension.
+    fn postings(&self, position: usize) -> &Postings {
+        self.postings[position]
+            .get_or_init(|| Postings::new(&self.coordinates[position], self.row_count))
     }
 
-    fn find(&self, rows: &Rows, row: usize) -> Option<usize> {
+    /// Where a row with the primary key of a row of `rows` is.
+    fn find(&self, rows: &Rows, other: usize) -> Option<usize> {
+        if self.keys.is_empty() {
+            return self.find_at(|position| rows.coordinates[position][other]);
+        }
+        self.search(|row| {
+            let pairs = self.keys.iter().zip(&rows.keys);
+            pairs.map(|(a, b)| a[row].cmp(&b[other])).find(|o| o.is_ne())
+        })
+    }
+
+    /// Where a row with the members of a coordinate is (cells).
+    fn find_at(&self, member: impl Fn(usize) -> MemberId) -> Option<usize> {
+        let mut zones = self.zones.iter().enumerate();
+        let is_within =
+            zones.all(|(position, (min, max))| (min..=max).contains(&&member(position)));
+        if !is_within {
+            return None;
+        }
+        self.search(|row| {
+            let columns = self.coordinates.iter().enumerate();
+            columns.map(|(p, codes)| codes.get(row).cmp(&member(p))).find(|o| o.is_ne())
+        })
+    }
+
+    /// Binary search; `compare` says how a row's primary key differs from the one searched.
+    fn search(&self, compare: impl Fn(usize) -> Option<Ordering>) -> Option<usize> {
         let (mut low, mut high) = (0, self.row_count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.compare(middle, rows, row) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Some(middle),
+            match compare(middle) {
+                Some(Ordering::Less) => low = middle + 1,
+                Some(_) => high = middle,
+                None => return Some(middle),
             }
         }
         None
@@ -284,8 +247,10 @@ impl SegmentView {
 /// Where a row lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
-    segment: usize,
-    row: usize,
+    /// The segment, by its place among those of one version.
+    pub segment: usize,
+    /// The row of the segment.
+    pub row: usize,
 }
 
 /// All rows of a cube in one version.
@@ -307,10 +272,20 @@ impl CubeRows {
 
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
+        self.newest(|segment| segment.find(rows, row))
+    }
+
+    /// Where the cell with a coordinate lives: one member a dimension.
+    pub fn find_at(&self, coordinate: &[MemberId]) -> Option<Location> {
+        self.newest(|segment| segment.find_at(|position| coordinate[position]))
+    }
+
+    /// The row that is found and alive, of the newest segments first.
+    fn newest(&self, find: impl Fn(&Segment) -> Option<usize>) -> Option<Location> {
         let newest_first = self.segments.iter().enumerate().rev();
         newest_first
             .filter_map(|(segment, view)| {
-                let row = view.segment.find(rows, row)?;
+                let row = find(&view.segment)?;
                 (!view.dead.contains(row as u32)).then_some(Location { segment, row })
             })
             .next()
@@ -344,6 +319,11 @@ impl CubeRows {
         for location in replaced {
             Arc::make_mut(&mut segments[location.segment].dead).insert(location.row as u32);
         }
+        Self::assembled(segments, added)
+    }
+
+    /// The live ones of some segments, and new ones for sorted rows with keys not alive in them.
+    fn assembled(mut segments: Vec<SegmentView>, added: &Rows) -> Self {
         segments.retain(|view| view.live_count() > 0);
         let mut start = 0;
         while start < added.len() {

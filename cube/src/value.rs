@@ -114,7 +114,13 @@ impl ValueType {
 
     /// A number as this type's stored integer, rounded once.
     pub fn assign(self, number: Number, rounding: Rounding) -> Result<i64> {
-        self.check_range(number.rescaled(self.scale(), rounding)?)
+        match number.rescaled(self.scale(), rounding) {
+            Ok(stored) => self.check_range(stored),
+            Err(_) => {
+                let number = number.normalized();
+                Err(CubeError::Overflow(format!("{number} does not fit {self}")))
+            }
+        }
     }
 
     /// Reads a stored integer from text; digits that the type cannot hold are an error.
@@ -137,7 +143,8 @@ impl ValueType {
                 if number.scale > 0 {
                     return Err(invalid("digits after the point"));
                 }
-                i64::try_from(number.mantissa).map_err(|_| invalid("more than 64 bits"))
+                let integer = number.mantissa().and_then(|integer| i64::try_from(integer).ok());
+                integer.ok_or_else(|| invalid("more than 64 bits"))
             }
             Self::Date => {
                 parse_date(text).map(i64::from).ok_or_else(|| invalid("expected YYYY-MM-DD"))

@@ -6,11 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::change::{MembersWrite, RowsAction, RowsWrite};
+use crate::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
-use crate::id::{CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
-use crate::model::{Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange};
+use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
+use crate::model::{
+    Assertion, Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange,
+};
+use crate::region::Region;
 use crate::segment::{CubeRows, Location, Rows};
 use crate::state_hash::{Piece, StateHash};
 
@@ -23,6 +26,8 @@ pub struct Version {
     pub dimensions: Vec<Arc<Dimension>>,
     /// Rows, by [`CubeId`].
     pub cubes: Vec<Arc<CubeRows>>,
+    /// What formulas with regions compute.
+    pub regions: Arc<Vec<Region>>,
     hash: StateHash,
 }
 
@@ -82,7 +87,10 @@ impl Version {
             ModelChange::AddCube(_) => next.cubes.push(Arc::default()),
             ModelChange::SetFormula(formula) => {
                 let (cube, measure) = self.model.target(&formula.target)?;
-                if self.model.is_input(cube, measure) && self.has_values(cube, measure) {
+                let known = self.model.formulas.iter().any(|old| old.target == formula.target);
+                let region = Region::all(&model, &self.dimensions)?;
+                let region = region.into_iter().find(|region| region.target == formula.target);
+                if !known && self.has_inputs(cube, measure, region.as_ref()) {
                     return Err(CubeError::Definition(format!(
                         "{} holds inputs; a formula would overwrite them",
                         formula.target
@@ -90,6 +98,9 @@ impl Version {
                 }
             }
             _ => {}
+        }
+        if matches!(change, ModelChange::SetFormula(_) | ModelChange::RemoveFormula { .. }) {
+            next.regions = Arc::new(Region::all(&model, &self.dimensions)?);
         }
         next.model = Arc::new(model);
         match change {
@@ -103,16 +114,16 @@ impl Version {
     /// A cube is shown as one table: levels of its dimensions must not be called like its columns.
     fn check_columns(&self, id: CubeId) -> Result<()> {
         let cube = self.model.cube_def(id);
-        let keys = cube.def.key.iter().map(|key| &key.name);
-        let named: BTreeSet<&String> = keys
-            .chain(&cube.def.dimensions)
-            .chain(cube.def.measures.iter().map(|measure| &measure.name))
+        let keys = cube.def.key.iter().map(|key| key.name.as_str());
+        let named: BTreeSet<&str> = keys
+            .chain(cube.def.dimension_names())
+            .chain(cube.def.measures.iter().map(|measure| measure.name.as_str()))
             .collect();
-        for &dimension in &cube.dimensions {
+        for (&dimension, &level) in cube.dimensions.iter().zip(&cube.levels) {
             let dimension = self.dimension(dimension);
-            for level in dimension.level_columns() {
+            for level in dimension.level_columns_at(level) {
                 let column = format!("{}_{}", dimension.def.name, level.name);
-                if named.contains(&column) {
+                if named.contains(column.as_str()) {
                     return Err(CubeError::Definition(format!(
                         "cube {:?}: {column:?} is the column of a level, name the measure or key otherwise",
                         cube.def.name
@@ -123,11 +134,72 @@ impl Version {
         Ok(())
     }
 
-    fn has_values(&self, cube: CubeId, measure: MeasureId) -> bool {
+    /// Whether a measure holds inputs, inside a region where one is given.
+    fn has_inputs(&self, cube: CubeId, measure: MeasureId, region: Option<&Region>) -> bool {
+        if !self.model.is_input(cube, measure) {
+            return false;
+        }
         self.rows(cube).segments().iter().any(|view| {
-            let values = view.segment.values.get(measure.idx());
-            values.is_some_and(|values| view.live_rows().any(|row| values.get(row).is_some()))
+            let Some(values) = view.segment.values.get(measure.idx()) else { return false };
+            view.live_rows().filter(|&row| values.get(row).is_some()).any(|row| {
+                let member = |position: usize| view.segment.coordinates[position].get(row);
+                region.is_none_or(|region| region.contains(member))
+                    && !self.is_computed(cube, measure, member)
+            })
         })
+    }
+
+    /// Whether a formula computes a measure at a coordinate, given by the member of a position.
+    pub fn is_computed(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        member: impl Fn(usize) -> MemberId,
+    ) -> bool {
+        let of_measure = |region: &&Region| (region.cube, region.measure) == (cube, measure);
+        !self.model.is_input(cube, measure)
+            || self.regions.iter().filter(of_measure).any(|region| region.contains(&member))
+    }
+
+    /// The version with other values of a computed measure, and rows that it makes.
+    pub fn with_computed(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        changes: &[(Location, Option<i64>)],
+        added: &Rows,
+    ) -> Self {
+        let mut next = self.clone();
+        let keeps_blank = self.model.cube_def(cube).def.kind == CubeKind::Records;
+        let mut rows = Arc::clone(&self.cubes[cube.idx()]);
+        if !changes.is_empty() {
+            rows = Arc::new(rows.with_values(measure.idx(), changes, keeps_blank));
+        }
+        if !added.is_empty() {
+            rows = Arc::new(rows.with(&[], added));
+        }
+        next.cubes[cube.idx()] = rows;
+        next
+    }
+
+    /// Takes regions from members as they are now; rows that come to be inputs, or cease to be, count
+    /// otherwise in the hash.
+    fn with_regions(mut self, before: &Self) -> Result<Self> {
+        let regions = Region::all(&self.model, &self.dimensions)?;
+        if regions == *self.regions {
+            return Ok(self);
+        }
+        let cubes: BTreeSet<CubeId> =
+            regions.iter().chain(self.regions.iter()).map(|region| region.cube).collect();
+        self.regions = Arc::new(regions);
+        for cube in cubes {
+            let rows = self.rows(cube).all(self.empty_rows(cube));
+            for row in 0..rows.len() {
+                before.row_piece(cube, &rows, row).into_iter().for_each(|p| self.hash.remove(p));
+                self.row_piece(cube, &rows, row).into_iter().for_each(|p| self.hash.add(p));
+            }
+        }
+        Ok(self)
     }
 
     /// The version after members were added and changed.
@@ -153,7 +225,39 @@ impl Version {
             let cubes = (0..next.cubes.len()).map(CubeId::from_idx);
             cubes.into_iter().try_for_each(|cube| next.check_columns(cube))?;
         }
+        if self.regions.is_empty() { Ok(next) } else { next.with_regions(self) }
+    }
+
+    /// The version with dated values of an attribute.
+    pub fn with_dated(&self, write: &DatedWrite) -> Result<Self> {
+        let before = self.dimensions.get(write.dimension.idx()).ok_or_else(|| {
+            CubeError::Inconsistent(format!("no dimension {}", write.dimension.0))
+        })?;
+        let after = before.with_dated(write)?;
+        let mut next = self.clone();
+        let members: BTreeSet<MemberId> =
+            write.values.iter().filter_map(|dated| after.find(&dated.member)).collect();
+        for member in members {
+            dated_pieces(before, write.attribute, member).for_each(|piece| next.hash.remove(piece));
+            dated_pieces(&after, write.attribute, member).for_each(|piece| next.hash.add(piece));
+        }
+        next.dimensions[write.dimension.idx()] = Arc::new(after);
         Ok(next)
+    }
+
+    /// Whether rows of a cube may name a member in the dimension at a position: one of the level at
+    /// which the cube uses the dimension.
+    pub fn holds_facts(&self, cube: CubeId, position: usize, member: MemberId) -> bool {
+        let cube = self.model.cube_def(cube);
+        let dimension = self.dimension(cube.dimensions[position]);
+        member.idx() < dimension.member_count()
+            && dimension.holds_facts_at(cube.levels[position], member)
+    }
+
+    /// The member of a key that rows of a cube may name in the dimension at a position.
+    pub fn resolve_fact(&self, cube: CubeId, position: usize, key: &str) -> Result<MemberId> {
+        let cube = self.model.cube_def(cube);
+        self.dimension(cube.dimensions[position]).resolve_at(cube.levels[position], key)
     }
 
     /// Checks a write of rows and merges it with what is there.
@@ -214,11 +318,10 @@ impl Version {
         }
         for (idx, &member) in write.coordinates.iter().enumerate() {
             let position = idx % dimension_count;
-            let dimension = self.dimension(cube.dimensions[position]);
-            if member.idx() >= dimension.member_count() || !dimension.holds_facts(member) {
+            if !self.holds_facts(write.cube, position, member) {
                 return Err(CubeError::Inconsistent(format!(
                     "member {} of dimension {} holds no facts",
-                    member.0, dimension.def.name
+                    member.0, cube.def.dimensions[position]
                 )));
             }
             rows.coordinates[position].push(member);
@@ -261,10 +364,30 @@ impl Version {
             Some(location) => {
                 self.rows(write.cube).copy_row(location, rows);
                 let last = rows.len() - 1;
+                let has_regions = self.regions.iter().any(|region| region.cube == write.cube);
+                let is_computed = |coordinates: &[Vec<MemberId>], measure, at: usize| {
+                    let member = |position: usize| coordinates[position][at];
+                    has_regions && self.is_computed(write.cube, measure, member)
+                };
                 for &measure in &write.measures {
-                    rows.values[measure.idx()][last] = input.values[measure.idx()][row];
+                    let value = input.values[measure.idx()][row];
+                    // a blank leaves alone what a formula computes of the row
+                    if value.is_some() || !is_computed(&input.coordinates, measure, row) {
+                        rows.values[measure.idx()][last] = value;
+                    }
                 }
                 if cube.def.kind == CubeKind::Records {
+                    let measures = (0..cube.def.measures.len()).map(MeasureId::from_idx);
+                    for measure in measures.filter(|_| has_regions) {
+                        let was_computed = is_computed(&rows.coordinates, measure, last);
+                        let is_written = write.measures.contains(&measure);
+                        if was_computed
+                            && !is_written
+                            && !is_computed(&input.coordinates, measure, row)
+                        {
+                            rows.values[measure.idx()][last] = None;
+                        }
+                    }
                     for (column, from) in rows.coordinates.iter_mut().zip(&input.coordinates) {
                         column[last] = from[row];
                     }
@@ -338,7 +461,8 @@ impl Version {
         }
         for (idx, (measure, column)) in def.def.measures.iter().zip(&rows.values).enumerate() {
             let Some(value) = column[row] else { continue };
-            if self.model.is_input(cube, MeasureId::from_idx(idx)) {
+            let member = |position: usize| rows.coordinates[position][row];
+            if !self.is_computed(cube, MeasureId::from_idx(idx), member) {
                 has_inputs = true;
                 piece = piece.text(&measure.name).integer(value);
             }
@@ -353,7 +477,8 @@ impl Version {
         let dimensions = model.dimensions.iter().map(|def| dimension_piece(def));
         let cubes = model.cubes.iter().map(|cube| cube_piece(&cube.def));
         let formulas = model.formulas.iter().map(|def| formula_piece(def));
-        std::iter::once(itself).chain(dimensions).chain(cubes).chain(formulas)
+        let assertions = model.assertions.iter().map(|assertion| assertion_piece(assertion));
+        std::iter::once(itself).chain(dimensions).chain(cubes).chain(formulas).chain(assertions)
     }
 }
 
@@ -361,8 +486,7 @@ fn dimension_piece(dimension: &DimensionDef) -> Piece {
     let mut piece = Piece::new("dimension").text(&dimension.name).text(&dimension.description);
     piece = piece.text(&dimension.key_type.to_string());
     for attribute in &dimension.attributes {
-        piece =
-            piece.text("attribute").text(&attribute.name).text(&attribute.value_type.to_string());
+        piece = piece.text("attribute").text(&attribute.name).text(&attribute.type_text());
         piece = piece.text(&attribute.description);
     }
     for level in &dimension.levels {
@@ -413,6 +537,18 @@ fn formula_piece(formula: &FormulaDef) -> Piece {
     piece
 }
 
+fn assertion_piece(assertion: &Assertion) -> Piece {
+    let def = &assertion.def;
+    let optional = |piece: Piece, text: &Option<String>| match text {
+        Some(text) => piece.integer(1).text(text),
+        None => piece.integer(0),
+    };
+    let piece = Piece::new("assertion").text(&def.name).text(&def.description);
+    let piece = piece.text(&assertion.file).text(&def.sql);
+    let piece = optional(optional(piece, &def.equals), &def.tolerance);
+    def.needs.iter().fold(piece, |piece, cube| piece.text(cube))
+}
+
 fn member_piece(dimension: &Dimension, member: MemberId) -> Piece {
     let def = &dimension.def;
     let mut piece = Piece::new("member").text(&def.name).text(dimension.key(member));
@@ -425,9 +561,26 @@ fn member_piece(dimension: &Dimension, member: MemberId) -> Piece {
     }
     for (idx, attribute) in def.attributes.iter().enumerate() {
         // blank attributes leave no trace, so that declaring one changes the model's hash alone
-        if let Some(value) = dimension.attribute(crate::AttributeId::from_idx(idx), member) {
+        if let Some(value) = dimension.undated(AttributeId::from_idx(idx), member) {
             piece = piece.text(&attribute.name).text(&value.format(attribute.value_type));
         }
     }
     piece
+}
+
+/// The hashes of a member's dated values of an attribute, each by itself.
+fn dated_pieces(
+    dimension: &Dimension,
+    attribute: AttributeId,
+    member: MemberId,
+) -> impl Iterator<Item = Piece> + '_ {
+    let def = &dimension.def.attributes[attribute.idx()];
+    dimension.dated(attribute, member).iter().map(move |(from, value)| {
+        let piece = Piece::new("dated").text(&dimension.def.name).text(dimension.key(member));
+        let piece = piece.text(&def.name).integer((*from).into());
+        match value {
+            Some(value) => piece.text("value").text(&value.format(def.value_type)),
+            None => piece.text("blank"),
+        }
+    })
 }

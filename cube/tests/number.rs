@@ -16,12 +16,12 @@ use settings::cases;
 const SCALE_MAX: u32 = 18;
 
 fn exact(number: Number) -> Exact {
-    Exact::new(number.mantissa, number.scale)
+    Exact::read(&number.to_string())
 }
 
-/// Numbers of every length, with many zeros and nines, and often of a measure's length.
-fn number() -> impl Strategy<Value = Number> {
-    let mantissa = prop_oneof![
+/// Integers of every length, with many zeros and nines, and often of a measure's length.
+fn integer() -> impl Strategy<Value = i128> {
+    prop_oneof![
         4 => -1_000i128..1_000,
         4 => -10i128.pow(18)..10i128.pow(18),
         2 => any::<i128>(),
@@ -29,8 +29,26 @@ fn number() -> impl Strategy<Value = Number> {
         1 => (0u32..38).prop_map(|power| 10i128.pow(power) - 1),
         1 => (0u32..126).prop_map(|power| 1i128 << power),
         1 => Just(i128::MAX),
-    ];
-    (mantissa, 0..=SCALE_MAX).prop_map(|(mantissa, scale)| Number::new(mantissa, scale))
+        1 => Just(i128::MIN),
+    ]
+}
+
+fn narrow() -> impl Strategy<Value = (Number, Exact)> {
+    (integer(), 0..=SCALE_MAX)
+        .prop_map(|(mantissa, scale)| (Number::new(mantissa, scale), Exact::new(mantissa, scale)))
+}
+
+/// Numbers of up to 256 bits: those of 128, their products, and these and one more.
+fn number() -> impl Strategy<Value = (Number, Exact)> {
+    let product = || {
+        (narrow(), narrow()).prop_map(|((a, exact_a), (b, exact_b))| {
+            (a.times(b).expect("256 bits hold it"), exact_a.multiply(&exact_b))
+        })
+    };
+    let sum = (product(), narrow()).prop_map(|((a, exact_a), (b, exact_b))| {
+        a.plus(b).map_or((a, exact_a.clone()), |sum| (sum, exact_a.add(&exact_b)))
+    });
+    prop_oneof![3 => narrow(), 2 => product(), 1 => sum]
 }
 
 fn is_overflow<T: std::fmt::Debug>(result: &cube::Result<T>) -> bool {
@@ -50,38 +68,39 @@ proptest! {
     #![proptest_config(cases(400, "tests/number.regressions"))]
 
     #[test]
-    fn sums_and_differences_are_exact(a in number(), b in number()) {
-        let scale = a.scale.max(b.scale) as usize;
-        let is_wide = |sum: &Exact| {
-            [sum, &exact(a), &exact(b)].iter().any(|number| number.is_wide_at(scale))
+    fn sums_and_differences_are_exact((a, exact_a) in number(), (b, exact_b) in number()) {
+        let scale = exact_a.fraction_digits().max(exact_b.fraction_digits());
+        let is_long = |sum: &Exact| {
+            let all = [sum, &exact_a, &exact_b];
+            all.iter().any(|number| number.normalized().is_beyond_256_bits_at(scale))
         };
-        let sum = exact(a).add(&exact(b));
-        check(a.plus(b), &sum, is_wide(&sum));
-        let difference = exact(a).subtract(&exact(b));
-        check(a.minus(b), &difference, is_wide(&difference) || b.mantissa == i128::MIN);
+        let sum = exact_a.add(&exact_b);
+        check(a.plus(b), &sum, is_long(&sum));
+        let difference = exact_a.subtract(&exact_b);
+        check(a.minus(b), &difference, is_long(&difference));
     }
 
     #[test]
-    fn products_are_exact(a in number(), b in number()) {
-        let product = exact(a).multiply(&exact(b));
-        check(a.times(b), &product, product.is_wide_at(0));
+    fn products_are_exact((a, exact_a) in number(), (b, exact_b) in number()) {
+        let product = exact_a.normalized().multiply(&exact_b.normalized());
+        check(a.times(b), &product, product.is_beyond_256_bits_at(0));
     }
 
     #[test]
-    fn quotients_have_28_digits_half_even(a in number(), b in number()) {
-        match exact(a).divide(&exact(b)) {
+    fn quotients_have_28_digits_half_even((a, exact_a) in number(), (b, exact_b) in number()) {
+        match exact_a.divide(&exact_b) {
             None => prop_assert_eq!(a.divided_by(b), Ok(None)),
             Some(expected) => {
                 let quotient = a.divided_by(b).map(|number| number.expect("the divisor is not zero"));
-                check(quotient, &expected, expected.is_wide_at(0));
+                check(quotient, &expected, expected.is_beyond_256_bits_at(0));
             }
         }
     }
 
     #[test]
-    fn rounding_to_a_scale(a in number(), scale in 0..=SCALE_MAX) {
+    fn rounding_to_a_scale((a, exact_a) in number(), scale in 0..=2 * SCALE_MAX + 5) {
         for (rounding, ties) in [(Rounding::HalfEven, Ties::Even), (Rounding::HalfUp, Ties::Up)] {
-            let expected = exact(a).rounded(scale, ties);
+            let expected = exact_a.rounded(scale, ties);
             match a.rescaled(scale, rounding) {
                 Ok(mantissa) => prop_assert_eq!(Exact::new(mantissa, scale), expected),
                 error => prop_assert!(is_overflow(&error) && expected.is_wide_at(0)),
@@ -90,8 +109,20 @@ proptest! {
     }
 
     #[test]
-    fn dividing_integers_rounds_to_the_nearest(a in any::<i128>(), b in number()) {
-        let b = b.mantissa;
+    fn many_digits_are_dropped_at_once(a in integer(), b in integer(), drop in 30u32..90) {
+        let product = Number::new(a, drop).times(Number::new(b, 0)).expect("256 bits hold it");
+        let exact = Exact::new(a, drop).multiply(&Exact::new(b, 0));
+        for (rounding, ties) in [(Rounding::HalfEven, Ties::Even), (Rounding::HalfUp, Ties::Up)] {
+            let expected = exact.rounded(0, ties);
+            match product.rescaled(0, rounding) {
+                Ok(mantissa) => prop_assert_eq!(Exact::new(mantissa, 0), expected),
+                error => prop_assert!(is_overflow(&error) && expected.is_wide_at(0)),
+            }
+        }
+    }
+
+    #[test]
+    fn dividing_integers_rounds_to_the_nearest(a in any::<i128>(), b in integer()) {
         for (rounding, ties) in [(Rounding::HalfEven, Ties::Even), (Rounding::HalfUp, Ties::Up)] {
             let found = divide_rounded(a, b, rounding);
             prop_assert_eq!(found.is_none(), b == 0 || (a == i128::MIN && b == -1));
@@ -102,10 +133,14 @@ proptest! {
     }
 
     #[test]
-    fn assignment_fits_the_type_or_fails(a in number(), precision in 1u8..=18, cut in 0u8..=18) {
+    fn assignment_fits_the_type_or_fails(
+        (a, exact_a) in number(),
+        precision in 1u8..=18,
+        cut in 0u8..=18,
+    ) {
         let scale = cut.min(precision);
         let decimal = ValueType::Decimal { precision, scale };
-        let expected = exact(a).rounded(u32::from(scale), Ties::Even);
+        let expected = exact_a.rounded(u32::from(scale), Ties::Even);
         match decimal.assign(a, Rounding::HalfEven) {
             Ok(stored) => {
                 prop_assert_eq!(Exact::new(i128::from(stored), u32::from(scale)), expected.clone());
@@ -116,13 +151,22 @@ proptest! {
     }
 
     #[test]
-    fn printed_numbers_read_back(a in number()) {
-        let text = format_scaled(a.mantissa, a.scale);
-        prop_assert_eq!(&text, &exact(a).to_string());
-        if a.mantissa != i128::MIN {
+    fn printed_numbers_read_back(a in integer(), scale in 0..=SCALE_MAX) {
+        let text = format_scaled(a, scale);
+        prop_assert_eq!(&text, &Exact::new(a, scale).to_string());
+        prop_assert_eq!(&text, &Number::new(a, scale).to_string());
+        if a != i128::MIN {
             let read = Number::parse(&text).expect("it was printed");
-            prop_assert_eq!((read.mantissa, read.scale), (a.mantissa, a.scale));
+            prop_assert_eq!((read.mantissa(), read.scale), (Some(a), scale));
         }
+    }
+
+    #[test]
+    fn equal_numbers_are_equal((a, exact_a) in number(), (b, exact_b) in number()) {
+        prop_assert_eq!(&exact(a), &exact_a);
+        prop_assert_eq!(a == b, exact_a == exact_b);
+        prop_assert_eq!(a.normalized(), a);
+        prop_assert_eq!(a.mantissa().is_none(), exact(a).is_wide_at(0) && a != Number::new(i128::MIN, a.scale));
     }
 
     #[test]
@@ -161,7 +205,15 @@ fn the_least_integer_is_an_overflow_not_a_panic() {
     let decimal = ValueType::Decimal { precision: 18, scale: 4 };
     assert!(is_overflow(&decimal.check_range(i128::MIN)));
     assert!(is_overflow(&ValueType::Integer.check_range(i128::MIN)));
-    assert!(is_overflow(&Number::new(i128::MIN, 0).negate()));
+    let least = Number::new(i128::MIN, 0);
+    assert!(is_overflow(&least.negate().and_then(|most| most.rescaled(0, Rounding::HalfEven))));
+    assert_eq!(least.rescaled(0, Rounding::HalfEven), Ok(i128::MIN));
+    let half = least.negate().expect("256 bits hold it");
+    let quarter = least.times(half).expect("256 bits hold it");
+    let wide = quarter.plus(quarter).expect("it is -2^255, the least of 256 bits");
+    assert!(is_overflow(&wide.negate()));
+    assert!(is_overflow(&wide.minus(Number::new(1, 0))));
+    assert_eq!(wide.divided_by(wide), Ok(Some(Number::new(1, 0))));
 }
 
 #[test]
@@ -170,4 +222,44 @@ fn divisors_of_38_digits_divide() {
     let expected = Exact::new(7, 0).divide(&exact(divisor)).expect("not zero");
     let found = Number::new(7, 0).divided_by(divisor).expect("fits").expect("not zero");
     assert_eq!(exact(found), expected);
+}
+
+/// A margin: the product has 54 digits before it is divided.
+#[test]
+fn what_comes_between_may_be_longer_than_what_is_assigned() {
+    let money = Number::new(999_999_999_999_999_999, 4);
+    let product =
+        money.times(money).and_then(|square| square.times(money)).expect("256 bits hold it");
+    assert_eq!(product.mantissa(), None);
+    let margin = product.divided_by(money).expect("fits").expect("not zero");
+    let back = margin.divided_by(money).expect("fits").expect("not zero");
+    let decimal = ValueType::Decimal { precision: 18, scale: 4 };
+    assert_eq!(decimal.assign(back, Rounding::HalfEven), Ok(999_999_999_999_999_999));
+    assert!(is_overflow(&decimal.assign(product, Rounding::HalfEven)));
+}
+
+/// Behind a remainder above a tenth of 2^256 there is no room for a zero.
+#[test]
+fn divisors_of_77_digits_divide() {
+    let product =
+        |a: i128, b: i128| Number::new(a, 0).times(Number::new(b, 0)).expect("256 bits hold it");
+    let long = product(i128::MAX, i128::MAX);
+    let quarter = product(i128::MIN, i128::MIN).negate().expect("256 bits hold it");
+    let longest = quarter.plus(quarter).expect("it is -2^255");
+    let half = product(i128::MAX, i128::MAX / 2 + 77);
+    let numbers = [long, longest, half, product(i128::MIN, 10i128.pow(38)), Number::new(7, 0)];
+    for (a, b) in numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b))) {
+        let expected = exact(a).divide(&exact(b)).expect("not zero");
+        let found = a.divided_by(b).expect("fits").expect("not zero");
+        assert_eq!(exact(found), expected, "{a} / {b}");
+    }
+}
+
+#[test]
+fn literals_have_up_to_38_digits() {
+    assert!(Number::parse(&"9".repeat(38)).is_some());
+    assert!(Number::parse(&"9".repeat(39)).is_none());
+    assert!(Number::parse(&format!("1{}", "0".repeat(39))).is_none());
+    let tiny = Number::parse("1e-2000000000").expect("a number");
+    assert!(is_overflow(&tiny.times(tiny).and_then(|square| square.times(tiny))));
 }

@@ -181,12 +181,10 @@ fn definitions() -> Vec<ModelChange> {
             at_or_above: Default::default(),
         })
     };
-    let zone = || AttributeDef {
-        name: "zone".into(),
-        value_type: ValueType::Text,
-        description: String::new(),
-    };
+    let zone = || AttributeDef::new("zone", ValueType::Text);
     let attributed = DimensionDef { attributes: vec![zone()], ..dimension("shop") };
+    let member = AttributeDef { member_of: Some("shop".into()), ..zone() };
+    let referring = DimensionDef { attributes: vec![member], ..dimension("shop") };
     let level = LevelDef { name: "zone".into(), key_type: KeyType::Text };
     let with_level = DimensionDef { levels: vec![level], ..dimension("shop") };
     let described = DimensionDef { description: "where".into(), ..dimension("shop") };
@@ -200,6 +198,7 @@ fn definitions() -> Vec<ModelChange> {
         ModelChange::AddDimension(described),
         ModelChange::AddAttribute { dimension: "product".into(), attribute: zone() },
         ModelChange::AddCube(amounts("shop", &["product"], None)),
+        ModelChange::AddDimension(referring),
     ]
 }
 

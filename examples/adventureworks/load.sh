@@ -44,9 +44,9 @@ dimension reseller DimReseller
 dimension customer DimCustomer
 dimension employee DimEmployee
 
-# Cells and rows.
-cube finance FactFinance
+# Cells and rows. Amounts are converted as they come in, so the rates are there before them.
 cube exchange_rate FactCurrencyRate
+cube finance FactFinance
 cube reseller_sales FactResellerSales
 cube internet_sales FactInternetSales
 cube sales_quota FactSalesQuota

@@ -3,7 +3,12 @@
 //! This crate plans and executes queries against a [`calc`] view and sends commands through the
 //! [`tenant::Tenant`] trait, which `server` implements. It opens no file and no socket of its own.
 
+pub mod branches;
+pub mod compare;
 pub mod error;
+pub mod explain;
 pub mod pgwire;
+pub mod provenance;
+pub mod rules;
 pub mod sql;
 pub mod tenant;

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use calc::{Plan, Recomputed};
 use cube::{Change, Version, View};
 
+use crate::branches::{Lineage, ReadPoint};
 use crate::error::SqlError;
+use crate::provenance::{ProvenanceRequest, WriteRecord};
 
 /// One tenant, open for reads and commands.
 #[async_trait]
@@ -14,15 +16,31 @@ pub trait Tenant: Send + Sync {
     /// Its name, which is the database's.
     fn name(&self) -> &str;
 
-    /// What a user reads from now on, on a branch: the newest version, his rights, a memory budget.
-    /// 3F000 where there is no such branch.
-    fn read(&self, user: &str, branch: &str) -> Result<Snapshot, SqlError>;
+    /// What a user reads from now on: the newest versions of all branches, his rights, a memory
+    /// budget.
+    fn read(&self, user: &str) -> Result<ReadPoint, SqlError>;
 
     /// Computes the next version, makes the command durable, publishes, answers; or changes nothing.
     async fn submit(&self, command: Command) -> Result<Receipt, SqlError>;
 
+    /// Makes a branch from another one's head: 3F000 where that is missing, 42P06 where the name is
+    /// taken.
+    async fn create_branch(&self, branch: NewBranch) -> Result<Receipt, SqlError>;
+
+    /// Drops a branch with all that was written on it; 3F000 where there is none.
+    async fn drop_branch(&self, branch: OldBranch) -> Result<Receipt, SqlError>;
+
     /// The newest entries of the ledger, at most `limit`, newest first.
     async fn ledger(&self, limit: usize) -> Result<Vec<LedgerEntry>, SqlError>;
+
+    /// The newest writes of each thing that is asked about, newest first; none where the tenant has
+    /// no ledger to look into.
+    async fn provenance(
+        &self,
+        request: ProvenanceRequest,
+    ) -> Result<Vec<Vec<WriteRecord>>, SqlError> {
+        Ok(vec![Vec::new(); request.asked.len()])
+    }
 }
 
 /// A view with the formulas that belong to its version.
@@ -32,6 +50,8 @@ pub struct Snapshot {
     pub view: View,
     /// The formulas.
     pub plan: Arc<Plan>,
+    /// The ledger entries that led to it.
+    pub lineage: Lineage,
 }
 
 /// Something a user asks to change.
@@ -41,13 +61,46 @@ pub struct Command {
     pub author: String,
     /// Where the command came from: `psql`, a file's name.
     pub origin: String,
+    /// Why, in the user's words; may be empty.
+    pub reason: String,
     /// The branch it is for.
     pub branch: String,
+    /// The number that the branch had when the changes were made: refused with 40001 where another
+    /// branch has the name by now. None: whichever has the name.
+    pub branch_number: Option<u32>,
     /// What changes; all of it or nothing.
     pub changes: Vec<Change>,
     /// The version that a transaction was made on: if a leaf cell or row that the changes write has
     /// another value by now, the command is refused with 40001. None: the command runs at the head.
     pub base: Option<Arc<Version>>,
+}
+
+/// A branch that a user asks for.
+#[derive(Debug, Clone)]
+pub struct NewBranch {
+    /// The user, who will own it.
+    pub author: String,
+    /// Where the command came from.
+    pub origin: String,
+    /// Why, in the user's words; may be empty.
+    pub reason: String,
+    /// Its name.
+    pub name: String,
+    /// The branch whose head it begins with.
+    pub from: String,
+}
+
+/// A branch that a user wants to be gone.
+#[derive(Debug, Clone)]
+pub struct OldBranch {
+    /// The user.
+    pub author: String,
+    /// Where the command came from.
+    pub origin: String,
+    /// Why, in the user's words; may be empty.
+    pub reason: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// The answer to a command that is durable and published.
@@ -72,6 +125,8 @@ pub struct LedgerEntry {
     pub author: String,
     /// Where it came from.
     pub origin: String,
+    /// Why, in the author's words; empty where he gave no reason.
+    pub reason: String,
     /// What it did, in one line.
     pub summary: String,
     /// What was computed again: formula and cells, in one line; empty for entries before the start.

@@ -1,22 +1,42 @@
 //! SQL over a small tenant in memory: one `check(statement, expected rows)` a behaviour.
 
+#[path = "sql/branches.rs"]
+mod branches;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use calc::Revision;
-use cube::change::{MemberWrite, MembersWrite};
+use calc::{Recomputed, Revision};
+use cube::change::{DatedValue, DatedWrite, MemberWrite, MembersWrite};
 use cube::model::{CubeDef, DimensionDef, FormulaDef, ModelChange};
-use cube::{AttributeId, Change, DimensionId, HierarchyId, LevelId, MemberId, Scalar, View};
+use cube::view::MemoryReservation;
+use cube::{AttributeId, Change, DimensionId, HierarchyId, LevelId, MemberId, Scalar};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
+use protocol::branches::{Branches, MAIN, ReadPoint};
 use protocol::error::SqlError;
 use protocol::sql::local::{LocalSession, SessionOptions};
-use protocol::sql::session::{Outcome, Session, TransactionStatus};
-use protocol::tenant::{Command, LedgerEntry, Receipt, Snapshot, Tenant};
+use protocol::sql::session::{Outcome, Prepared, Session, TransactionStatus};
+use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt, Tenant};
 
 /// A tenant without a ledger.
 struct MemoryTenant {
-    revision: Mutex<(Revision, u64)>,
+    branches: Mutex<Arc<Branches>>,
+}
+
+impl MemoryTenant {
+    fn entry(&self, author: String, branch: &str, reason: String) -> LedgerEntry {
+        LedgerEntry {
+            sequence: self.branches.lock().unwrap().sequence + 1,
+            time_us: 0,
+            branch: branch.to_owned(),
+            author,
+            origin: String::new(),
+            reason,
+            summary: String::new(),
+            recomputed: String::new(),
+        }
+    }
 }
 
 #[async_trait]
@@ -25,18 +45,39 @@ impl Tenant for MemoryTenant {
         "memory"
     }
 
-    fn read(&self, _user: &str, _branch: &str) -> Result<Snapshot, SqlError> {
-        let (revision, sequence) = self.revision.lock().unwrap().clone();
-        let mut view = View::unrestricted(revision.version);
-        view.position.sequence = sequence;
-        Ok(Snapshot { view, plan: revision.plan })
+    fn read(&self, _user: &str) -> Result<ReadPoint, SqlError> {
+        Ok(ReadPoint {
+            branches: Arc::clone(&self.branches.lock().unwrap()),
+            rights: Arc::default(),
+            memory: MemoryReservation::new(u64::MAX / 2),
+        })
     }
 
     async fn submit(&self, command: Command) -> Result<Receipt, SqlError> {
-        let mut head = self.revision.lock().unwrap();
-        let (next, recomputed) = head.0.apply(&command.changes)?;
-        *head = (next, head.1 + 1);
-        Ok(Receipt { sequence: head.1, recomputed })
+        let entry = self.entry(command.author, &command.branch, command.reason);
+        let mut branches = self.branches.lock().unwrap();
+        let branch = Arc::clone(branches.get(&command.branch)?);
+        assert_eq!(command.branch_number, Some(branch.number));
+        let (next, recomputed) = branch.revision.apply(&command.changes)?;
+        Arc::make_mut(&mut branches).commit(branch.number, next, &command.changes, &entry);
+        Ok(Receipt { sequence: entry.sequence, recomputed })
+    }
+
+    async fn create_branch(&self, new: NewBranch) -> Result<Receipt, SqlError> {
+        let entry = self.entry(new.author, &new.name, new.reason);
+        let mut branches = self.branches.lock().unwrap();
+        branches.check_new_name(&new.name)?;
+        let base = Arc::clone(branches.get(&new.from)?);
+        Arc::make_mut(&mut branches).create(&base, &entry);
+        Ok(Receipt { sequence: entry.sequence, recomputed: Recomputed::default() })
+    }
+
+    async fn drop_branch(&self, old: OldBranch) -> Result<Receipt, SqlError> {
+        let entry = self.entry(old.author, &old.name, old.reason);
+        let mut branches = self.branches.lock().unwrap();
+        let number = branches.get(&old.name)?.number;
+        Arc::make_mut(&mut branches).remove(number, &entry);
+        Ok(Receipt { sequence: entry.sequence, recomputed: Recomputed::default() })
     }
 
     async fn ledger(&self, _limit: usize) -> Result<Vec<LedgerEntry>, SqlError> {
@@ -88,6 +129,40 @@ type = "decimal(18,6)"
 consolidation = "formula"
 "#;
 
+/// Months of the calendar, and fiscal years, beside the days of `books`.
+const PLAN: &str = r#"
+name = "plan"
+kind = "cells"
+dimensions = ["date.month", "account"]
+[[measure]]
+name = "target"
+type = "decimal(18,2)"
+[[measure]]
+name = "rate"
+type = "decimal(9,4)"
+consolidation = "none"
+"#;
+
+const GRANTS: &str = r#"
+name = "grants"
+kind = "records"
+key = [{ name = "id", type = "integer" }]
+dimensions = ["date.fiscal_year"]
+[[measure]]
+name = "value"
+type = "integer"
+"#;
+
+const REP: &str = r#"
+name = "rep"
+[[attribute]]
+name = "manager"
+type = "member of rep"
+[[attribute]]
+name = "grade"
+type = "integer"
+"#;
+
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> T {
     toml::from_str(text).unwrap()
 }
@@ -101,6 +176,20 @@ fn member(key: &str, name: &str, parent: Option<&str>, operator: &str, kind: &st
         parents: vec![(HierarchyId(0), parent.map(Into::into))],
         attributes: vec![(AttributeId(0), text(operator)), (AttributeId(1), text(kind))],
     }
+}
+
+/// A rep with a manager.
+fn rep(key: &str, manager: Option<&str>) -> MemberWrite {
+    let manager = manager.map(|manager| Scalar::Text(manager.into()));
+    let attributes = vec![(AttributeId(0), manager)];
+    MemberWrite { key: key.into(), attributes, ..MemberWrite::default() }
+}
+
+/// A rep's manager from a day on.
+fn managed(member: &str, from: &str, manager: Option<&str>) -> DatedValue {
+    let valid_from = cube::value::parse_date(from).unwrap();
+    let value = manager.map(|manager| Scalar::Text(manager.into()));
+    DatedValue { member: member.into(), valid_from, value }
 }
 
 async fn session() -> LocalSession {
@@ -121,7 +210,23 @@ async fn session() -> LocalSession {
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(DATE))),
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(ACCOUNT))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(LEDGER))),
+        Change::Model(ModelChange::AddCube(parse::<CubeDef>(PLAN))),
+        Change::Model(ModelChange::AddCube(parse::<CubeDef>(GRANTS))),
         Change::Model(ModelChange::SetFormula(formula)),
+        Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(REP))),
+        Change::Members(MembersWrite {
+            dimension: DimensionId(2),
+            first_new: MemberId(0),
+            members: vec![rep("ana", None), rep("bob", Some("ana")), rep("eva", Some("ana"))],
+        }),
+        Change::Dated(DatedWrite {
+            dimension: DimensionId(2),
+            attribute: AttributeId(0),
+            values: vec![
+                managed("eva", "2025-04-01", Some("bob")),
+                managed("eva", "2025-09-01", None),
+            ],
+        }),
         Change::Members(MembersWrite {
             dimension: DimensionId(1),
             first_new: MemberId(0),
@@ -129,7 +234,12 @@ async fn session() -> LocalSession {
         }),
     ];
     let (revision, _) = Revision::default().apply(&changes).unwrap();
-    let tenant = Arc::new(MemoryTenant { revision: Mutex::new((revision, 1)) });
+    let tenant = MemoryTenant { branches: Mutex::default() };
+    let entry = tenant.entry("ada".into(), MAIN, "the beginning".into());
+    let mut branches = Branches::default();
+    branches.commit(0, revision, &changes, &entry);
+    *tenant.branches.lock().unwrap() = Arc::new(branches);
+    let tenant = Arc::new(tenant);
     let options = SessionOptions {
         user: "ada".into(),
         origin: "test".into(),
@@ -156,13 +266,17 @@ async fn run(session: &mut LocalSession, sql: &str) -> Vec<String> {
 async fn rows(session: &mut LocalSession, sql: &str) -> Result<Vec<String>, SqlError> {
     let statement = session.parse(sql)?.remove(0);
     let prepared = session.prepare(statement, &[]).await?;
-    match session.execute(&prepared, Vec::new()).await? {
+    execute(session, &prepared).await
+}
+
+async fn execute(session: &mut LocalSession, prepared: &Prepared) -> Result<Vec<String>, SqlError> {
+    match session.execute(prepared, Vec::new()).await? {
         Outcome::Done { tag } => Ok(vec![tag]),
         Outcome::Rows { stream, .. } => {
             let batches: Vec<_> = stream
                 .try_collect()
                 .await
-                .map_err(|error| protocol::sql::sqlstate::from_engine(&error, sql))?;
+                .map_err(|error| protocol::sql::sqlstate::from_engine(&error, ""))?;
             let mut lines = Vec::new();
             for batch in batches {
                 let options = FormatOptions::default().with_null("-");
@@ -444,4 +558,185 @@ async fn a_transaction_is_private_until_commit() {
     run(&mut session, "UPDATE books SET units = units + 1 WHERE account = 2").await;
     assert_eq!(run(&mut session, "COMMIT").await, ["COMMIT"]);
     assert_eq!(run(&mut session, "SELECT sum(units) FROM books WHERE account = 2").await, ["38"]);
+}
+
+/// The session with targets by month and grants by fiscal year.
+async fn planned() -> LocalSession {
+    let mut session = session().await;
+    let targets = "INSERT INTO plan (date, account, target, rate) VALUES
+        ('2025-01', 2, 150, 0.5), ('2025-01', 3, 30, NULL), ('2025-02', 2, 250, 0.25),
+        ('2025-07', 2, 1000, NULL)";
+    assert_eq!(run(&mut session, targets).await, ["INSERT 0 4"]);
+    let grants = "INSERT INTO grants VALUES (1, 'FY2025', 10), (2, 'FY2026', 20), (3, 'FY2025', 5)";
+    assert_eq!(run(&mut session, grants).await, ["INSERT 0 3"]);
+    session
+}
+
+async fn check_planned(sql: &str, expected: &[&str]) {
+    assert_eq!(run(&mut planned().await, sql).await, expected, "{sql}");
+}
+
+#[tokio::test]
+async fn a_cube_of_months_has_their_keys_and_the_levels_above() {
+    let columns = "SELECT column_name || ' ' || data_type FROM information_schema.columns
+        WHERE table_name = 'plan' AND column_name LIKE 'date%' ORDER BY ordinal_position";
+    check_planned(
+        columns,
+        &[
+            "date text",
+            "date_year integer",
+            "date_quarter text",
+            "date_month text",
+            "date_fiscal_year integer",
+            "date_fiscal_quarter text",
+        ],
+    )
+    .await;
+    check_planned("SELECT date_day FROM plan", &["error 42703 column \"date_day\" does not exist"])
+        .await;
+    check_planned(
+        "SELECT date, date_quarter, date_month, date_fiscal_year, target FROM plan WHERE account = 2 ORDER BY date",
+        &[
+            "2025-01 | 2025-Q1 | 2025-01 | 2025 | 150.00",
+            "2025-02 | 2025-Q1 | 2025-02 | 2025 | 250.00",
+            "2025-07 | 2025-Q3 | 2025-07 | 2026 | 1000.00",
+        ],
+    )
+    .await;
+    let keys = "SELECT conrelid::regclass::text || ' ' || confrelid::regclass::text
+        FROM pg_constraint WHERE contype = 'f' ORDER BY 1";
+    check_planned(keys, &["books account", "books date", "plan account"]).await;
+}
+
+#[tokio::test]
+async fn a_cube_of_months_rolls_up_and_filters() {
+    let check = check_planned;
+    check("SELECT measure(target) FROM plan", &["1370.00"]).await;
+    check(
+        "SELECT date_fiscal_year, account_l1, measure(target) FROM plan GROUP BY 1, 2 ORDER BY 1",
+        &["2025 | Income | 370.00", "2026 | Income | 1000.00"],
+    )
+    .await;
+    check(
+        "SELECT date, measure(target), measure(rate) FROM plan WHERE account = 2 GROUP BY date ORDER BY 1",
+        &["2025-01 | 150.00 | 0.5000", "2025-02 | 250.00 | 0.2500", "2025-07 | 1000.00 | -"],
+    )
+    .await;
+    check("SELECT sum(target) FROM plan WHERE date = '2025-01' AND account = 2", &["150.00"]).await;
+    check("SELECT count(*) FROM plan WHERE date = '2025-13'", &["0"]).await;
+    check(
+        "SELECT measure(rate) FROM plan WHERE date_month = '2025-01' AND account = 2",
+        &["0.5000"],
+    )
+    .await;
+    check("SELECT measure(rate) FROM plan WHERE date_quarter = '2025-Q1' AND account = 2", &["-"])
+        .await;
+    check("SELECT sum(target) FROM plan WHERE date_year = 2025 AND account = 2", &["1400.00"])
+        .await;
+    check("SELECT left(date, 4), measure(target) FROM plan GROUP BY 1", &["2025 | 1370.00"]).await;
+    check(
+        "SELECT id, date, date_fiscal_year FROM grants WHERE date = 'FY2025' ORDER BY id",
+        &["1 | FY2025 | 2025", "3 | FY2025 | 2025"],
+    )
+    .await;
+    check(
+        "SELECT date_fiscal_year, sum(value) FROM grants GROUP BY 1 ORDER BY 1",
+        &["2025 | 15", "2026 | 20"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn cubes_at_two_levels_join_on_the_level_they_share() {
+    check_planned(
+        "WITH actual AS (SELECT date_month AS month, measure(amount) AS amount FROM books WHERE account = 2 GROUP BY 1),
+              target AS (SELECT date_month AS month, measure(target) AS target FROM plan WHERE account = 2 GROUP BY 1)
+         SELECT COALESCE(a.month, t.month) AS m, a.amount, t.target FROM actual a FULL JOIN target t ON a.month = t.month ORDER BY m",
+        &[
+            "2025-01 | 100.5000 | 150.00",
+            "2025-02 | 200.0000 | 250.00",
+            "2025-05 | 50.0000 | -",
+            "2025-07 | - | 1000.00",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_cube_of_months_is_written_at_months() {
+    let mut session = planned().await;
+    let mut check = async |sql: &str, expected: &str| {
+        let found = run(&mut session, sql).await.join("; ");
+        assert!(found.starts_with(expected), "{sql}\n{found}");
+    };
+    check(
+        "UPDATE plan SET target = target * 2 WHERE date_quarter = '2025-Q1' AND account = 2",
+        "UPDATE 2",
+    )
+    .await;
+    check("SELECT target FROM plan WHERE date = '2025-02' AND account = 2", "500.00").await;
+    check("DELETE FROM plan WHERE date = '2025-07'", "DELETE 1").await;
+    check("INSERT INTO plan VALUES ('2025-07', 3, 9)", "INSERT 0 1").await;
+    check("INSERT INTO plan VALUES ('2025-07', 3, 8)", "error 23505").await;
+    check("INSERT INTO plan VALUES ('2025-07', 3, 8) ON CONFLICT (date, account) DO UPDATE SET target = EXCLUDED.target", "INSERT 0 1").await;
+    check("SELECT target FROM plan WHERE date = '2025-07'", "8.00").await;
+    check(
+        "INSERT INTO plan VALUES ('2025-07-31', 3, 9)",
+        "error 22P02 \"2025-07-31\" is not a valid month of dimension date: it is on level day, and the cube is at month",
+    )
+    .await;
+    check(
+        "INSERT INTO plan VALUES ('2025-13', 3, 9)",
+        "error 23503 member \"2025-13\" does not exist",
+    )
+    .await;
+    check("INSERT INTO books VALUES ('2025-07', 3, 9)", "error 22").await;
+    check("UPDATE grants SET value = value + 1 WHERE date = 'FY2025'", "UPDATE 2").await;
+    check("DELETE FROM grants WHERE date_fiscal_year = 2026", "DELETE 1").await;
+    check("SELECT sum(value) FROM grants", "17").await;
+    check(
+        "INSERT INTO grants VALUES (9, '2025', 1)",
+        "error 22P02 \"2025\" is not a valid fiscal_year of dimension date: it is on level year",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn attributes_of_members_and_their_history() {
+    check(
+        "SELECT key, manager, grade FROM rep ORDER BY key",
+        &["ana | - | -", "bob | ana | -", "eva | - | -"],
+    )
+    .await;
+    check(
+        "SELECT * FROM rep_history ORDER BY key, valid_from NULLS FIRST",
+        &[
+            "bob | manager | - | - | ana",
+            "eva | manager | - | 2025-04-01 | ana",
+            "eva | manager | 2025-04-01 | 2025-09-01 | bob",
+            "eva | manager | 2025-09-01 | - | -",
+        ],
+    )
+    .await;
+    check(
+        "SELECT value FROM rep_history WHERE key = 'eva' AND attribute = 'manager'
+            AND COALESCE(valid_from <= DATE '2025-08-31', true) AND COALESCE(valid_to > DATE '2025-08-31', true)",
+        &["bob"],
+    )
+    .await;
+    check(
+        "SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%history'",
+        &["rep_history"],
+    )
+    .await;
+    check(
+        "SELECT * FROM account_history",
+        &["error 42P01 relation \"account_history\" does not exist"],
+    )
+    .await;
+    check(
+        "DELETE FROM rep_history",
+        &["error 0A000 dimension table \"rep_history\" is not written by SQL"],
+    )
+    .await;
 }

@@ -3,13 +3,18 @@
 //! A command acts on a data folder that nobody serves, or through a running server. Errors go to
 //! standard error with detail and hint, and end the process with 1; wrong usage with 2.
 
+pub mod branch;
+pub mod comparison;
 pub mod demo;
+pub mod explain;
 pub mod local;
 pub mod model;
 pub mod output;
 pub mod password;
 pub mod query;
+pub mod rule;
 pub mod tenant;
+pub mod test;
 pub mod user;
 pub mod verify;
 
@@ -57,6 +62,16 @@ enum Command {
     Load(model::LoadArgs),
     /// Runs a query.
     Query(query::QueryArgs),
+    /// Makes, lists, compares and drops branches.
+    #[command(subcommand)]
+    Branch(branch::BranchCommand),
+    /// Lists, sets, puts back and tries formulas.
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
+    /// Shows what a cell is made of, down to who wrote it.
+    Explain(explain::ExplainArgs),
+    /// Checks the model's assertions on what the tenant holds.
+    Test(test::TestArgs),
     /// Checks every ledger entry, replays them and compares the state.
     Verify(verify::VerifyArgs),
 }
@@ -197,6 +212,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Apply(args) => model::apply(args, below),
         Command::Load(args) => model::load(args, below),
         Command::Query(args) => query::run(args, below),
+        Command::Branch(command) => branch::run(command, below),
+        Command::Rule(command) => rule::run(command, below),
+        Command::Explain(args) => explain::run(args, below),
+        Command::Test(args) => return test::run(args, below),
         Command::Verify(args) => return verify::run(args, below),
     }?;
     Ok(ExitCode::SUCCESS)

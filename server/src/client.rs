@@ -2,18 +2,26 @@
 
 use std::time::Duration;
 
+use protocol::compare::Comparison;
+use protocol::explain::ExplainOptions;
+use reqwest::Method;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::assertions::AssertionResult;
+use crate::branches::{BranchAnswer, BranchLine, CompareRequest};
 use crate::commands::{ApplyMode, ApplyReport, LoadAnswer};
 use crate::error::{Result, ServerError};
+use crate::explain::ExplainFormat;
 use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::limits::CLIENT_WAIT;
 use crate::load::LoadRequest;
 use crate::model_files::ModelFiles;
 use crate::render::Format;
+use crate::rules::{Candidate, RuleAnswer, RuleLine};
 
 /// Time to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -31,11 +39,37 @@ pub struct RemoteTenant {
 struct ApplyBody<'a> {
     files: &'a std::collections::BTreeMap<String, String>,
     mode: ApplyMode,
+    branch: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct LoadBody<'a> {
+    #[serde(flatten)]
+    load: &'a LoadRequest,
+    branch: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
 struct QueryBody<'a> {
     query: &'a str,
+    branch: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Branches {
+    branches: Vec<BranchLine>,
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    rules: Vec<RuleLine>,
+}
+
+#[derive(Deserialize)]
+struct AssertionsAnswer {
+    assertions: Vec<AssertionResult>,
 }
 
 impl RemoteTenant {
@@ -52,30 +86,146 @@ impl RemoteTenant {
     }
 
     /// Applies model files, or asks what they would change.
-    pub fn apply(&self, files: &ModelFiles, mode: ApplyMode) -> Result<ApplyReport> {
-        self.json(self.post("model").json(&ApplyBody { files: &files.files, mode }))
+    pub fn apply(
+        &self,
+        files: &ModelFiles,
+        mode: ApplyMode,
+        branch: &str,
+        reason: &str,
+    ) -> Result<ApplyReport> {
+        let body = ApplyBody { files: &files.files, mode, branch, reason };
+        self.json(self.post("model").json(&body))
     }
 
     /// Loads a file.
-    pub fn load(&self, request: &LoadRequest) -> Result<LoadAnswer> {
-        self.json(self.post("load").json(request))
+    pub fn load(&self, load: &LoadRequest, branch: &str, reason: &str) -> Result<LoadAnswer> {
+        self.json(self.post("load").json(&LoadBody { load, branch, reason }))
+    }
+
+    /// Checks the model's assertions.
+    pub fn assertions(&self, branch: &str) -> Result<Vec<AssertionResult>> {
+        let request = self.request(Method::GET, "assertions").query(&[("branch", branch)]);
+        let answer: AssertionsAnswer = self.json(request)?;
+        Ok(answer.assertions)
+    }
+
+    /// Explains a cell and gives back the rendered answer.
+    pub fn explain(
+        &self,
+        cell: &str,
+        branch: &str,
+        options: ExplainOptions,
+        format: ExplainFormat,
+    ) -> Result<String> {
+        let media_type = match format {
+            ExplainFormat::Text => "text/plain",
+            ExplainFormat::Json => "application/json",
+        };
+        let numbers = [("top", options.top), ("page", options.page), ("writes", options.writes)];
+        let request = self.request(Method::GET, "explain").header(ACCEPT, media_type);
+        let request = request.query(&[("cell", cell), ("branch", branch)]).query(&numbers);
+        let text = self.send(request)?.text();
+        text.map_err(|error| unreachable(&self.server, &error))
     }
 
     /// Runs a query and gives back the rendered answer.
-    pub fn query(&self, query: &str, format: Format) -> Result<String> {
+    pub fn query(&self, query: &str, branch: &str, format: Format) -> Result<String> {
         let media_type = match format {
             Format::Table => "text/plain",
             Format::Csv => "text/csv",
             Format::Json => "application/json",
         };
-        let request = self.post("query").header(ACCEPT, media_type).json(&QueryBody { query });
+        let request =
+            self.post("query").header(ACCEPT, media_type).json(&QueryBody { query, branch });
         let text = self.send(request)?.text();
         text.map_err(|error| unreachable(&self.server, &error))
     }
 
+    /// All branches.
+    pub fn branches(&self) -> Result<Vec<BranchLine>> {
+        let Branches { branches } = self.json(self.request(Method::GET, "branches"))?;
+        Ok(branches)
+    }
+
+    /// Makes a branch.
+    pub fn create_branch(&self, name: &str, from: &str, reason: &str) -> Result<BranchAnswer> {
+        let body = json!({ "name": name, "from": from, "reason": reason });
+        self.json(self.post("branches").json(&body))
+    }
+
+    /// Drops a branch.
+    pub fn drop_branch(&self, name: &str, reason: &str) -> Result<BranchAnswer> {
+        // what is no part of a name must not become part of the address
+        let name: String = name.bytes().map(percent_encoded).collect();
+        let request = self.request(Method::DELETE, &format!("branches/{name}"));
+        self.json(request.query(&[("reason", reason)]))
+    }
+
+    /// Compares two branches.
+    pub fn compare(&self, ends: (&str, &str), request: &CompareRequest) -> Result<Comparison> {
+        let asking = self.request(Method::GET, "compare");
+        self.json(asking.query(&[("from", ends.0), ("to", ends.1)]).query(request))
+    }
+
+    /// Every version of every formula of a branch, or of one.
+    pub fn rules(&self, branch: &str, target: Option<&str>) -> Result<Vec<RuleLine>> {
+        let request = self.request(Method::GET, "rules").query(&[("branch", branch)]);
+        let Rules { rules } = self.json(request.query(&[("target", target)]))?;
+        Ok(rules)
+    }
+
+    /// Puts a formula in force.
+    pub fn set_rule(
+        &self,
+        target: &str,
+        text: &str,
+        branch: &str,
+        reason: &str,
+    ) -> Result<RuleAnswer> {
+        let body = json!({ "target": target, "text": text, "branch": branch, "reason": reason });
+        self.json(self.post("rules").json(&body))
+    }
+
+    /// Puts an earlier version in force.
+    pub fn roll_back_rule(
+        &self,
+        target: &str,
+        to: Option<u32>,
+        branch: &str,
+        reason: &str,
+    ) -> Result<RuleAnswer> {
+        let body = json!({ "target": target, "to": to, "branch": branch, "reason": reason });
+        self.json(self.post("rules/rollback").json(&body))
+    }
+
+    /// What a formula would change.
+    pub fn compare_rule(
+        &self,
+        target: &str,
+        candidate: &Candidate,
+        branch: &str,
+        request: &CompareRequest,
+    ) -> Result<Comparison> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            target: &'a str,
+            branch: &'a str,
+            #[serde(flatten)]
+            candidate: &'a Candidate,
+            #[serde(flatten)]
+            request: &'a CompareRequest,
+        }
+        let body = Body { target, branch, candidate, request };
+        self.json(self.post("rules/compare").json(&body))
+    }
+
     fn post(&self, what: &str) -> RequestBuilder {
+        self.request(Method::POST, what)
+    }
+
+    fn request(&self, method: Method, what: &str) -> RequestBuilder {
         let url = format!("{}/api/v1/tenants/{}/{what}", self.server, self.tenant);
-        self.client.post(url).basic_auth(&self.user, Some(&self.password))
+        self.client.request(method, url).basic_auth(&self.user, Some(&self.password))
     }
 
     fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
@@ -98,6 +248,11 @@ impl RemoteTenant {
         });
         Err(ServerError::Remote(Box::new(problem)))
     }
+}
+
+fn percent_encoded(byte: u8) -> String {
+    let is_plain = byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
 fn unreachable(server: &str, error: &reqwest::Error) -> ServerError {

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use calc::Revision;
+use cube::model::ModelChange;
 use cube::{Change, Version};
+use protocol::branches::Branch;
 use protocol::error::SqlError;
 use protocol::tenant::{Command, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::assertions::{self, AssertionResult, AssertionState};
+use crate::error::{Result, ServerError, sql_of_calc};
 use crate::limits::PLAN_ATTEMPTS_MAX;
-use crate::load::{self, LoadReport, LoadRequest};
+use crate::load::{self, LoadError, LoadReport, LoadRequest};
 use crate::model_files::{self, ModelFiles};
 use crate::tenant::actor::{on_rayon, panic_text};
 use crate::tenant::command::Refusal;
@@ -42,6 +44,9 @@ pub struct ApplyReport {
     pub sequence: Option<u64>,
     /// The formulas that ran, and for how many cells.
     pub recomputed: BTreeMap<String, u64>,
+    /// The model's assertions on what it gives; none of them failed.
+    #[serde(default)]
+    pub assertions: Vec<AssertionResult>,
 }
 
 /// What loading a file did.
@@ -53,18 +58,48 @@ pub struct LoadAnswer {
     pub sequence: Option<u64>,
     /// The formulas that ran, and for how many cells.
     pub recomputed: BTreeMap<String, u64>,
+    /// The model's assertions on what it gives; none of them failed.
+    #[serde(default)]
+    pub assertions: Vec<AssertionResult>,
 }
 
-/// Who asks, and through what.
+/// Who asks, through what, on which branch and why.
 #[derive(Debug, Clone)]
 pub struct Asking {
     /// The user.
     pub author: String,
     /// `perfos apply`, `http`.
     pub origin: String,
+    /// The branch that is read and changed.
+    pub branch: String,
+    /// Why, in the user's words; may be empty.
+    pub reason: String,
 }
 
-/// Makes the tenant's model that of the files, in one ledger entry.
+impl Asking {
+    /// A user who acts on `main` and gives no reason.
+    pub fn on_main(author: impl Into<String>, origin: impl Into<String>) -> Self {
+        let (author, origin) = (author.into(), origin.into());
+        Self { author, origin, branch: MAIN.to_owned(), reason: String::new() }
+    }
+
+    /// The same on another branch.
+    #[must_use]
+    pub fn on(mut self, branch: impl Into<String>) -> Self {
+        self.branch = branch.into();
+        self
+    }
+
+    /// The same for a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+}
+
+/// Makes the tenant's model that of the files, in one ledger entry. Where an assertion does not
+/// hold of what that gives, nothing is applied.
 pub async fn apply(
     tenant: &OpenTenant,
     asking: &Asking,
@@ -72,35 +107,51 @@ pub async fn apply(
     mode: ApplyMode,
 ) -> Result<ApplyReport> {
     let files = Arc::new(files);
-    let plan = move |head: &Revision| -> Result<(Vec<Change>, Vec<String>)> {
-        let changes = model_files::difference(head, &files)?;
+    let shared = Arc::clone(&files);
+    let plan = move |head: &Branch| -> Result<(Vec<Change>, Vec<String>)> {
+        let changes = model_files::difference(&head.revision, &shared)?;
         let described = changes.iter().map(model_files::describe).collect();
         Ok((changes.into_iter().map(Change::Model).collect(), described))
     };
+    let refuse = |failed: &[&AssertionResult]| model_files::located(&files, failed).into();
+    let checks = Checks::Refuse(&refuse);
     if mode == ApplyMode::Plan {
-        let head = tenant.head().revision.clone();
-        let (_, changes) = compute(move || plan(&head)).await?;
-        return Ok(ApplyReport { mode, changes, sequence: None, recomputed: BTreeMap::new() });
+        let head = Arc::clone(tenant.branches().get(&asking.branch)?);
+        let before = Arc::clone(&head);
+        let (planned, changes) = compute(move || plan(&before)).await?;
+        let (_, assertions) = checks.run(tenant, asking, &head, planned).await?;
+        let recomputed = BTreeMap::new();
+        return Ok(ApplyReport { mode, changes, sequence: None, recomputed, assertions });
     }
-    let (receipt, changes) = submit_planned(tenant, asking, plan).await?;
+    let Submitted { receipt, report, mut assertions } =
+        submit_planned(tenant, asking, plan, checks).await?;
+    if receipt.is_none() {
+        let head = Arc::clone(tenant.branches().get(&asking.branch)?);
+        (_, assertions) = checks.run(tenant, asking, &head, Vec::new()).await?;
+    }
     let (sequence, recomputed) = unpack(receipt);
-    Ok(ApplyReport { mode, changes, sequence, recomputed })
+    Ok(ApplyReport { mode, changes: report, sequence, recomputed, assertions })
 }
 
-/// Loads one file, all of it or nothing, in one ledger entry.
+/// Loads one file, all of it or nothing, in one ledger entry. Where an assertion does not hold of
+/// what that gives, nothing is loaded.
 pub async fn load(
     tenant: &OpenTenant,
     asking: &Asking,
     request: LoadRequest,
 ) -> Result<LoadAnswer> {
     let request = Arc::new(request);
-    let plan = move |head: &Revision| -> Result<(Vec<Change>, LoadReport)> {
-        let plan = load::plan(&head.version, &request)?;
+    let shared = Arc::clone(&request);
+    let plan = move |head: &Branch| -> Result<(Vec<Change>, LoadReport)> {
+        let plan = load::plan(&head.revision.version, &shared)?;
         Ok((plan.changes, plan.report))
     };
-    let (receipt, report) = submit_planned(tenant, asking, plan).await?;
+    let refuse =
+        |failed: &[&AssertionResult]| LoadError::of_assertions(&request.file.name, failed).into();
+    let Submitted { receipt, report, assertions } =
+        submit_planned(tenant, asking, plan, Checks::Refuse(&refuse)).await?;
     let (sequence, recomputed) = unpack(receipt);
-    Ok(LoadAnswer { report, sequence, recomputed })
+    Ok(LoadAnswer { report, sequence, recomputed, assertions })
 }
 
 /// Makes changes that follow from the head, in one ledger entry.
@@ -109,41 +160,104 @@ pub async fn change(
     asking: &Asking,
     changes: fn(&Version) -> cube::Result<Vec<Change>>,
 ) -> Result<()> {
-    let plan = move |head: &Revision| -> Result<(Vec<Change>, ())> {
-        Ok((changes(&head.version).map_err(SqlError::from)?, ()))
+    let plan = move |head: &Branch| -> Result<(Vec<Change>, ())> {
+        Ok((changes(&head.revision.version).map_err(SqlError::from)?, ()))
     };
-    submit_planned(tenant, asking, plan).await.map(drop)
+    submit_planned(tenant, asking, plan, Checks::Skip).await.map(drop)
 }
 
-fn unpack(receipt: Option<Receipt>) -> (Option<u64>, BTreeMap<String, u64>) {
+/// A receipt in parts; empty where there was nothing to do.
+pub fn unpack(receipt: Option<Receipt>) -> (Option<u64>, BTreeMap<String, u64>) {
     receipt
         .map_or((None, BTreeMap::new()), |receipt| (Some(receipt.sequence), receipt.recomputed.0))
 }
 
-/// Plans against the head and submits for that head, again and again while others come first.
-/// There is no receipt where the plan changes nothing.
-async fn submit_planned<T: Send + 'static>(
+/// What becomes of a command under which assertions fail.
+#[derive(Clone, Copy)]
+pub enum Checks<'a> {
+    /// Assertions are not looked at.
+    Skip,
+    /// It is refused with this error.
+    Refuse(&'a (dyn Fn(&[&AssertionResult]) -> ServerError + Sync)),
+}
+
+impl Checks<'_> {
+    /// Checks the assertions on what some changes would make of a state, and gives the changes back.
+    async fn run(
+        self,
+        tenant: &OpenTenant,
+        asking: &Asking,
+        head: &Branch,
+        changes: Vec<Change>,
+    ) -> Result<(Vec<Change>, Vec<AssertionResult>)> {
+        let sets =
+            |change: &Change| matches!(change, Change::Model(ModelChange::SetAssertion { .. }));
+        let has_assertions =
+            !head.revision.version.model.assertions.is_empty() || changes.iter().any(sets);
+        let Self::Refuse(refuse) = self else { return Ok((changes, Vec::new())) };
+        if !has_assertions {
+            return Ok((changes, Vec::new()));
+        }
+        let (candidate, changes) = candidate(head, changes).await?;
+        let mut results = assertions::check(tenant, &candidate, &asking.author).await?;
+        if assertions::count(&results, AssertionState::Failed) > 0 {
+            let before = assertions::check(tenant, head, &asking.author).await?;
+            assertions::note_failed_before(&mut results, &before);
+        }
+        let failed: Vec<&AssertionResult> =
+            results.iter().filter(|result| result.state == AssertionState::Failed).collect();
+        if failed.is_empty() { Ok((changes, results)) } else { Err(refuse(&failed)) }
+    }
+}
+
+/// What some changes would make of a branch, and the changes.
+async fn candidate(head: &Branch, changes: Vec<Change>) -> Result<(Branch, Vec<Change>)> {
+    let head = head.clone();
+    compute(move || {
+        let (revision, _) = head.revision.apply(&changes).map_err(|error| sql_of_calc(&error))?;
+        Ok((Branch { revision, ..head }, changes))
+    })
+    .await
+}
+
+/// What came of a planned command.
+pub struct Submitted<T> {
+    /// None where the plan changes nothing.
+    pub receipt: Option<Receipt>,
+    /// What the plan says of itself.
+    pub report: T,
+    /// The assertions that were checked.
+    pub assertions: Vec<AssertionResult>,
+}
+
+/// Plans against the head, checks assertions on what the plan gives, and submits for that head;
+/// again and again while others come first.
+pub async fn submit_planned<T: Send + 'static>(
     tenant: &OpenTenant,
     asking: &Asking,
-    plan: impl Fn(&Revision) -> Result<(Vec<Change>, T)> + Clone + Send + 'static,
-) -> Result<(Option<Receipt>, T)> {
+    plan: impl Fn(&Branch) -> Result<(Vec<Change>, T)> + Clone + Send + 'static,
+    checks: Checks<'_>,
+) -> Result<Submitted<T>> {
     let _planning = tenant.planning.lock().await;
     for _ in 0..PLAN_ATTEMPTS_MAX {
-        let head = tenant.head();
-        let (plan, revision) = (plan.clone(), head.revision.clone());
-        let (changes, report) = compute(move || plan(&revision)).await?;
+        let head = Arc::clone(tenant.branches().get(&asking.branch)?);
+        let (plan, before) = (plan.clone(), Arc::clone(&head));
+        let (changes, report) = compute(move || plan(&before)).await?;
         if changes.is_empty() {
-            return Ok((None, report));
+            return Ok(Submitted { receipt: None, report, assertions: Vec::new() });
         }
+        let (changes, assertions) = checks.run(tenant, asking, &head, changes).await?;
         let command = Command {
             author: asking.author.clone(),
             origin: asking.origin.clone(),
-            branch: MAIN.to_owned(),
+            reason: asking.reason.clone(),
+            branch: head.name.to_string(),
+            branch_number: Some(head.number),
             changes,
             base: None,
         };
         match tenant.submit_expecting(command, Some(head.sequence)).await {
-            Ok(receipt) => return Ok((Some(receipt), report)),
+            Ok(receipt) => return Ok(Submitted { receipt: Some(receipt), report, assertions }),
             Err(Refusal::Error(error)) => return Err(error.into()),
             Err(Refusal::Moved) => {}
         }
@@ -155,7 +269,7 @@ async fn submit_planned<T: Send + 'static>(
 }
 
 /// Runs a plan on rayon; a panic in it is an error of this command alone.
-async fn compute<T: Send + 'static>(
+pub async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     on_rayon(work).await.unwrap_or_else(|panic| {
@@ -170,7 +284,6 @@ mod tests {
     use crate::tenant::actor::Supervisor;
     use crate::tenant::store::Opened;
     use crate::tenant::{Authority, TenantOptions};
-    use cube::model::ModelChange;
     use ractor::Actor;
     use storage::{LedgerId, LedgerWriter, MemoryDevice};
 
@@ -187,13 +300,14 @@ mod tests {
         let started =
             OpenTenant::start(&supervisor, "acme", device, Users::default(), opened, &options);
         let tenant = started.await.unwrap();
-        let asking = Asking { author: "ana".into(), origin: "test".into() };
-        let count_up = |head: &Revision| -> Result<(Vec<Change>, ())> {
-            let count = head.version.model.description.len();
+        let asking = Asking::on_main("ana", "test");
+        let count_up = |head: &Branch| -> Result<(Vec<Change>, ())> {
+            let count = head.revision.version.model.description.len();
             let (name, description) = ("m".to_owned(), "x".repeat(count + 1));
             Ok((vec![Change::Model(ModelChange::Describe { name, description })], ()))
         };
-        let planned = (0..COMMANDS).map(|_| submit_planned(&tenant, &asking, count_up));
+        let planned =
+            (0..COMMANDS).map(|_| submit_planned(&tenant, &asking, count_up, Checks::Skip));
         let answers = futures::future::join_all(planned).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(tenant.head().revision.version.model.description.len(), COMMANDS);

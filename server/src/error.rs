@@ -137,6 +137,22 @@ pub enum ReplayFailure {
     /// An entry of an unknown branch.
     #[error("branch {0} is unknown")]
     Branch(u32),
+    /// A branch whose number is not the next one.
+    #[error("it makes branch {found} where branch {next} is the next")]
+    BranchNumber {
+        /// Its number.
+        found: u32,
+        /// The next one.
+        next: u32,
+    },
+    /// A branch that was made from another head than its base has.
+    #[error("the base's last entry is {found}, it was {recorded} when the branch was made")]
+    BranchBase {
+        /// The last entry of the base.
+        found: u64,
+        /// That in the record.
+        recorded: u64,
+    },
     /// The changes cannot be applied.
     #[error("{0}")]
     Changes(#[from] calc::CalcError),
@@ -232,8 +248,8 @@ impl ServerError {
                  folder from a backup, or open it with the release that wrote it."
             )),
             Self::FolderInUse { .. } => Some(
-                "Stop it first. apply, load and query can be sent to the running server: --server \
-                 URL in place of --data, with PERFOS_USER and PERFOS_PASSWORD."
+                "Stop it first. apply, load, test, explain and query can be sent to the running \
+                 server: --server URL in place of --data, with PERFOS_USER and PERFOS_PASSWORD."
                     .to_owned(),
             ),
             Self::NoDataFolder { .. } => {

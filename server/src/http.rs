@@ -5,8 +5,10 @@
 
 pub mod authentication;
 pub mod body;
+pub mod branches;
 pub mod handlers;
 pub mod problem;
+pub mod rules;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -65,8 +67,26 @@ fn routes(config: &mut web::ServiceConfig) {
             web::scope("/api/v1/tenants/{tenant}")
                 .service(resource("/model").route(web::post().to(handlers::apply)))
                 .service(resource("/load").route(web::post().to(handlers::load)))
+                .service(resource("/assertions").route(web::get().to(handlers::assertions)))
+                .service(resource("/explain").route(web::get().to(handlers::explain)))
                 .service(resource("/query").route(web::post().to(handlers::query)))
-                .service(resource("/ledger").route(web::get().to(handlers::ledger))),
+                .service(resource("/ledger").route(web::get().to(handlers::ledger)))
+                .service(
+                    resource("/branches")
+                        .route(web::get().to(branches::list))
+                        .route(web::post().to(branches::create)),
+                )
+                .service(
+                    resource("/branches/{branch}").route(web::delete().to(branches::drop_branch)),
+                )
+                .service(resource("/compare").route(web::get().to(branches::compare)))
+                .service(
+                    resource("/rules")
+                        .route(web::get().to(rules::list))
+                        .route(web::post().to(rules::set)),
+                )
+                .service(resource("/rules/rollback").route(web::post().to(rules::roll_back)))
+                .service(resource("/rules/compare").route(web::post().to(rules::compare))),
         );
 }
 

@@ -6,7 +6,9 @@
 //! Invariant: a command is acknowledged after it is durable and published, and a tenant's failure
 //! is no other tenant's.
 
+pub mod assertions;
 pub mod auth;
+pub mod branches;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -14,6 +16,7 @@ pub mod config;
 pub mod data_folder;
 pub mod demo;
 pub mod error;
+pub mod explain;
 pub mod http;
 pub mod limits;
 pub mod load;
@@ -22,6 +25,7 @@ pub mod observe;
 pub mod postgres;
 pub mod query;
 pub mod render;
+pub mod rules;
 pub mod serve;
 pub mod tenant;
 pub mod tenants;

@@ -13,10 +13,20 @@ pub const GROUP_COMMANDS_MAX: usize = 1_024;
 pub const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Payload of one ledger entry.
 pub const ENTRY_PAYLOAD_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Reason of one ledger entry, in bytes.
+pub const REASON_BYTES_MAX: usize = 4_096;
+/// Cells of one cube that a comparison lists; the others are counted.
+pub const COMPARED_CELLS_MAX: usize = 100_000;
+/// Branches of one tenant, `main` included.
+pub const BRANCHES_MAX: usize = 1_000;
 /// Newest ledger entries kept in memory, with what each one computed again.
 pub const LEDGER_ENTRIES_KEPT: usize = 1_000;
 /// Ledger entries in one answer.
 pub const LEDGER_ENTRIES_MAX: usize = 100_000;
+/// Things whose writes are looked for in one pass over a ledger.
+pub const PROVENANCE_ASKED_MAX: usize = 10_000;
+/// Writes that are listed of each.
+pub const PROVENANCE_WRITES_MAX: usize = 1_000;
 /// Changes that the summary of a ledger entry names one by one.
 pub const SUMMARY_CHANGES_MAX: usize = 8;
 /// Restarts of one tenant's actor; beyond them the tenant takes no more writes.
@@ -61,6 +71,8 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 /// Time a command line client waits for a server's answer.
 pub const CLIENT_WAIT: Duration = Duration::from_secs(600);
 
+/// Time that the query of one assertion may take, in milliseconds.
+pub const ASSERTION_WAIT_MS: u64 = 60_000;
 /// Files of one model.
 pub const MODEL_FILES_MAX: usize = 2_000;
 /// Size of one file of a model, in bytes.

@@ -4,10 +4,13 @@
 //! plan is only made where every row can be placed and the sums of the stored values are the sums
 //! of the file's texts.
 
+mod axis;
 mod columns;
 mod expression;
+mod history;
 mod map;
 mod members;
+mod references;
 mod report;
 mod rows;
 mod suggest;
@@ -19,8 +22,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use cube::change::SourceNote;
 use cube::{Change, Version};
 use serde::{Deserialize, Serialize};
+use storage::Hash;
 
 use crate::limits::{LOAD_FILE_BYTES_MAX, LOAD_MAP_BYTES_MAX};
 use crate::model_files::{FileProblem, read_text};
@@ -28,7 +33,7 @@ use columns::Columns;
 use map::MapFile;
 use table::Table;
 
-pub use report::{Certificate, LoadError, LoadReport, RejectedRow};
+pub use report::{Certificate, LoadError, LoadReport, RejectedRow, Unresolved};
 
 /// A file, where it goes, and how: all texts that a load needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +115,22 @@ pub fn read_request(
     Ok(LoadRequest { target, file: file_text, map, lookups })
 }
 
+/// A load's changes, each with the rows of the file that it is made of, then a note for each of
+/// which rows they were.
+fn with_source(written: Vec<(Change, Vec<usize>)>, file: &NamedText) -> Vec<Change> {
+    if written.is_empty() {
+        return Vec::new();
+    }
+    let digest = Hash::of(file.content.as_bytes()).0;
+    let (mut changes, rows): (Vec<Change>, Vec<Vec<usize>>) = written.into_iter().unzip();
+    let note = |(change, rows): (u32, Vec<usize>)| {
+        let runs = SourceNote::runs_of(rows.into_iter().map(|row| row as u64));
+        Change::Source(SourceNote { change, file: file.name.clone(), digest, runs })
+    };
+    changes.extend((0..).zip(rows).map(note));
+    changes
+}
+
 fn read_named(path: &Path, bytes_max: usize) -> Result<NamedText, LoadError> {
     let name = path
         .file_name()
@@ -154,6 +175,7 @@ pub fn plan(version: &Version, request: &LoadRequest) -> Result<LoadPlan, LoadEr
             };
             let columns = Columns::open(&table, &map, &request.lookups).map_err(fault)?;
             let members = members::Members {
+                version,
                 dimension: version.dimension(id),
                 id,
                 map: &map,

@@ -4,6 +4,7 @@
 //! texts, so that files which came over the network are treated the same. Nothing is returned that
 //! does not apply.
 
+mod assertions;
 mod check;
 mod compare;
 mod definitions;
@@ -23,11 +24,16 @@ use thiserror::Error;
 use crate::limits::{MODEL_BYTES_MAX, MODEL_FILE_BYTES_MAX, MODEL_FILES_MAX};
 use definitions::Definitions;
 
+pub use assertions::located;
 pub use describe::describe;
 pub use folder::read_folder;
 pub(crate) use folder::read_text;
 pub use problem::FileProblem;
 pub(crate) use source::toml_problem;
+
+/// What a folder of a model holds.
+const FILES_HINT: &str =
+    "a model has model.toml, dimensions/*.toml, cubes/*.toml, rules/*.toml and tests/*.toml";
 
 /// The texts of a model's files by their path in the folder, `/` between its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +75,7 @@ enum Folder {
     Dimensions,
     Cubes,
     Rules,
+    Tests,
 }
 
 impl Folder {
@@ -86,6 +93,7 @@ impl Folder {
             "dimensions" => Some(Self::Dimensions),
             "cubes" => Some(Self::Cubes),
             "rules" => Some(Self::Rules),
+            "tests" => Some(Self::Tests),
             _ => None,
         }
     }
@@ -97,11 +105,9 @@ impl ModelFiles {
         let mut problems = Vec::new();
         for (path, text) in &self.files {
             if Folder::of(path).is_none() {
-                let hint =
-                    "a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml";
                 problems.push(
                     FileProblem::of_file(path, "not a file of a model")
-                        .with_hint(Some(hint.into())),
+                        .with_hint(Some(FILES_HINT.into())),
                 );
             }
             if text.len() > MODEL_FILE_BYTES_MAX {

@@ -42,6 +42,15 @@ fn options() -> FormatOptions<'static> {
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"))
 }
 
+/// One value as text, as CSV shows it; none of NULL.
+pub fn text_of(array: &dyn Array, row: usize) -> Result<Option<String>, ArrowError> {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
+        return Ok(None);
+    }
+    let options = options();
+    ArrayFormatter::try_new(array, &options)?.value(row).try_to_string().map(Some)
+}
+
 fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String, ArrowError> {
     let empty = [RecordBatch::new_empty(schema.clone())];
     let shown = if batches.is_empty() { &empty } else { batches };

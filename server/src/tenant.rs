@@ -8,6 +8,7 @@
 pub mod actor;
 pub mod command;
 pub mod conflict;
+pub mod provenance;
 pub mod replay;
 pub mod store;
 pub mod summary;
@@ -19,27 +20,27 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use cube::view::{Interrupt, MemoryReservation, Moment, Position, Rights};
-use cube::{Change, View};
+use cube::Change;
+use cube::view::{MemoryReservation, Rights};
+use protocol::branches::{Branch, Branches, ReadPoint};
 use protocol::error::SqlError;
-use protocol::tenant::{Command, LedgerEntry, Receipt, Snapshot, Tenant};
+use protocol::provenance::{ProvenanceRequest, WriteRecord};
+use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt, Tenant};
 use ractor::ActorRef;
 use storage::{Device, LedgerReader, Sequence};
 use tokio::sync::oneshot;
 
-use crate::auth::Users;
+use crate::auth::{Role, Users};
 use crate::error::ServerError;
 use crate::limits::{
     LEDGER_ENTRIES_KEPT, LEDGER_ENTRIES_MAX, READ_MEMORY_BYTES_DEFAULT, SHUTDOWN_WAIT,
 };
 use crate::tenant::actor::{SupervisorMessage, TenantMessage};
-use crate::tenant::command::{Answer, Job, Queue, Refusal};
-use crate::tenant::replay::readable;
-use crate::tenant::store::{Engine, Head, Opened};
-use crate::tenant::summary::summarize;
+use crate::tenant::command::{Answer, Job, Queue, Refusal, Task};
+use crate::tenant::replay::entry_line;
+use crate::tenant::store::{Engine, Opened};
 
-/// The branch there always is.
-pub const MAIN: &str = "main";
+pub use protocol::branches::MAIN;
 
 /// Who decides what an author may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct OpenTenant {
     engine: Engine,
     authority: Authority,
     users: RwLock<Arc<Users>>,
-    published: RwLock<Arc<Head>>,
+    published: RwLock<Arc<Branches>>,
     entries: Mutex<VecDeque<LedgerEntry>>,
     queue: Queue,
     actor: RwLock<Option<ActorRef<TenantMessage>>>,
@@ -118,9 +119,14 @@ impl OpenTenant {
         Ok(tenant)
     }
 
-    /// The newest durable state.
-    pub fn head(&self) -> Arc<Head> {
+    /// All branches in their newest durable state.
+    pub fn branches(&self) -> Arc<Branches> {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The newest durable state of `main`.
+    pub fn head(&self) -> Arc<Branch> {
+        Arc::clone(self.branches().main())
     }
 
     /// The tenant's users.
@@ -128,16 +134,21 @@ impl OpenTenant {
         Arc::clone(&self.users.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Carries a command out, if it is given only for the head that has this sequence.
+    /// Carries a command out, if it is given only for the branch's head that has this sequence.
     pub async fn submit_expecting(&self, command: Command, expected: Option<u64>) -> Answer {
-        check_branch(&command.branch)?;
+        let branch = Arc::clone(self.branches().get(&command.branch)?);
         self.check_rights(&command)?;
         if command.changes.is_empty() {
-            let sequence = self.head().sequence;
+            let sequence = branch.sequence;
             return Ok(Receipt { sequence, recomputed: calc::Recomputed::default() });
         }
+        self.carry_out(Task::Change(command), expected).await
+    }
+
+    /// Has the actor do a task, and waits for what comes of it.
+    async fn carry_out(&self, task: Task, expected: Option<u64>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Job { command, expected, reply })?;
+        self.queue.push(Job { task, expected, reply })?;
         self.wake();
         answer.await.unwrap_or_else(|_| Err(outcome_unknown().into()))
     }
@@ -167,9 +178,9 @@ impl OpenTenant {
         self.wake();
     }
 
-    fn publish(&self, head: Head, entries: impl IntoIterator<Item = LedgerEntry>) {
-        let newest = head.sequence;
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(head);
+    fn publish(&self, branches: Branches, entries: impl IntoIterator<Item = LedgerEntry>) {
+        let newest = branches.sequence;
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(branches);
         let mut kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             // After a restart the ledger was read again: what is known already knows more.
@@ -193,26 +204,35 @@ impl OpenTenant {
     }
 
     fn check_rights(&self, command: &Command) -> Result<(), SqlError> {
+        let Some(role) = self.role_of(&command.author)? else { return Ok(()) };
+        let changes_model = command.changes.iter().any(|c| matches!(c, Change::Model(_)));
+        if changes_model && !role.may_change_model() {
+            let what = format!("has role {role}, which does not change the model");
+            return Err(denied(&command.author, &what));
+        }
+        refuse_readers(&command.author, role)
+    }
+
+    /// A branch is dropped by its owner or an administrator.
+    fn check_drop(&self, old: &OldBranch) -> Result<(), SqlError> {
+        let Some(role) = self.role_of(&old.author)? else { return Ok(()) };
+        let branches = self.branches();
+        let branch = branches.get(&old.name)?;
+        if branch.owner == old.author || role.may_change_model() {
+            return refuse_readers(&old.author, role);
+        }
+        let what = format!("does not own branch \"{}\", {} does", branch.name, branch.owner);
+        Err(denied(&old.author, &what))
+    }
+
+    /// The role that decides what an author may do; none where he may do all.
+    fn role_of(&self, author: &str) -> Result<Option<Role>, SqlError> {
         if self.authority == Authority::FolderOwner {
-            return Ok(());
+            return Ok(None);
         }
         let users = self.users();
-        let denied = |what: &str| {
-            SqlError::new("42501", format!("permission denied: {} {what}", command.author))
-                .with_hint("ask an administrator of the tenant")
-        };
-        let user = users.find(&command.author).ok_or_else(|| denied("is not a user"))?;
-        let changes_model = command.changes.iter().any(|c| matches!(c, Change::Model(_)));
-        if changes_model && !user.role.may_change_model() {
-            return Err(denied(&format!(
-                "has role {}, which does not change the model",
-                user.role
-            )));
-        }
-        if !user.role.may_write() {
-            return Err(denied(&format!("has role {}, which does not write", user.role)));
-        }
-        Ok(())
+        let user = users.find(author).ok_or_else(|| denied(author, "is not a user"))?;
+        Ok(Some(user.role))
     }
 
     /// Entries that are in memory, newest first, and the sequence before which they begin.
@@ -230,26 +250,28 @@ impl Tenant for OpenTenant {
         &self.name
     }
 
-    fn read(&self, _user: &str, branch: &str) -> Result<Snapshot, SqlError> {
-        check_branch(branch)?;
-        let head = self.head();
-        let position =
-            Position { branch: MAIN.into(), sequence: head.sequence, moment: Moment::Head };
-        let view = View {
-            version: Arc::clone(&head.revision.version),
-            position,
+    fn read(&self, _user: &str) -> Result<ReadPoint, SqlError> {
+        Ok(ReadPoint {
+            branches: self.branches(),
             rights: Arc::new(Rights::default()),
-            interrupt: Interrupt::default(),
             memory: self.read_memory.clone(),
-        };
-        Ok(Snapshot { view, plan: Arc::clone(&head.revision.plan) })
+        })
     }
 
     async fn submit(&self, command: Command) -> Result<Receipt, SqlError> {
-        self.submit_expecting(command, None).await.map_err(|refusal| match refusal {
-            Refusal::Error(error) => error,
-            Refusal::Moved => SqlError::new("40001", "another command came first"),
-        })
+        self.submit_expecting(command, None).await.map_err(final_error)
+    }
+
+    async fn create_branch(&self, branch: NewBranch) -> Result<Receipt, SqlError> {
+        if let Some(role) = self.role_of(&branch.author)? {
+            refuse_readers(&branch.author, role)?;
+        }
+        self.carry_out(Task::CreateBranch(branch), None).await.map_err(final_error)
+    }
+
+    async fn drop_branch(&self, branch: OldBranch) -> Result<Receipt, SqlError> {
+        self.check_drop(&branch)?;
+        self.carry_out(Task::DropBranch(branch), None).await.map_err(final_error)
     }
 
     async fn ledger(&self, limit: usize) -> Result<Vec<LedgerEntry>, SqlError> {
@@ -257,29 +279,51 @@ impl Tenant for OpenTenant {
         let (mut entries, before) = self.recent_entries(limit);
         if entries.len() < limit && before > 0 {
             let device = Arc::clone(&self.device);
-            let head = self.head();
+            let branches = self.branches();
             let count = (limit - entries.len()) as u64;
-            let older =
-                tokio::task::spawn_blocking(move || older_entries(device, &head, before, count));
+            let older = tokio::task::spawn_blocking(move || {
+                older_entries(device, &branches, before, count)
+            });
             let older = older.await.map_err(|error| SqlError::new("XX000", error.to_string()))?;
             entries.extend(older.map_err(|error| error.to_sql())?);
         }
         Ok(entries)
     }
+
+    async fn provenance(
+        &self,
+        request: ProvenanceRequest,
+    ) -> Result<Vec<Vec<WriteRecord>>, SqlError> {
+        let device = Arc::clone(&self.device);
+        let found = tokio::task::spawn_blocking(move || provenance::writes_of(&device, &request));
+        let found = found.await.map_err(|error| SqlError::new("XX000", error.to_string()))?;
+        found.map_err(|error| error.to_sql())
+    }
 }
 
-/// Refuses any branch but the one there is.
-pub fn check_branch(branch: &str) -> Result<(), SqlError> {
-    if branch == MAIN {
+fn final_error(refusal: Refusal) -> SqlError {
+    match refusal {
+        Refusal::Error(error) => error,
+        Refusal::Moved => SqlError::new("40001", "another command came first"),
+    }
+}
+
+fn denied(author: &str, what: &str) -> SqlError {
+    SqlError::new("42501", format!("permission denied: {author} {what}"))
+        .with_hint("ask an administrator of the tenant")
+}
+
+fn refuse_readers(author: &str, role: Role) -> Result<(), SqlError> {
+    if role.may_write() {
         return Ok(());
     }
-    Err(SqlError::new("3F000", format!("branch {branch:?} does not exist")))
+    Err(denied(author, &format!("has role {role}, which does not write")))
 }
 
 /// At most `count` entries from the ledger itself, newest first, up to the sequence `last`.
 fn older_entries(
     device: Arc<dyn Device>,
-    head: &Head,
+    branches: &Branches,
     last: u64,
     count: u64,
 ) -> Result<Vec<LedgerEntry>, ServerError> {
@@ -289,17 +333,9 @@ fn older_entries(
     for record in reader.ending_at(Sequence(last)) {
         let record = record?;
         let sequence = record.id.sequence.0;
-        let entry = readable(&record)
+        let entry = entry_line(&record, branches)
             .map_err(|reason| ServerError::Replay { sequence, reason: Box::new(reason) })?;
-        entries.push(LedgerEntry {
-            sequence,
-            time_us: record.content.time_us,
-            branch: MAIN.to_owned(),
-            author: record.content.author,
-            origin: record.content.origin,
-            summary: summarize(&entry.changes, &head.revision.version),
-            recomputed: String::new(),
-        });
+        entries.push(entry);
     }
     entries.reverse();
     Ok(entries)

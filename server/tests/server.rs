@@ -196,7 +196,7 @@ fn what_is_kept_belongs_to_its_owner_and_holds_no_password() {
 #[test]
 fn wrong_usage_says_what_is_right() {
     let place = Workplace::new();
-    place.fails(&["tenants"], 2, "tip: a similar subcommand");
+    place.fails(&["brunch"], 2, "tip: a similar subcommand");
     place.fails(&["tenant", "list"], 1, "PERFOS_DATA");
     place.fails(&["tenant", "list", "--data", "nowhere"], 1, "not a data folder");
     place.ok(&["tenant", "create", "acme", "--data", "data"]);

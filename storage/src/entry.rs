@@ -1,23 +1,33 @@
-//! What the payload of a ledger record means: the changes of one command, and the state after them.
+//! What the payload of a ledger record means: the changes of one command and the state after them,
+//! or the making and dropping of a branch.
 //!
-//! A payload is one byte with its format version and then, in postcard, the list of changes and the
-//! 32 bytes of the state hash. The header of the record says who, when and through what.
+//! A payload is one byte with its format version and then its parts in postcard. The header of the
+//! record says who, when, through what and on which branch.
 //!
 //! Invariant: the same entry gives the same bytes, and bytes of a format that was ever written stay
 //! readable. Bytes that are not an entry are an error that says where.
 
 use cube::Change;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The kind of a record that holds the changes of a command.
 pub const KIND_COMMAND: u16 = 1;
+
+/// The kind of a record that makes the branch of its header.
+pub const KIND_BRANCH_CREATED: u16 = 2;
+
+/// The kind of a record that drops the branch of its header.
+pub const KIND_BRANCH_DROPPED: u16 = 3;
 
 /// The rules by which changes are replayed now. It goes up when the same change means something
 /// else; older entries are then replayed by the older rules.
 pub const SEMANTICS_VERSION: u16 = 1;
 
-/// The format in which payloads are written.
-pub const PAYLOAD_VERSION: u8 = 1;
+/// The format in which payloads of commands are written. Version 1 had no reason.
+pub const PAYLOAD_VERSION: u8 = 2;
+
+/// The format in which payloads of branch records are written.
+pub const BRANCH_PAYLOAD_VERSION: u8 = 1;
 
 /// The number of the branch `main` in a record's header.
 pub const BRANCH_MAIN: u32 = 0;
@@ -27,8 +37,34 @@ pub const BRANCH_MAIN: u32 = 0;
 pub struct Entry {
     /// What the command changed, in order.
     pub changes: Vec<Change>,
-    /// The hash of the state after the changes.
+    /// The hash of the branch's state after the changes.
     pub state_hash: [u8; 32],
+    /// Why, in the author's words; empty where he gave none.
+    pub reason: String,
+}
+
+/// The payload of a record of [`KIND_BRANCH_CREATED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchCreated {
+    /// The name.
+    pub name: String,
+    /// The number of the branch whose head it begins with.
+    pub base: u32,
+    /// The last entry in that head.
+    pub base_sequence: u64,
+    /// The hash of its state, which is that head's.
+    pub state_hash: [u8; 32],
+    /// Why, in the author's words.
+    pub reason: String,
+}
+
+/// The payload of a record of [`KIND_BRANCH_DROPPED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchDropped {
+    /// The hash of the state that went away.
+    pub state_hash: [u8; 32],
+    /// Why, in the author's words; empty where he gave none.
+    pub reason: String,
 }
 
 /// Why a payload could not be written or read.
@@ -39,10 +75,12 @@ pub enum EntryError {
     #[error("the payload is empty")]
     Empty,
     /// The payload was written by a newer release.
-    #[error("the payload has format {found}, this release reads up to {PAYLOAD_VERSION}")]
+    #[error("the payload has format {found}, this release reads up to {known}")]
     Format {
         /// The format it declares.
         found: u8,
+        /// The newest format that this release reads.
+        known: u8,
     },
     /// Something that is not a change.
     #[error("{part} at byte {offset_bytes} of the payload cannot be read: {source}")]
@@ -68,22 +106,21 @@ pub enum EntryError {
 impl Entry {
     /// The payload.
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
-        Self::encode_parts(&self.changes, &self.state_hash)
+        Self::encode_parts(&self.changes, &self.state_hash, &self.reason)
     }
 
     /// The payload of an entry that was not put together: changes may be large.
-    pub fn encode_parts(changes: &[Change], state_hash: &[u8; 32]) -> Result<Vec<u8>, EntryError> {
-        let parts = (changes, state_hash);
-        postcard::to_extend(&parts, vec![PAYLOAD_VERSION]).map_err(EntryError::Encode)
+    pub fn encode_parts(
+        changes: &[Change],
+        state_hash: &[u8; 32],
+        reason: &str,
+    ) -> Result<Vec<u8>, EntryError> {
+        encode(PAYLOAD_VERSION, &(changes, state_hash, reason))
     }
 
     /// Reads a payload; all of its bytes have to belong to the entry.
     pub fn decode(payload: &[u8]) -> Result<Self, EntryError> {
-        let (&version, rest) = payload.split_first().ok_or(EntryError::Empty)?;
-        if version != PAYLOAD_VERSION {
-            return Err(EntryError::Format { found: version });
-        }
-        let mut reader = Reader { total_bytes: payload.len(), rest };
+        let (version, mut reader) = Reader::new(payload, PAYLOAD_VERSION)?;
         let count: u64 = reader.take("the number of changes")?;
         // Every change takes at least one byte, so a count beyond that is found out by reading.
         let mut changes = Vec::with_capacity(reader.rest.len().min(1024).min(count as usize));
@@ -91,11 +128,41 @@ impl Entry {
             changes.push(reader.take(&format!("change {number} of {count}"))?);
         }
         let state_hash = reader.take("the state hash")?;
-        match reader.rest.len() {
-            0 => Ok(Self { changes, state_hash }),
-            count => Err(EntryError::BehindEnd { count }),
-        }
+        let reason = if version == 1 { String::new() } else { reader.take("the reason")? };
+        reader.end(Self { changes, state_hash, reason })
     }
+}
+
+impl BranchCreated {
+    /// The payload.
+    pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        encode(BRANCH_PAYLOAD_VERSION, self)
+    }
+
+    /// Reads a payload; all of its bytes have to belong to it.
+    pub fn decode(payload: &[u8]) -> Result<Self, EntryError> {
+        let (_, mut reader) = Reader::new(payload, BRANCH_PAYLOAD_VERSION)?;
+        let created = reader.take("the branch")?;
+        reader.end(created)
+    }
+}
+
+impl BranchDropped {
+    /// The payload.
+    pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        encode(BRANCH_PAYLOAD_VERSION, self)
+    }
+
+    /// Reads a payload; all of its bytes have to belong to it.
+    pub fn decode(payload: &[u8]) -> Result<Self, EntryError> {
+        let (_, mut reader) = Reader::new(payload, BRANCH_PAYLOAD_VERSION)?;
+        let dropped = reader.take("the branch")?;
+        reader.end(dropped)
+    }
+}
+
+fn encode(version: u8, parts: &impl Serialize) -> Result<Vec<u8>, EntryError> {
+    postcard::to_extend(parts, vec![version]).map_err(EntryError::Encode)
 }
 
 /// The rest of a payload.
@@ -105,6 +172,23 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// The version of a payload, and what comes behind it.
+    fn new(payload: &'a [u8], known: u8) -> Result<(u8, Self), EntryError> {
+        let (&version, rest) = payload.split_first().ok_or(EntryError::Empty)?;
+        if version == 0 || version > known {
+            return Err(EntryError::Format { found: version, known });
+        }
+        Ok((version, Self { total_bytes: payload.len(), rest }))
+    }
+
+    /// What was read, if nothing is left.
+    fn end<T>(self, read: T) -> Result<T, EntryError> {
+        match self.rest.len() {
+            0 => Ok(read),
+            count => Err(EntryError::BehindEnd { count }),
+        }
+    }
+
     fn take<T: Deserialize<'a>>(&mut self, part: &str) -> Result<T, EntryError> {
         let offset_bytes = self.total_bytes - self.rest.len();
         let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|source| {
@@ -118,8 +202,12 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
-    use cube::model::{CubeDef, CubeKind, KeyDef, MeasureDef, ModelChange};
+    use cube::change::{
+        DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote,
+    };
+    use cube::model::{
+        AssertionDef, AttributeDef, CubeDef, CubeKind, KeyDef, MeasureDef, ModelChange,
+    };
     use cube::value::KeyPart;
     use cube::{AttributeId, CubeId, DimensionId, HierarchyId, KeyType, LevelId, MeasureId};
     use cube::{MemberId, Scalar, ValueType};
@@ -168,6 +256,7 @@ mod tests {
                 Change::Rows(rows),
             ],
             state_hash: [7; 32],
+            reason: "as agreed".into(),
         }
     }
 
@@ -175,26 +264,121 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Checked in: bytes that were once written are read for ever.
-    const GOLDEN: &str = concat!(
+    /// Checked in: bytes that were once written are read for ever. This is version 1.
+    const GOLDEN_1: &str = concat!(
         "01030003056465616c7301054465616c73010372657001046465616c020106616d6f756e740d6465",
         "63696d616c2831322c3229000000000100030103616e610103416e610100010001056e6f72746801",
         "0101010178020000010001000101ac020101f2c00107070707070707070707070707070707070707",
         "07070707070707070707070707",
     );
 
+    fn bytes(hex: &str) -> Vec<u8> {
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(byte).collect()
+    }
+
     #[test]
     fn the_bytes_of_an_entry_are_fixed() {
-        let bytes = example().encode().unwrap();
-        assert_eq!(hex(&bytes), GOLDEN);
-        assert_eq!(Entry::decode(&bytes).unwrap(), example());
+        let written = example().encode().unwrap();
+        let reason = "09617320616772656564";
+        assert_eq!(hex(&written), format!("02{}{reason}", &GOLDEN_1[2..]));
+        assert_eq!(Entry::decode(&written).unwrap(), example());
+    }
+
+    #[test]
+    fn version_1_is_read_without_a_reason() {
+        let expected = Entry { reason: String::new(), ..example() };
+        assert_eq!(Entry::decode(&bytes(GOLDEN_1)).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_bytes_of_branch_records_are_fixed() {
+        let created = BranchCreated {
+            name: "whatif".into(),
+            base: 0,
+            base_sequence: 300,
+            state_hash: [7; 32],
+            reason: "why".into(),
+        };
+        let written = created.encode().unwrap();
+        let expected = format!("010677686174696600ac02{}03776879", "07".repeat(32));
+        assert_eq!(hex(&written), expected);
+        assert_eq!(BranchCreated::decode(&written).unwrap(), created);
+        let dropped = BranchDropped { state_hash: [7; 32], reason: "done".into() };
+        let written = dropped.encode().unwrap();
+        assert_eq!(hex(&written), format!("01{}04646f6e65", "07".repeat(32)));
+        assert_eq!(BranchDropped::decode(&written).unwrap(), dropped);
+        let newer = Err(EntryError::Format { found: 2, known: 1 });
+        assert_eq!(BranchDropped::decode(&[2]), newer);
+    }
+
+    #[test]
+    fn an_attribute_is_three_texts() {
+        let check = |attribute: AttributeDef, type_text: &str| {
+            let dimension = "rep".to_string();
+            let change = Change::Model(ModelChange::AddAttribute { dimension, attribute });
+            let expected = (0u8, 2u8, "rep", ("boss", type_text, "who leads"));
+            let bytes = postcard::to_extend(&change, Vec::new()).unwrap();
+            assert_eq!(bytes, postcard::to_extend(&expected, Vec::new()).unwrap());
+            assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), change);
+        };
+        let text = AttributeDef {
+            description: "who leads".into(),
+            ..AttributeDef::new("boss", ValueType::Text)
+        };
+        check(text.clone(), "text");
+        check(AttributeDef { member_of: Some("rep".into()), ..text }, "member of rep");
+    }
+
+    #[test]
+    fn a_dated_value_is_a_member_a_day_and_a_value() {
+        let value = |value| DatedValue { member: "ana".into(), valid_from: -2, value };
+        let write = DatedWrite {
+            dimension: DimensionId(1),
+            attribute: AttributeId(2),
+            values: vec![value(Some(Scalar::Text("eva".into()))), value(None)],
+        };
+        let change = Change::Dated(write);
+        let bytes = postcard::to_extend(&change, Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "0301020203616e61030101036576610".to_owned() + "3616e610300");
+        assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), change);
+    }
+
+    #[test]
+    fn a_source_note_is_a_change_a_file_and_runs_of_rows() {
+        let runs = SourceNote::runs_of([2, 3, 300]);
+        let note = SourceNote { change: 0, file: "a.csv".into(), digest: [7; 32], runs };
+        let change = Change::Source(note);
+        let bytes = postcard::to_extend(&change, Vec::new()).unwrap();
+        let expected = format!("040005612e637376{}02000202ac02", "07".repeat(32));
+        assert_eq!(hex(&bytes), expected);
+        assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), change);
+    }
+
+    #[test]
+    fn an_assertion_is_a_file_and_seven_fields() {
+        let assertion = AssertionDef {
+            name: "a".into(),
+            description: String::new(),
+            sql: "s".into(),
+            equals: Some("1".into()),
+            equals_blank: false,
+            tolerance: None,
+            needs: vec!["c".into()],
+        };
+        let set = ModelChange::SetAssertion { file: "t".into(), assertion };
+        let bytes = postcard::to_extend(&Change::Model(set), Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "0007017401610001730101310000010163");
+        let remove = ModelChange::RemoveAssertion { name: "a".into() };
+        let bytes = postcard::to_extend(&Change::Model(remove), Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "00080161");
     }
 
     #[test]
     fn what_is_not_an_entry_is_an_error_that_says_where() {
         let bytes = example().encode().unwrap();
         assert_eq!(Entry::decode(&[]), Err(EntryError::Empty));
-        assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::Format { found: 9 }));
+        assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::Format { found: 9, known: 2 }));
         for length in 1..bytes.len() {
             assert!(matches!(
                 Entry::decode(&bytes[..length]),

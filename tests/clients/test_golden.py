@@ -1,4 +1,6 @@
-"""Every golden AdventureWorks case through psql (the simple protocol) and psycopg (the extended one, text and binary).
+"""Every golden case of a folder through psql (the simple protocol) and psycopg (the extended one, text and binary).
+
+PERFOS_TEST_GOLDEN names the folder in `tests/golden`: `adventureworks` where it is not set.
 
 Figures are compared as numbers, everything else as text: 1.50 equals 1.5000, and the order of rows counts.
 """
@@ -19,7 +21,7 @@ from psycopg import sql
 
 from connection import connect, psql
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "adventureworks"
+GOLDEN = Path(__file__).parent.parent / "golden" / os.environ.get("PERFOS_TEST_GOLDEN", "adventureworks")
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 SETTING = re.compile(r"--\s*set\s+([a-z_.]+)\s*=\s*(\S+)\s*$", re.MULTILINE)
 

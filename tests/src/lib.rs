@@ -92,6 +92,53 @@ impl DataFolder {
     }
 }
 
+/// The command that loads an example of `examples/` from a folder of files; where to is still to be said.
+pub fn example_script(name: &str, source: &Path) -> Result<Command> {
+    script_of(&root().join("examples").join(name), name, source)
+}
+
+fn script_of(example: &Path, name: &str, source: &Path) -> Result<Command> {
+    let mut script = Command::new(example.join("load.sh"));
+    let folder = binary()?.parent().map(Path::to_path_buf).unwrap_or_default();
+    let path = std::env::var("PATH").unwrap_or_default();
+    script.arg(source).env("PATH", format!("{}:{path}", folder.display()));
+    script.env("PERFOS_TENANT", name).env_remove("PERFOS_DATA").env_remove("PERFOS_SERVER");
+    Ok(script)
+}
+
+/// Loads an example into a data folder.
+pub fn load_example(data: &DataFolder, name: &str, source: &Path) -> Result<()> {
+    let mut script = example_script(name, source)?;
+    script.env("PERFOS_DATA", data.path());
+    succeed(script).map(drop)
+}
+
+/// A copy of an example without its assertions: for data that is not what they say.
+pub fn without_assertions(name: &str) -> Result<tempfile::TempDir> {
+    let copy = tempfile::tempdir()?;
+    let from = root().join("examples").join(name);
+    let mut command = Command::new("cp");
+    succeed({
+        command.arg("-R").arg(format!("{}/.", from.display())).arg(copy.path());
+        command
+    })?;
+    std::fs::remove_dir_all(copy.path().join("tests"))?;
+    Ok(copy)
+}
+
+/// Loads an example without its assertions into a data folder.
+pub fn load_unchecked(data: &DataFolder, name: &str, source: &Path) -> Result<()> {
+    let copy = without_assertions(name)?;
+    let mut script = script_of(copy.path(), name, source)?;
+    script.env("PERFOS_DATA", data.path());
+    succeed(script).map(drop)
+}
+
+/// The maps of an example.
+pub fn example_maps(name: &str) -> PathBuf {
+    root().join("examples").join(name).join("maps")
+}
+
 /// Runs a command that must succeed; gives its standard output.
 pub fn succeed(mut command: Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;

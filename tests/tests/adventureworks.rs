@@ -1,27 +1,15 @@
 //! The example model on the real AdventureWorks files, asked by psql and psycopg.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
-use tests::{DataFolder, Server, binary, root, sample_data, succeed, text_of};
-
-fn load_script(command: &mut Command, source: &std::path::Path) -> Result<()> {
-    let folder = binary()?.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.arg(source).env("PATH", format!("{}:{path}", folder.display()));
-    Ok(())
-}
+use tests::{
+    DataFolder, Server, example_maps, example_script, load_example, root, sample_data, succeed,
+    text_of, without_assertions,
+};
 
 fn loaded() -> Result<Option<(DataFolder, std::path::PathBuf)>> {
     let Some(source) = sample_data("adventureworks") else { return Ok(None) };
     let data = DataFolder::new("adventureworks")?;
-    let mut script = Command::new(root().join("examples/adventureworks/load.sh"));
-    load_script(&mut script, &source)?;
-    script
-        .env("PERFOS_DATA", data.path())
-        .env("PERFOS_TENANT", "adventureworks")
-        .env_remove("PERFOS_SERVER");
-    succeed(script)?;
+    load_example(&data, "adventureworks", &source)?;
     Ok(Some((data, source)))
 }
 
@@ -41,7 +29,14 @@ fn clients_see_the_figures_of_the_files() -> Result<()> {
     ensure!(again.contains("up to date"), "a second apply changes something: {again}");
     let before = data.verify()?;
     let server = data.serve()?;
-    for program in ["test_psql.py", "test_golden.py", "test_writeback.py"] {
+    for program in [
+        "test_psql.py",
+        "test_golden.py",
+        "test_cells.py",
+        "test_totals.py",
+        "test_writeback.py",
+        "test_ledger.py",
+    ] {
         run_program(&server, program, &source)?;
     }
     server.kill()?;
@@ -51,7 +46,53 @@ fn clients_see_the_figures_of_the_files() -> Result<()> {
     let answer =
         data.run(&["query", "SELECT sum(sales_amount) FROM reseller_sales", "--format", "csv"])?;
     ensure!(answer.lines().last() == Some("80450596.9823"), "{answer}");
-    Ok(())
+    data.run(&["apply", &without_assertions("adventureworks")?.path().to_string_lossy()])?;
+    let others = with_other_members(&source)?;
+    for (dimension, file) in
+        [("account", "DimAccount.csv"), ("organization", "DimOrganization.csv")]
+    {
+        let map = example_maps("adventureworks").join(format!("{dimension}.toml"));
+        let (file, map) = (others.path().join(file), map.to_string_lossy().into_owned());
+        data.run(&["load", &file.to_string_lossy(), "--dimension", dimension, "--map", &map])?;
+    }
+    run_program(&data.serve()?, "test_cells.py", others.path())
+}
+
+/// The files, with other operators, parents, types, shares and currencies of accounts and organizations.
+fn with_other_members(source: &std::path::Path) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for file in std::fs::read_dir(source)? {
+        let file = file?;
+        std::fs::copy(file.path(), folder.path().join(file.file_name()))?;
+    }
+    let change = |file: &str, changes: &[(&str, &str)]| -> Result<()> {
+        let mut text = std::fs::read_to_string(source.join(file))?;
+        for (from, to) in changes {
+            ensure!(text.matches(from).count() == 1, "{file}: {from}");
+            text = text.replace(from, to);
+        }
+        Ok(std::fs::write(folder.path().join(file), text)?)
+    };
+    change(
+        "DimAccount.csv",
+        &[
+            ("Returns and Adjustments,Expenditures,-", "Returns and Adjustments,Expenditures,+"),
+            (
+                "\n60,59,6000,600,Salaries,Expenditures,+",
+                "\n60,50,6000,600,Salaries,Expenditures,-",
+            ),
+            ("Variances,Expenditures", "Variances,Assets"),
+        ],
+    )?;
+    change(
+        "DimOrganization.csv",
+        &[
+            ("\n13,10,.50,", "\n13,10,.40,"),
+            ("Canadian Division,19", "Canadian Division,36"),
+            ("\n10,1,.75,", "\n10,9,.75,"),
+        ],
+    )?;
+    Ok(folder)
 }
 
 /// The same load through a running server gives the same state.
@@ -60,13 +101,9 @@ fn loading_into_a_server_gives_the_same_state() -> Result<()> {
     let Some((offline, source)) = loaded()? else { return Ok(()) };
     let online = DataFolder::new("adventureworks")?;
     let server = online.serve()?;
-    let mut script = Command::new(root().join("examples/adventureworks/load.sh"));
-    load_script(&mut script, &source)?;
-    script.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
-    script
-        .env("PERFOS_TENANT", "adventureworks")
-        .env("PERFOS_USER", tests::USER)
-        .env("PERFOS_PASSWORD", tests::PASSWORD);
+    let mut script = example_script("adventureworks", &source)?;
+    script.env("PERFOS_SERVER", format!("http://{}", server.http));
+    script.env("PERFOS_USER", tests::USER).env("PERFOS_PASSWORD", tests::PASSWORD);
     succeed(script)?;
     server.kill()?;
     let state = |line: &str| {

@@ -13,6 +13,7 @@ cargo xtask COMMAND
   test                every test: units, properties, real clients against the real binary
   lint                rustfmt, clippy, cargo-deny
   golden              compute the expected figures of the golden cases again from the source files
+  bench formulas      a million deals, five formulas deep, beside the same computation in Polars
   crash --seeds N     simulate N lives of a ledger on a device that loses power
 ";
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "golden" => golden(),
+        "bench" => bench(rest),
         "crash" => crash(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -98,9 +100,14 @@ fn install(package: &str) -> Result<()> {
 
 /// A Python environment of our own with the client libraries of `tests/clients`.
 fn python_with_clients() -> Result<PathBuf> {
-    let folder = target_folder().join("python");
+    python_with("python", "tests/clients/requirements.txt")
+}
+
+/// A Python environment in a folder of the target folder, with what a file of the source asks for.
+fn python_with(folder: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = target_folder().join(folder);
     let python = folder.join("bin/python");
-    let requirements = root().join("tests/clients/requirements.txt");
+    let requirements = root().join(requirements);
     let wanted = std::fs::read_to_string(&requirements)?;
     let marker = folder.join("requirements.txt");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
@@ -108,9 +115,7 @@ fn python_with_clients() -> Result<PathBuf> {
     }
     let make = || run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
     if make().is_err() {
-        install("python3-venv")
-            .and_then(|()| make())
-            .context("the tests need Python 3 with venv")?;
+        install("python3-venv").and_then(|()| make()).context("Python 3 with venv is needed")?;
     }
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--requirement"])
@@ -137,8 +142,53 @@ fn lint() -> Result<()> {
 fn golden() -> Result<()> {
     let source = env::var_os("PERFOS_TEST_DATA")
         .map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    let program = root().join("tests/golden/adventureworks/compute.py");
-    run(Command::new("python3").arg(program).arg(source.join("adventureworks")).arg("--write"))
+    for name in ["adventureworks", "crm"] {
+        let program = root().join("tests/golden").join(name).join("compute.py");
+        run(Command::new("python3").arg(program).arg(source.join(name)).arg("--write"))?;
+    }
+    Ok(())
+}
+
+/// Runs a benchmark of ours and its peer one after the other, and ends with a line of figures: times
+/// are medians, ratios are time of the peer by ours.
+fn bench(arguments: &[String]) -> Result<()> {
+    ensure!(
+        arguments.len() == 1 && arguments[0] == "formulas",
+        "usage: cargo xtask bench formulas"
+    );
+    let python = python_with("python-peers", "xtask/peers/requirements.txt")?;
+    let ours = figures(
+        cargo()
+            .args(["run", "--quiet", "--release", "--package", "calc"])
+            .args(["--example", "formulas"]),
+    )?;
+    let peer = figures(Command::new(python).arg(root().join("xtask/peers/formulas_polars.py")))?;
+    let number = |line: &str, name: &str| -> Result<f64> {
+        let word = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        word.and_then(|word| word.parse().ok()).with_context(|| format!("no {name} in {line}"))
+    };
+    for total in ["credit", "bookings", "attainment", "commission", "payout"] {
+        let equal = (number(&ours, total)? - number(&peer, total)?).abs() < 0.5;
+        ensure!(equal, "{total} differs:\n{ours}\n{peer}");
+    }
+    let full = number(&ours, "full_ms")?;
+    println!(
+        "{ours} polars_cells_ms={} cells_ratio={:.2} polars_totals_ms={} totals_ratio={:.2}",
+        number(&peer, "cells_ms")?,
+        number(&peer, "cells_ms")? / full,
+        number(&peer, "totals_ms")?,
+        number(&peer, "totals_ms")? / full
+    );
+    Ok(())
+}
+
+/// The last line that a program prints.
+fn figures(command: &mut Command) -> Result<String> {
+    let output = command.stderr(std::process::Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed: {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().last().unwrap_or_default().to_owned())
 }
 
 fn crash(arguments: &[String]) -> Result<()> {

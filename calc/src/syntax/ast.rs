@@ -18,16 +18,28 @@ pub struct Expression {
 pub enum ExpressionKind {
     /// A literal number.
     Number(Number),
-    /// A measure, an attribute, a dimension: one to three names joined by dots.
+    /// A literal text: `'Won'`.
+    Text(String),
+    /// `TRUE` or `FALSE`.
+    Boolean(bool),
+    /// `BLANK`.
+    Blank,
+    /// A measure, an attribute, a dimension, a member: names joined by dots.
     Path(Vec<Name>),
     /// `-x`.
     Negate(Box<Expression>),
+    /// `NOT x`.
+    Not(Box<Expression>),
     /// `x + y`.
     Binary(BinaryOperator, Box<Expression>, Box<Expression>),
-    /// `f(x, y)`.
-    Call(Name, Vec<Expression>),
+    /// `x IN (a, b)`.
+    In(Box<Expression>, Vec<Expression>),
+    /// `f(x, mode: y)`.
+    Call(Name, Vec<Argument>),
     /// `x[BY SUM: a, b]`.
     Modified(Box<Expression>, Modifier),
+    /// `employee.manager ON date`.
+    On(Box<Expression>, Box<Expression>),
 }
 
 /// A name as written, and where.
@@ -35,8 +47,26 @@ pub enum ExpressionKind {
 pub struct Name {
     /// The name without quotes.
     pub text: String,
+    /// Whether it stood in double quotes.
+    pub is_quoted: bool,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Name {
+    /// The name as definitions spell it: lower case, words joined by `_`.
+    pub fn key(&self) -> String {
+        self.text.to_lowercase().split_whitespace().collect::<Vec<_>>().join("_")
+    }
+}
+
+/// An argument, by position or by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Argument {
+    /// `mode` in `mode: marginal`.
+    pub name: Option<Name>,
+    /// Its value.
+    pub value: Expression,
 }
 
 /// Operators between two expressions.
@@ -50,9 +80,54 @@ pub enum BinaryOperator {
     Multiply,
     /// `/`
     Divide,
+    /// `^`
+    Power,
+    /// `&`
+    Join,
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `AND`
+    And,
+    /// `OR`
+    Or,
+    /// `??`
+    Coalesce,
 }
 
-/// `[KEYWORD AGGREGATOR: path, path]`.
+impl BinaryOperator {
+    /// The operator as written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Power => "^",
+            Self::Join => "&",
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::And => "AND",
+            Self::Or => "OR",
+            Self::Coalesce => "??",
+        }
+    }
+}
+
+/// `[KEYWORD AGGREGATOR: path, path BY basis]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Modifier {
     /// `BY`, `REMOVE`, ...
@@ -60,7 +135,9 @@ pub struct Modifier {
     /// `SUM`, ...; absent where the keyword takes none.
     pub aggregator: Option<Name>,
     /// What stands behind the colon.
-    pub arguments: Vec<Expression>,
+    pub arguments: Vec<Argument>,
+    /// What stands behind an inner `BY`: `[ADD SPLIT: month BY seasonality]`.
+    pub basis: Option<Box<Expression>>,
     /// Brackets included.
     pub span: Span,
 }

@@ -14,16 +14,21 @@ pub(super) struct Token {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TokenKind {
     Number(Number),
+    /// A word.
     Name(String),
+    /// A name in double quotes.
+    Quoted(String),
+    /// A text in single quotes.
+    Text(String),
     /// Operators and punctuation, one or two characters.
     Symbol(&'static str),
     End,
 }
 
 /// Longest first.
-const SYMBOLS: [&str; 19] = [
+const SYMBOLS: [&str; 20] = [
     "<>", "<=", ">=", "??", "+", "-", "*", "/", "^", "(", ")", "[", "]", ",", ":", ".", "=", "<",
-    ">",
+    ">", "&",
 ];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
@@ -51,7 +56,10 @@ fn token(text: &str, first: char) -> Result<(TokenKind, usize), String> {
         return number(text);
     }
     if first == '"' {
-        return quoted(text);
+        return quoted(text, '"').map(|(name, length)| (TokenKind::Quoted(name), length));
+    }
+    if first == '\'' {
+        return quoted(text, '\'').map(|(text, length)| (TokenKind::Text(text), length));
     }
     if first.is_alphabetic() || first == '_' {
         let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
@@ -76,18 +84,18 @@ fn number(text: &str) -> Result<(TokenKind, usize), String> {
     Ok((TokenKind::Number(number), end))
 }
 
-/// `"a name"`; a doubled quote stands for one.
-fn quoted(text: &str) -> Result<(TokenKind, usize), String> {
+/// What stands between two quotes; a doubled quote stands for one.
+fn quoted(text: &str, quote: char) -> Result<(String, usize), String> {
     let mut name = String::new();
     let mut characters = text.char_indices().skip(1).peekable();
     while let Some((at, c)) = characters.next() {
-        if c != '"' {
+        if c != quote {
             name.push(c);
-        } else if characters.next_if(|&(_, next)| next == '"').is_some() {
-            name.push('"');
+        } else if characters.next_if(|&(_, next)| next == quote).is_some() {
+            name.push(quote);
         } else {
-            return Ok((TokenKind::Name(name), at + 1));
+            return Ok((name, at + 1));
         }
     }
-    Err("a quoted name is not closed; expected \"".into())
+    Err(format!("a quoted name is not closed; expected {quote}"))
 }

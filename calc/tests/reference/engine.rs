@@ -41,11 +41,7 @@ fn value_type(kind: Kind) -> ValueType {
 }
 
 fn dimension_def(spec: &DimensionSpec) -> DimensionDef {
-    let attribute = |&(name, kind): &(&str, Kind)| AttributeDef {
-        name: name.into(),
-        value_type: value_type(kind),
-        description: String::new(),
-    };
+    let attribute = |&(name, kind): &(&str, Kind)| AttributeDef::new(name, value_type(kind));
     let mut def = DimensionDef {
         name: spec.name.into(),
         description: String::new(),

@@ -19,11 +19,8 @@ pub const SALES: &str = "sales";
 const SCALE: u8 = 4;
 
 pub fn dimension(name: &str, key_type: KeyType, attribute: Option<&str>) -> DimensionDef {
-    let attribute = attribute.map(|name| AttributeDef {
-        name: name.into(),
-        value_type: ValueType::Decimal { precision: 18, scale: SCALE },
-        description: String::new(),
-    });
+    let value_type = ValueType::Decimal { precision: 18, scale: SCALE };
+    let attribute = attribute.map(|name| AttributeDef::new(name, value_type));
     DimensionDef {
         name: name.into(),
         description: String::new(),

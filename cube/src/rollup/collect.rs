@@ -11,13 +11,11 @@ use crate::error::{CubeError, Result};
 use crate::limits::DENSE_GROUPS_MAX;
 use crate::model::TimeSummary;
 use crate::number::{Rounding, divide_rounded};
-use crate::segment::{Segment, SegmentView, Values};
+use crate::segment::{Segment, SegmentView, Selector, Values};
 
 pub(super) struct Collector<'a> {
     request: &'a Request<'a>,
-    /// Per dimension, per member: whether it is wanted; none where all are.
-    wanted: Vec<Option<Vec<bool>>>,
-    filters: &'a [Option<RoaringBitmap>],
+    selector: Selector<'a>,
     weights: &'a [DimensionWeights<'a>],
     plans: &'a [OutputPlan],
     /// Per axis, what its code is multiplied by in the combined code.
@@ -35,24 +33,12 @@ impl<'a> Collector<'a> {
         weights: &'a [DimensionWeights<'a>],
         plans: &'a [OutputPlan],
     ) -> Result<Self> {
-        let wanted = filters.iter().zip(dimensions).map(|(filter, dimension)| {
-            filter.as_ref().map(|members| {
-                let mut wanted = vec![false; dimension.member_count()];
-                members.iter().for_each(|member| {
-                    if let Some(flag) = wanted.get_mut(member as usize) {
-                        *flag = true;
-                    }
-                });
-                wanted
-            })
-        });
         let (strides, group_space) =
             strides(request.axes.iter().map(|axis| axis.cardinality as usize))?;
         let (leaf_strides, _) = strides_of(dimensions)?;
         Ok(Self {
             request,
-            wanted: wanted.collect(),
-            filters,
+            selector: Selector::new(filters),
             weights,
             plans,
             strides,
@@ -82,10 +68,10 @@ impl<'a> Collector<'a> {
         selection: Option<&Selection<'_>>,
     ) -> Result<Partial> {
         let mut partial = self.empty();
-        if self.is_outside(&view.segment) {
+        let rows = self.select(view, selection)?;
+        if rows.is_empty() {
             return Ok(partial);
         }
-        let rows = self.select(view, selection)?;
         let groups = self.group(&view.segment, &rows, &mut partial.groups)?;
         let count = partial.groups.codes.len();
         for (plan, accumulator) in self.plans.iter().zip(&mut partial.accumulators) {
@@ -95,31 +81,15 @@ impl<'a> Collector<'a> {
         Ok(partial)
     }
 
-    /// Whether the segment's zones show that no row is wanted.
-    fn is_outside(&self, segment: &Segment) -> bool {
-        self.filters.iter().zip(&segment.zones).any(|(filter, &(min, max))| {
-            filter.as_ref().is_some_and(|members| members.range_cardinality(min.0..=max.0) == 0)
-        })
-    }
-
     fn select(&self, view: &SegmentView, selection: Option<&Selection<'_>>) -> Result<Vec<u32>> {
-        let segment = &view.segment;
-        let mut keep = vec![true; segment.row_count()];
-        for row in view.dead.iter() {
-            keep[row as usize] = false;
-        }
-        for (wanted, codes) in self.wanted.iter().zip(&segment.coordinates) {
-            if let Some(wanted) = wanted {
-                codes.for_each(|row, member| keep[row] &= wanted[member.idx()]);
-            }
-        }
-        if let Some(selection) = selection {
+        let mut rows = view.rows_with(&self.selector);
+        if let Some(selection) = selection
+            && !rows.is_empty()
+        {
             let selected = selection(view)?;
-            keep.iter_mut()
-                .enumerate()
-                .for_each(|(row, keep)| *keep &= selected.contains(row as u32));
+            rows.retain(|&row| selected.contains(row));
         }
-        Ok(keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row as u32).collect())
+        Ok(rows)
     }
 
     /// The group of every selected row.

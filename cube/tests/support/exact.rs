@@ -144,6 +144,14 @@ impl Exact {
         Self { negative: mantissa < 0, magnitude, scale: scale as usize }
     }
 
+    /// Reads what [`Exact`] prints.
+    pub fn read(text: &str) -> Self {
+        let unsigned = text.trim_start_matches('-');
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let magnitude = Natural::from_digits(&format!("{whole}{fraction}"));
+        Self { negative: text.starts_with('-'), magnitude, scale: fraction.len() }
+    }
+
     /// Whether it is zero.
     pub fn is_zero(&self) -> bool {
         self.magnitude.is_zero()
@@ -165,6 +173,21 @@ impl Exact {
     pub fn is_wide_at(&self, scale: usize) -> bool {
         let widened = self.widened(scale.max(self.scale));
         widened.compare(&Natural::from_u128(i128::MAX.unsigned_abs())).is_gt()
+    }
+
+    /// Whether it needs more than 256 bits, the sign among them, when written with `scale` digits
+    /// after the point.
+    pub fn is_beyond_256_bits_at(&self, scale: usize) -> bool {
+        let half = Natural::from_u128(1 << 127);
+        let limit = half.multiply(&half).multiply(&Natural::from_u128(2));
+        self.widened(scale.max(self.scale)).compare(&limit).is_ge()
+    }
+
+    /// Without zeros at the end of the digits after the point.
+    pub fn normalized(&self) -> Self {
+        let scale = self.fraction_digits();
+        let divisor = Natural::power_of_ten(self.scale - scale);
+        Self { negative: self.negative, magnitude: self.magnitude.divide(&divisor).0, scale }
     }
 
     /// Digits after the point as it is written.

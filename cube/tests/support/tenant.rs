@@ -35,8 +35,7 @@ pub fn dimension(name: &str) -> DimensionDef {
 
 /// A dimension whose members have parents, weighted by the attribute `weight` of a type.
 pub fn parent_child(name: &str, weight: ValueType) -> DimensionDef {
-    let factor =
-        AttributeDef { name: "factor".into(), value_type: weight, description: String::new() };
+    let factor = AttributeDef::new("factor", weight);
     let hierarchy = HierarchyDef {
         name: name.into(),
         kind: HierarchyKind::ParentChild,

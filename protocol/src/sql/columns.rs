@@ -18,11 +18,12 @@ pub const CONSOLIDATED_SCALE: &str = "perfos_consolidated_scale";
 pub enum ColumnSource {
     /// A column of the row key.
     Key(usize),
-    /// The key of the leaf member, by position of the dimension in the cube.
+    /// The key of the member that holds the fact, by position of the dimension in the cube.
     Dimension(usize),
     /// A measure.
     Measure(MeasureId),
-    /// The name of the ancestor at a level: position of the dimension, index of the level column.
+    /// The name of the ancestor at a level: position of the dimension, index of the column in its
+    /// `level_columns_at` the cube's level.
     Level(usize, usize),
 }
 
@@ -70,8 +71,9 @@ impl CubeColumns {
             sources.push(ColumnSource::Key(idx));
         }
         for (position, &id) in cube.dimensions.iter().enumerate() {
-            let def = version.model.dimension_def(id);
-            fields.push(Field::new(&def.name, key_data_type(def.key_type), false));
+            let dimension = version.dimension(id);
+            let key_type = dimension.key_type_at(cube.levels[position]);
+            fields.push(Field::new(&dimension.def.name, key_data_type(key_type), false));
             sources.push(ColumnSource::Dimension(position));
         }
         let weight_scale = weight_scale(version, cube_id);
@@ -91,7 +93,8 @@ impl CubeColumns {
         }
         for (position, &id) in cube.dimensions.iter().enumerate() {
             let dimension = version.dimension(id);
-            for (idx, level) in dimension.level_columns().iter().enumerate() {
+            let levels = dimension.level_columns_at(cube.levels[position]);
+            for (idx, level) in levels.iter().enumerate() {
                 let name = format!("{}_{}", dimension.def.name, level.name);
                 fields.push(Field::new(name, key_data_type(level.key_type), true));
                 sources.push(ColumnSource::Level(position, idx));

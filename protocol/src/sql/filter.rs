@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cube::MemberId;
 use cube::rollup::{Filter, Grain};
 use cube::segment::Segment;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
@@ -148,7 +149,11 @@ pub fn single_dimension(table: &CubeTable, expression: &Expr) -> Option<usize> {
 
 fn member_filter(table: &CubeTable, position: usize, predicate: &Expr) -> Result<Filter> {
     let result = evaluate(predicate, &table.member_batch(position)?)?;
-    let members = positions_where_true(wanted_rows(&result)?).map(|member| member as u32).collect();
+    let version = &table.snapshot.view.version;
+    let wanted = positions_where_true(wanted_rows(&result)?).map(MemberId::from_idx);
+    // levels have members above and below: those that hold facts are what a row can be of
+    let of_rows = wanted.filter(|&member| version.holds_facts(table.cube, position, member));
+    let members = of_rows.map(|member| member.0).collect();
     Ok(Filter { position, members, grain: named_grain(table, predicate) })
 }
 
@@ -193,8 +198,9 @@ pub fn column_grain(table: &CubeTable, name: &str) -> Grain {
     match table.columns.source(name) {
         Some(ColumnSource::Dimension(_)) => Grain::Leaf,
         Some(ColumnSource::Level(position, level)) => {
-            let id = table.definition().dimensions[position];
-            let column = &table.snapshot.view.version.dimension(id).level_columns()[level];
+            let cube = table.definition();
+            let dimension = table.snapshot.view.version.dimension(cube.dimensions[position]);
+            let column = &dimension.level_columns_at(cube.levels[position])[level];
             Grain::Level(column.hierarchy, column.position)
         }
         _ => Grain::Free,

@@ -2,8 +2,11 @@
 //!
 //! A statement outside a transaction reads the head and its write is sequenced by the tenant; if a
 //! row it wrote changed meanwhile, the statement runs again on the new head. A transaction is a
-//! private revision on the version it began with, sent as one command by COMMIT.
+//! private revision of one branch on the moment it began with, sent as one command by COMMIT.
+//!
+//! A schema is a branch; the first one of the search path is that of names without a schema.
 
+mod branch;
 mod control;
 mod output;
 
@@ -29,6 +32,7 @@ use futures::TryStreamExt;
 use super::catalog;
 use super::complexity;
 use super::execution::compute;
+use super::explain_cell::{EXPLAIN_CELL, ExplainCell};
 use super::in_lists::ListsUnderOr;
 use super::measure::measure_function;
 use super::members::MemberCache;
@@ -37,10 +41,11 @@ use super::rollup_rule::RollupRule;
 use super::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
 use super::settings::Settings;
 use super::sqlstate::from_engine;
-use super::tenant_catalog::{CurrentScope, Scope, TenantCatalog};
+use super::tenant_catalog::{CurrentScope, Private, Scope, ScopeSession, TenantCatalog};
 use super::write::{self, WritePlan};
+use crate::branches::{Branch, PUBLIC, ReadPoint};
 use crate::error::SqlError;
-use crate::tenant::{Command, Snapshot, Tenant};
+use crate::tenant::{Command, Tenant};
 use control::Control;
 use output::{StatementEnd, renamed, rows_of_text};
 
@@ -66,10 +71,11 @@ pub struct LocalSession {
     transaction: Option<Transaction>,
 }
 
-/// A private revision with the changes that made it.
+/// The moment it began with, and a private revision with the changes that made it.
 struct Transaction {
-    base: Snapshot,
-    revision: Revision,
+    base: ReadPoint,
+    /// None before the first write.
+    private: Option<Private>,
     changes: Vec<Change>,
     state: TransactionStatus,
     access: Access,
@@ -89,7 +95,8 @@ enum Plan {
     Query {
         statement: Box<Statement>,
         plan: LogicalPlan,
-        version: Arc<cube::Version>,
+        /// What it was planned on.
+        scope: Arc<Scope>,
         explain: Explain,
     },
     Write {
@@ -124,7 +131,7 @@ impl LocalSession {
         let scope = CurrentScope::default();
         let settings: Arc<Mutex<Settings>> = Arc::default();
         let state = engine_state(&tenant, &scope, &settings, &options);
-        let session = Self {
+        let mut session = Self {
             tenant,
             user: options.user,
             origin: options.origin,
@@ -141,6 +148,7 @@ impl LocalSession {
 
     /// Sets a setting as SET does.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.check_setting(name, value)?;
         self.settings().set(name, value)
     }
 
@@ -148,38 +156,25 @@ impl LocalSession {
         self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn snapshot(&self) -> Result<Snapshot, SqlError> {
-        let mut snapshot = match &self.transaction {
-            None => self.tenant.read(&self.user, "main")?,
-            Some(transaction) => {
-                let mut snapshot = transaction.base.clone();
-                snapshot.view.version = Arc::clone(&transaction.revision.version);
-                snapshot.plan = Arc::clone(&transaction.revision.plan);
-                snapshot
-            }
-        };
-        snapshot.view.interrupt = self.interrupt.flag();
-        Ok(snapshot)
-    }
-
     /// Makes the newest state the one that statements see.
-    fn enter(&self) -> Result<Arc<Scope>, SqlError> {
-        let snapshot = self.snapshot()?;
+    fn enter(&mut self) -> Result<Arc<Scope>, SqlError> {
+        let point = self.read_point()?;
+        let current = branch::current(&self.settings().search_path(), &point.branches)?;
+        let private = self.transaction.as_ref().and_then(|transaction| transaction.private.clone());
         if let Some(scope) = self.scope.get()
-            && Arc::ptr_eq(&scope.snapshot.view.version, &snapshot.view.version)
-            && scope.snapshot.view.position == snapshot.view.position
+            && branch::is_same(&scope, &point, &current, private.as_ref())
         {
             return Ok(scope);
         }
-        let settings = self.settings().all();
-        let tenant = Arc::clone(&self.tenant);
-        let scope = Arc::new(Scope::new(
-            snapshot,
-            tenant,
-            self.members.clone(),
-            self.user.clone(),
-            settings,
-        ));
+        // what the engine calls a table without a schema, also in its messages
+        self.state.config_mut().options_mut().catalog.default_schema = current.schema().to_owned();
+        let session = ScopeSession {
+            user: self.user.clone(),
+            settings: self.settings().all(),
+            interrupt: self.interrupt.flag(),
+        };
+        let (tenant, members) = (Arc::clone(&self.tenant), self.members.clone());
+        let scope = Arc::new(Scope::new(point, current, private, tenant, members, session));
         self.scope.set(Arc::clone(&scope));
         Ok(scope)
     }
@@ -211,7 +206,6 @@ impl LocalSession {
         }
         self.refuse_in_failed_transaction()?;
         let scope = self.enter()?;
-        let version = Arc::clone(&scope.snapshot.view.version);
         let mut tree = tree.clone();
         let (explain, names) = match tree {
             Statement::Explain { statement, analyze: false, .. } => {
@@ -226,6 +220,8 @@ impl LocalSession {
                 (Explain::Run, rewrite::column_names(&tree))
             }
         };
+        let written = branch::written(&scope, &tree)?;
+        let version = scope.snapshot_of(&written).view.version;
         if let Some(plan) = write::plan(&tree, &version)? {
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, &statement.text).await?;
@@ -249,7 +245,7 @@ impl LocalSession {
             Explain::Show => output::explain_schema(),
             Explain::Run => renamed(plan.schema().as_arrow(), names.as_deref()),
         };
-        let plan = Plan::Query { statement: Box::new(tree), plan, version, explain };
+        let plan = Plan::Query { statement: Box::new(tree), plan, scope, explain };
         Ok(Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) })
     }
 
@@ -293,11 +289,10 @@ impl LocalSession {
         match plan {
             Plan::Empty => Ok(Outcome::Done { tag: String::new() }),
             Plan::Control(control) => self.run_control(control).await,
-            Plan::Query { statement, plan, version, explain } => {
+            Plan::Query { statement, plan, scope, explain } => {
                 self.refuse_in_failed_transaction()?;
                 let end = self.begin_statement();
-                let scope = self.enter()?;
-                let plan = if Arc::ptr_eq(version, &scope.snapshot.view.version) {
+                let plan = if Arc::ptr_eq(scope, &self.enter()?) {
                     plan.clone()
                 } else {
                     self.plan_query(statement, "").await?
@@ -369,7 +364,9 @@ impl LocalSession {
     ) -> Result<Outcome, SqlError> {
         for _ in 0..ATTEMPTS_MAX {
             let scope = self.enter()?;
-            let version = Arc::clone(&scope.snapshot.view.version);
+            let branch = branch::written(&scope, statement)?;
+            self.refuse_second_branch(&branch)?;
+            let version = scope.snapshot_of(&branch).view.version;
             // the model may have changed since the statement was prepared
             let plan = write::plan(statement, &version)?.unwrap_or_else(|| planned.clone());
             let query = self.parse_one(&plan.query)?;
@@ -382,10 +379,10 @@ impl LocalSession {
             let tag = plan.kind.tag(rows);
             let Some(change) = change else { return Ok(Outcome::Done { tag }) };
             if self.transaction.is_some() {
-                self.change_privately(change).await?;
+                self.change_privately(&branch, change).await?;
                 return Ok(Outcome::Done { tag });
             }
-            match self.submit(vec![change], version).await {
+            match self.submit(&branch, vec![change]).await {
                 Ok(()) => return Ok(Outcome::Done { tag }),
                 Err(error) if error.sqlstate == "40001" => {}
                 Err(error) => return Err(error),
@@ -395,24 +392,32 @@ impl LocalSession {
             .with_hint("try again"))
     }
 
-    async fn change_privately(&mut self, change: Change) -> Result<(), SqlError> {
+    async fn change_privately(
+        &mut self,
+        branch: &Arc<Branch>,
+        change: Change,
+    ) -> Result<(), SqlError> {
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
-        let revision = transaction.revision.clone();
+        let before = transaction.private.as_ref().map(|private| private.revision.clone());
+        let before: Revision = before.unwrap_or_else(|| branch.revision.clone());
         let changes = vec![change.clone()];
-        let work = compute(move || revision.apply(&changes).map_err(super::table::external));
+        let work = compute(move || before.apply(&changes).map_err(super::table::external));
         let (revision, _) = work.await.map_err(|error| from_engine(&error, ""))?;
-        transaction.revision = revision;
+        transaction.private = Some(Private { branch: Arc::clone(branch), revision });
         transaction.changes.push(change);
         Ok(())
     }
 
-    async fn submit(&self, changes: Vec<Change>, base: Arc<cube::Version>) -> Result<(), SqlError> {
+    /// Sends changes that were made on a branch as it is in the scope.
+    async fn submit(&self, branch: &Branch, changes: Vec<Change>) -> Result<(), SqlError> {
         let command = Command {
             author: self.user.clone(),
             origin: self.origin.clone(),
-            branch: "main".into(),
+            reason: self.settings().reason(),
+            branch: branch.name.to_string(),
+            branch_number: Some(branch.number),
             changes,
-            base: Some(base),
+            base: Some(Arc::clone(&branch.revision.version)),
         };
         self.tenant.submit(command).await.map(drop)
     }
@@ -469,7 +474,7 @@ impl LocalSession {
     }
 }
 
-fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
+pub(super) fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
     complexity::check(sql)?;
     let dialect = PostgreSqlDialect {};
     let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).try_with_sql(sql);
@@ -545,7 +550,7 @@ fn engine_state(
     options: &SessionOptions,
 ) -> SessionState {
     let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema(tenant.name(), "public")
+        .with_default_catalog_and_schema(tenant.name(), PUBLIC)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
         .with_target_partitions(rayon::current_num_threads());
@@ -573,6 +578,7 @@ fn engine_state(
     let context = SessionContext::new_with_state(state);
     context.register_catalog(tenant.name(), Arc::new(TenantCatalog::new(scope.clone())));
     context.register_udaf(measure_function());
+    context.register_udtf(EXPLAIN_CELL, Arc::new(ExplainCell::new(scope.clone())));
     let values = output::Values {
         scope: scope.clone(),
         settings: Arc::clone(settings),

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use cube::dimension::Dimension;
+use cube::dimension::{Dimension, LevelColumn};
 use cube::value::parse_date;
-use cube::{AttributeId, DimensionId, HierarchyId, KeyType, MemberId, Scalar, ValueType, Version};
+use cube::{
+    AttributeId, DimensionId, HierarchyId, KeyType, LevelId, MemberId, Scalar, ValueType, Version,
+};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array,
     StringArray,
@@ -59,51 +61,66 @@ pub fn value_array(
 }
 
 /// Names of the ancestors at a level, one row a member.
-pub fn level_array(dimension: &Dimension, level: usize) -> ArrayRef {
-    let column = &dimension.level_columns()[level];
+fn level_array(dimension: &Dimension, column: &LevelColumn) -> ArrayRef {
     let ancestors = &dimension.shape(column.hierarchy).ancestors[column.position];
     let name = |&member: &MemberId| (member != MemberId::NONE).then(|| dimension.name(member));
     key_array(column.key_type, ancestors.iter().map(name))
 }
 
-/// The columns by which a cube shows a dimension (leaf key and levels), one row a member.
-fn cube_columns(dimension: &Dimension) -> Result<RecordBatch> {
+/// The columns by which a cube shows a dimension that it uses at a level (none: at its leaves): key
+/// and levels, one row a member.
+fn cube_columns(dimension: &Dimension, level: Option<LevelId>) -> Result<RecordBatch> {
     let name = &dimension.def.name;
-    let mut fields = vec![Field::new(name, key_data_type(dimension.def.key_type), true)];
+    let key_type = dimension.key_type_at(level);
+    let mut fields = vec![Field::new(name, key_data_type(key_type), true)];
     let keys = dimension
         .members()
-        .map(|member| dimension.holds_facts(member).then(|| dimension.key(member)));
-    let mut arrays = vec![key_array(dimension.def.key_type, keys)];
-    for (idx, level) in dimension.level_columns().iter().enumerate() {
+        .map(|member| dimension.holds_facts_at(level, member).then(|| dimension.key(member)));
+    let mut arrays = vec![key_array(key_type, keys)];
+    for level in dimension.level_columns_at(level) {
         fields.push(Field::new(
             format!("{name}_{}", level.name),
             key_data_type(level.key_type),
             true,
         ));
-        arrays.push(level_array(dimension, idx));
+        arrays.push(level_array(dimension, level));
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 
-/// Member columns already built, by dimension, for as long as the dimension stays the same.
+/// States of one dimension whose columns are kept: a statement may read it on several branches.
+const CACHED_STATES_MAX: usize = 4;
+
+/// Member columns already built, by dimension and level, for as long as the dimension stays the same.
 #[derive(Debug, Clone, Default)]
-pub struct MemberCache(Arc<Mutex<HashMap<DimensionId, CachedMembers>>>);
+pub struct MemberCache(Arc<Mutex<HashMap<DimensionAt, Vec<CachedMembers>>>>);
+
+/// A dimension and the level at which it is used; none: its leaves.
+type DimensionAt = (DimensionId, Option<LevelId>);
 
 /// Columns with the dimension they were made of.
 type CachedMembers = (Arc<Dimension>, RecordBatch);
 
 impl MemberCache {
-    /// The columns by which cubes show a dimension: leaf key and levels, one row a member.
-    pub fn get(&self, version: &Version, id: DimensionId) -> Result<RecordBatch> {
+    /// The columns by which cubes show a dimension that they use at a level (none: at its leaves):
+    /// key and levels, one row a member.
+    pub fn get(
+        &self,
+        version: &Version,
+        id: DimensionId,
+        level: Option<LevelId>,
+    ) -> Result<RecordBatch> {
         let dimension = &version.dimensions[id.idx()];
         let mut cache = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((cached, batch)) = cache.get(&id)
-            && Arc::ptr_eq(cached, dimension)
-        {
+        let states = cache.entry((id, level)).or_default();
+        if let Some((_, batch)) = states.iter().find(|(cached, _)| Arc::ptr_eq(cached, dimension)) {
             return Ok(batch.clone());
         }
-        let batch = cube_columns(dimension)?;
-        cache.insert(id, (Arc::clone(dimension), batch.clone()));
+        let batch = cube_columns(dimension, level)?;
+        if states.len() >= CACHED_STATES_MAX {
+            states.remove(0);
+        }
+        states.push((Arc::clone(dimension), batch.clone()));
         Ok(batch)
     }
 }

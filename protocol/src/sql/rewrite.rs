@@ -34,7 +34,8 @@ pub fn for_catalog(statement: &mut Statement) {
     }
 }
 
-/// `current_user` and its like, which stand without parentheses, as calls.
+/// `current_user` and its like, which stand without parentheses, as calls; functions of the schema
+/// `perfos` in FROM by the name that the engine knows.
 struct Keywords;
 
 impl VisitorMut for Keywords {
@@ -42,6 +43,11 @@ impl VisitorMut for Keywords {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         expressions::call_keywords(expr);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        relations::own_function(factor);
         ControlFlow::Continue(())
     }
 }

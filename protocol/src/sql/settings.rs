@@ -17,7 +17,7 @@ pub enum Aggregates {
 }
 
 /// Name, default and meaning of every setting.
-const KNOWN: [(&str, &str, &str); 25] = [
+const KNOWN: [(&str, &str, &str); 26] = [
     ("application_name", "", "Name of the client program."),
     ("bytea_output", "hex", "Output format of bytea."),
     ("client_encoding", "UTF8", "Character encoding of the client."),
@@ -36,6 +36,7 @@ const KNOWN: [(&str, &str, &str); 25] = [
         "strict",
         "What sum and avg do where they could mislead: strict, cube or leaf.",
     ),
+    ("perfos.reason", "", "Why the session writes: the reason of its ledger entries."),
     ("row_security", "on", "Whether row security is applied."),
     ("search_path", "\"$user\", public", "Schemas searched for names."),
     ("server_encoding", "UTF8", "Character encoding of the server."),
@@ -117,6 +118,16 @@ impl Settings {
         ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
     }
 
+    /// The schemas that are searched for names, in order.
+    pub fn search_path(&self) -> Vec<String> {
+        path_of(&self.get("search_path").unwrap_or_default())
+    }
+
+    /// Why the session writes.
+    pub fn reason(&self) -> String {
+        self.get("perfos.reason").unwrap_or_default()
+    }
+
     /// The longest time of a statement, in ms.
     pub fn statement_timeout_ms(&self) -> Option<u64> {
         let value = self.get("statement_timeout").ok()?;
@@ -131,6 +142,12 @@ impl Settings {
         };
         KNOWN.iter().map(row).collect()
     }
+}
+
+/// The schemas of a search path, as it is written. Names of schemas are in lower case.
+pub fn path_of(path: &str) -> Vec<String> {
+    let name = |part: &str| part.trim().trim_matches('"').to_lowercase();
+    path.split(',').map(name).filter(|name| !name.is_empty()).collect()
 }
 
 fn canonical(name: &str) -> String {

@@ -53,10 +53,11 @@ impl CubeTable {
         self.snapshot.view.version.model.cube_def(self.cube)
     }
 
-    /// Leaf key and levels of a dimension of the cube, one row a member.
+    /// Key and levels of a dimension of the cube, one row a member.
     pub fn member_batch(&self, position: usize) -> Result<RecordBatch> {
-        let id = self.definition().dimensions[position];
-        self.members.get(&self.snapshot.view.version, id)
+        let cube = self.definition();
+        let version = &self.snapshot.view.version;
+        self.members.get(version, cube.dimensions[position], cube.levels[position])
     }
 
     /// Some columns of some rows of a segment.

@@ -1,21 +1,27 @@
-//! The schemas and tables of a tenant: cubes, dimensions and closures of a branch, and `perfos`.
+//! The schemas and tables of a tenant: cubes, dimensions and closures of each branch, and `perfos`.
 //!
-//! A statement sees one [`Scope`]; tables are made when it names them.
+//! A statement sees one [`Scope`]; tables are made when it names them. All schemas of a scope are
+//! of one moment, so a statement may compare branches by joining their tables.
+
+mod system;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use async_trait::async_trait;
-use cube::DimensionId;
-use datafusion::arrow::array::{BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use calc::Revision;
+use cube::dimension::Dimension;
+use cube::view::Interrupt;
+use cube::{DimensionId, Model, Version};
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 
 use super::catalog::Catalog;
 use super::columns::CubeColumns;
+use super::history::{history_name, history_of, history_schema, history_table};
 use super::members::{
     MemberCache, closure_schema, closure_table, dimension_schema, dimension_table, listed_members,
 };
@@ -23,36 +29,72 @@ use super::relation::{
     CatalogContents, ForeignKey, Nullability, Relation, RelationColumn, RelationKind,
 };
 use super::table::CubeTable;
+use crate::branches::{Branch, PUBLIC, ReadPoint};
 use crate::tenant::{Snapshot, Tenant};
 
 /// The schema that holds the system tables of this product.
 pub const SYSTEM_SCHEMA: &str = "perfos";
-/// Entries that `perfos.ledger` shows.
-const LEDGER_ENTRIES_MAX: usize = 10_000;
 
 /// What one statement sees.
 pub struct Scope {
-    /// The data.
-    pub snapshot: Snapshot,
+    /// All branches at one moment.
+    pub point: ReadPoint,
+    /// The branch that tables without a schema are of.
+    pub current: Arc<Branch>,
+    /// What the session's transaction wrote.
+    pub private: Option<Private>,
     /// The tenant.
     pub tenant: Arc<dyn Tenant>,
     /// Member columns already built.
     pub members: MemberCache,
-    user: String,
-    settings: Vec<(String, String, String)>,
+    /// The session.
+    pub session: ScopeSession,
     catalog: OnceLock<Arc<Catalog>>,
 }
 
+/// What a scope knows of its session.
+pub struct ScopeSession {
+    /// The user.
+    pub user: String,
+    /// Name, value and meaning of all settings.
+    pub settings: Vec<(String, String, String)>,
+    /// Set when the statement is to stop.
+    pub interrupt: Interrupt,
+}
+
+/// A branch's next revision, which one transaction sees.
+#[derive(Clone)]
+pub struct Private {
+    /// The branch as it was when the transaction began.
+    pub branch: Arc<Branch>,
+    /// The revision.
+    pub revision: Revision,
+}
+
 impl Scope {
-    /// What a statement of a user sees of a snapshot.
+    /// What a statement of a session sees of a moment.
     pub fn new(
-        snapshot: Snapshot,
+        point: ReadPoint,
+        current: Arc<Branch>,
+        private: Option<Private>,
         tenant: Arc<dyn Tenant>,
         members: MemberCache,
-        user: String,
-        settings: Vec<(String, String, String)>,
+        session: ScopeSession,
     ) -> Self {
-        Self { snapshot, tenant, members, user, settings, catalog: OnceLock::new() }
+        Self { point, current, private, tenant, members, session, catalog: OnceLock::new() }
+    }
+
+    /// What is read of a branch: its head, or what the transaction made of it.
+    pub fn snapshot_of(&self, branch: &Branch) -> Snapshot {
+        let mut snapshot = self.point.snapshot_of(branch);
+        if let Some(private) = &self.private
+            && private.branch.number == branch.number
+        {
+            snapshot.view.version = Arc::clone(&private.revision.version);
+            snapshot.plan = Arc::clone(&private.revision.plan);
+        }
+        snapshot.view.interrupt = self.session.interrupt.clone();
+        snapshot
     }
 
     /// The system catalogs.
@@ -61,95 +103,50 @@ impl Scope {
     }
 
     fn contents(&self) -> CatalogContents {
+        let mut schemas: Vec<String> = vec![PUBLIC.into(), SYSTEM_SCHEMA.into()];
+        let others = self.point.branches.iter().map(|branch| branch.schema().to_owned());
+        schemas.extend(others.filter(|schema| schema != PUBLIC));
         CatalogContents {
             database: self.tenant.name().to_string(),
             databases: vec![self.tenant.name().to_string()],
-            user: self.user.clone(),
-            schemas: vec!["public".into(), SYSTEM_SCHEMA.into()],
-            roles: vec![self.user.clone()],
+            user: self.session.user.clone(),
+            schemas,
+            roles: vec![self.session.user.clone()],
             relations: self.relations(),
-            settings: self.settings.clone(),
+            settings: self.session.settings.clone(),
         }
     }
 
     fn relations(&self) -> Vec<Relation> {
-        let version = &self.snapshot.view.version;
-        let mut relations = Vec::new();
-        for idx in 0..version.cubes.len() {
-            relations.push(self.cube_relation(cube::CubeId::from_idx(idx)));
-        }
-        for (idx, dimension) in version.dimensions.iter().enumerate() {
-            let id = DimensionId::from_idx(idx);
-            let count =
-                dimension.members().filter(|&member| dimension.holds_facts(member)).count() as u64;
-            let name = dimension.def.name.clone();
-            let comment = Some(dimension.def.description.clone()).filter(|text| !text.is_empty());
-            relations.push(Relation {
-                primary_key: vec![0],
-                row_count: count,
-                ..relation(
-                    "public",
-                    &name,
-                    RelationKind::Table,
-                    &dimension_schema(dimension),
-                    comment,
-                )
-            });
-            if !dimension.def.hierarchies.is_empty() {
-                let closure = format!("{name}_closure");
-                let comment = Some(format!("Every member of {name} with all its ancestors"));
-                let schema = closure_schema(version.dimension(id));
-                relations.push(relation("public", &closure, RelationKind::View, &schema, comment));
-            }
-        }
-        for (name, schema, comment) in system_tables() {
-            relations.push(relation(
-                SYSTEM_SCHEMA,
-                name,
-                RelationKind::View,
-                &schema,
-                Some(comment.into()),
-            ));
+        let branches = self.point.branches.iter();
+        let mut relations: Vec<Relation> =
+            branches.flat_map(|branch| self.relations_of(branch)).collect();
+        relations.extend(system::relations());
+        relations
+    }
+
+    /// The tables of a branch.
+    fn relations_of(&self, branch: &Branch) -> Vec<Relation> {
+        let snapshot = self.snapshot_of(branch);
+        let (version, schema) = (&snapshot.view.version, branch.schema());
+        let cubes = (0..version.cubes.len()).map(cube::CubeId::from_idx);
+        let mut relations: Vec<Relation> =
+            cubes.map(|id| cube_relation(version, schema, id)).collect();
+        for dimension in &version.dimensions {
+            relations.extend(dimension_relations(&version.model, dimension, schema));
         }
         relations
     }
 
-    fn cube_relation(&self, id: cube::CubeId) -> Relation {
-        let version = &self.snapshot.view.version;
-        let cube = version.model.cube_def(id);
-        let columns = CubeColumns::new(version, id);
-        let comment = Some(cube.def.description.clone()).filter(|text| !text.is_empty());
-        let mut found =
-            relation("public", &cube.def.name, RelationKind::Table, &columns.schema, comment);
-        let key_width = cube.def.key.len();
-        found.primary_key = if key_width > 0 {
-            (0..key_width).collect()
-        } else {
-            (0..cube.dimensions.len()).collect()
-        };
-        found.foreign_keys = (cube.dimensions.iter().enumerate())
-            .map(|(position, &dimension)| ForeignKey {
-                column: key_width + position,
-                table: version.model.dimension_def(dimension).name.clone(),
-                referenced_column: "key".into(),
-            })
-            .collect();
-        for (column, measure) in
-            found.columns.iter_mut().skip(key_width + cube.dimensions.len()).zip(&cube.def.measures)
-        {
-            column.comment = Some(measure.description.clone()).filter(|text| !text.is_empty());
-        }
-        found.row_count = version.rows(id).row_count() as u64;
-        found
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let version = &self.snapshot.view.version;
+    /// A table of a branch.
+    fn table(&self, branch: &Branch, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let snapshot = self.snapshot_of(branch);
+        let version = &snapshot.view.version;
         if let Ok(id) = version.model.cube(name) {
-            let table = CubeTable::new(self.snapshot.clone(), id, self.members.clone());
+            let table = CubeTable::new(snapshot, id, self.members.clone());
             return Ok(Some(Arc::new(table)));
         }
-        let listed = |id: DimensionId| listed_members(version, id, self.snapshot.view.allowed(id));
+        let listed = |id: DimensionId| listed_members(version, id, snapshot.view.allowed(id));
         if let Ok(id) = version.model.dimension(name) {
             return one_batch(dimension_table(version, id, &listed(id))?).map(Some);
         }
@@ -159,84 +156,65 @@ impl Scope {
             Some(id) if !version.dimension(id).def.hierarchies.is_empty() => {
                 one_batch(closure_table(version, id, &listed(id))?).map(Some)
             }
-            _ => Ok(None),
+            _ => match history_of(version, name) {
+                Some(id) => one_batch(history_table(version.dimension(id), &listed(id))?).map(Some),
+                None => Ok(None),
+            },
         }
     }
+}
 
-    async fn system_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match name {
-            "ledger" => one_batch(self.ledger().await?).map(Some),
-            "branches" => {
-                let position = &self.snapshot.view.position;
-                let columns: Vec<Arc<dyn datafusion::arrow::array::Array>> = vec![
-                    Arc::new(StringArray::from(vec![position.branch.to_string()])),
-                    Arc::new(Int64Array::from(vec![
-                        i64::try_from(position.sequence).unwrap_or(i64::MAX),
-                    ])),
-                    Arc::new(BooleanArray::from(vec![true])),
-                ];
-                one_batch(RecordBatch::try_new(branches_schema(), columns)?).map(Some)
-            }
-            _ => Ok(None),
-        }
+fn cube_relation(version: &Version, schema: &str, id: cube::CubeId) -> Relation {
+    let cube = version.model.cube_def(id);
+    let columns = CubeColumns::new(version, id);
+    let comment = Some(cube.def.description.clone()).filter(|text| !text.is_empty());
+    let mut found = relation(schema, &cube.def.name, RelationKind::Table, &columns.schema, comment);
+    let key_width = cube.def.key.len();
+    found.primary_key =
+        if key_width > 0 { (0..key_width).collect() } else { (0..cube.dimensions.len()).collect() };
+    // a dimension's table lists its leaves: what is at a level above refers to none of them
+    let at_leaves = (0..cube.dimensions.len()).filter(|&position| cube.levels[position].is_none());
+    found.foreign_keys = at_leaves
+        .map(|position| ForeignKey {
+            column: key_width + position,
+            table: version.model.dimension_def(cube.dimensions[position]).name.clone(),
+            referenced_column: "key".into(),
+        })
+        .collect();
+    for (column, measure) in
+        found.columns.iter_mut().skip(key_width + cube.dimensions.len()).zip(&cube.def.measures)
+    {
+        column.comment = Some(measure.description.clone()).filter(|text| !text.is_empty());
     }
+    found.row_count = version.rows(id).row_count() as u64;
+    found
+}
 
-    async fn ledger(&self) -> Result<RecordBatch> {
-        let entries =
-            self.tenant.ledger(LEDGER_ENTRIES_MAX).await.map_err(DataFusionError::from)?;
-        let sequence = |entry: &crate::tenant::LedgerEntry| i64::try_from(entry.sequence).ok();
-        let times: TimestampMicrosecondArray =
-            entries.iter().map(|entry| Some(entry.time_us)).collect();
-        let text = |of: fn(&crate::tenant::LedgerEntry) -> &str| {
-            Arc::new(entries.iter().map(|entry| Some(of(entry))).collect::<StringArray>())
-        };
-        let columns: Vec<Arc<dyn datafusion::arrow::array::Array>> = vec![
-            Arc::new(entries.iter().map(sequence).collect::<Int64Array>()),
-            Arc::new(times.with_timezone("+00:00")),
-            text(|entry| &entry.branch),
-            text(|entry| &entry.author),
-            text(|entry| &entry.origin),
-            text(|entry| &entry.summary),
-            text(|entry| &entry.recomputed),
-        ];
-        Ok(RecordBatch::try_new(ledger_schema(), columns)?)
+/// A dimension's own table, and its closure where it has a hierarchy.
+fn dimension_relations(model: &Model, dimension: &Dimension, schema: &str) -> Vec<Relation> {
+    let name = &dimension.def.name;
+    let comment = Some(dimension.def.description.clone()).filter(|text| !text.is_empty());
+    let columns = dimension_schema(dimension);
+    let mut own = relation(schema, name, RelationKind::Table, &columns, comment);
+    own.primary_key = vec![0];
+    own.row_count =
+        dimension.members().filter(|&member| dimension.holds_facts(member)).count() as u64;
+    let mut relations = vec![own];
+    if !dimension.def.hierarchies.is_empty() {
+        let comment = Some(format!("Every member of {name} with all its ancestors"));
+        let (closure, columns) = (format!("{name}_closure"), closure_schema(dimension));
+        relations.push(relation(schema, &closure, RelationKind::View, &columns, comment));
     }
+    if let Some(history) = history_name(model, dimension) {
+        let comment = Some(format!("Values of {name}'s attributes and when they hold"));
+        let columns = history_schema(dimension);
+        relations.push(relation(schema, &history, RelationKind::View, &columns, comment));
+    }
+    relations
 }
 
 fn one_batch(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {
     Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
-}
-
-fn ledger_schema() -> SchemaRef {
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-    Arc::new(Schema::new(vec![
-        Field::new("sequence", DataType::Int64, false),
-        Field::new("time", time, false),
-        Field::new("branch", DataType::Utf8, false),
-        Field::new("author", DataType::Utf8, false),
-        Field::new("origin", DataType::Utf8, false),
-        Field::new("summary", DataType::Utf8, false),
-        Field::new("recomputed", DataType::Utf8, false),
-    ]))
-}
-
-fn branches_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("name", DataType::Utf8, false),
-        Field::new("sequence", DataType::Int64, false),
-        Field::new("is_main", DataType::Boolean, false),
-    ]))
-}
-
-fn system_tables() -> [(&'static str, SchemaRef, &'static str); 2] {
-    [
-        ("branches", branches_schema(), "Branches and the last ledger entry each includes"),
-        (
-            "ledger",
-            ledger_schema(),
-            "The newest ledger entries: who did what, and what was computed again",
-        ),
-    ]
 }
 
 fn relation(
@@ -305,52 +283,64 @@ impl TenantCatalog {
 
 impl CatalogProvider for TenantCatalog {
     fn schema_names(&self) -> Vec<String> {
-        ["public", "main", SYSTEM_SCHEMA, "pg_catalog", "information_schema"]
-            .map(String::from)
-            .to_vec()
+        let mut names =
+            ["main", SYSTEM_SCHEMA, "pg_catalog", "information_schema"].map(String::from).to_vec();
+        if let Some(scope) = self.scope.get() {
+            names.extend(scope.point.branches.iter().map(|branch| branch.schema().to_owned()));
+        }
+        names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        match name {
-            "public" | "main" => {
-                Some(Arc::new(TenantSchema { scope: self.scope.clone(), kind: SchemaKind::Branch }))
-            }
-            SYSTEM_SCHEMA => {
-                Some(Arc::new(TenantSchema { scope: self.scope.clone(), kind: SchemaKind::System }))
-            }
-            "pg_catalog" => Some(self.scope.get()?.catalog().schema_providers().0),
-            "information_schema" => Some(self.scope.get()?.catalog().schema_providers().1),
-            _ => None,
-        }
+        let scope = self.scope.get()?;
+        let kind = match name {
+            "pg_catalog" => return Some(scope.catalog().schema_providers().0),
+            "information_schema" => return Some(scope.catalog().schema_providers().1),
+            SYSTEM_SCHEMA => SchemaKind::System,
+            name => match scope.point.branches.find(name) {
+                Some(branch) => SchemaKind::Branch(Arc::clone(branch)),
+                None => SchemaKind::Unknown(name.to_owned()),
+            },
+        };
+        Some(Arc::new(TenantSchema { scope, kind }))
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum SchemaKind {
-    Branch,
+    Branch(Arc<Branch>),
     System,
+    /// There is none; asking for its tables says so.
+    Unknown(String),
 }
 
-#[derive(Debug)]
 struct TenantSchema {
-    scope: CurrentScope,
+    scope: Arc<Scope>,
     kind: SchemaKind,
+}
+
+impl fmt::Debug for TenantSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TenantSchema").field(&self.kind).finish()
+    }
 }
 
 #[async_trait]
 impl SchemaProvider for TenantSchema {
     fn table_names(&self) -> Vec<String> {
-        let Some(scope) = self.scope.get() else { return Vec::new() };
-        let wanted = if self.kind == SchemaKind::System { SYSTEM_SCHEMA } else { "public" };
-        let relations = scope.relations().into_iter().filter(|relation| relation.schema == wanted);
-        relations.map(|relation| relation.name).collect()
+        let relations = match &self.kind {
+            SchemaKind::Branch(branch) => self.scope.relations_of(branch),
+            SchemaKind::System => system::relations(),
+            SchemaKind::Unknown(_) => Vec::new(),
+        };
+        relations.into_iter().map(|relation| relation.name).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(scope) = self.scope.get() else { return Ok(None) };
-        match self.kind {
-            SchemaKind::Branch => scope.table(name).await,
-            SchemaKind::System => scope.system_table(name).await,
+        match &self.kind {
+            SchemaKind::Branch(branch) => self.scope.table(branch, name),
+            SchemaKind::System => system::table(&self.scope, name).await,
+            SchemaKind::Unknown(schema) => Err(self.scope.point.branches.unknown(schema).into()),
         }
     }
 

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::columns::{ColumnSource, CubeColumns};
+use super::history::history_of;
 use crate::error::SqlError;
 
 /// A write, planned: the query that gives its rows, and what becomes of them.
@@ -94,31 +95,47 @@ pub fn plan(statement: &Statement, version: &Version) -> Result<Option<WritePlan
     }
 }
 
-/// The cube that a statement names as its target.
-fn target_cube(name: &ObjectName, version: &Version) -> Result<cube::CubeId, SqlError> {
-    let parts: Vec<String> = name
-        .0
-        .iter()
-        .filter_map(|part| part.as_ident())
-        .map(|ident| {
-            if ident.quote_style.is_some() {
-                ident.value.clone()
-            } else {
-                ident.value.to_lowercase()
-            }
+/// The table that a statement writes, if it writes one.
+pub fn target_name(statement: &Statement) -> Option<&ObjectName> {
+    match statement {
+        Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => Some(name),
+        Statement::Update(update) => name_of(&update.table.relation),
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) =
+                &delete.from;
+            tables.first().and_then(|table| name_of(&table.relation))
+        }
+        _ => None,
+    }
+}
+
+fn name_of(table: &TableFactor) -> Option<&ObjectName> {
+    match table {
+        TableFactor::Table { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// The parts of a name, in lower case where they are not quoted.
+pub fn parts_of(name: &ObjectName) -> Vec<String> {
+    let parts = name.0.iter().filter_map(|part| part.as_ident());
+    parts
+        .map(|ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_lowercase(),
         })
-        .collect();
-    let schema_is_branch = |schema: &String| schema == "public" || schema == "main";
-    let table = match parts.as_slice() {
-        [table] => table,
-        [schema, table] | [_, schema, table] if schema_is_branch(schema) => table,
-        _ => return Err(SqlError::new("42501", format!("{name} cannot be written"))),
-    };
+        .collect()
+}
+
+/// The cube that a statement names as its target, in the version of the branch it names.
+fn target_cube(name: &ObjectName, version: &Version) -> Result<cube::CubeId, SqlError> {
+    let parts = parts_of(name);
+    let table = parts.last().map_or("", String::as_str);
     if let Ok(cube) = version.model.cube(table) {
         return Ok(cube);
     }
     let base = table.strip_suffix("_closure").unwrap_or(table);
-    if version.model.dimension(base).is_ok() {
+    if version.model.dimension(base).is_ok() || history_of(version, table).is_some() {
         let error =
             SqlError::new("0A000", format!("dimension table \"{table}\" is not written by SQL"));
         return Err(error.with_hint("members are loaded: perfos load FILE --dimension NAME"));
@@ -178,7 +195,7 @@ fn assigned_column(
                 "428C9",
                 format!("column \"{name}\" is a level and follows from the member"),
             );
-            Err(error.with_hint("write the dimension's own column, a leaf member's key"))
+            Err(error.with_hint("write the dimension's own column, a member's key"))
         }
         _ => Ok(source),
     }
@@ -454,7 +471,8 @@ impl<'a> Builder<'a> {
                 ColumnSource::Dimension(position) => {
                     let text = self.required_text(&value, source)?;
                     let dimension = self.version.dimension(def.dimensions[position]);
-                    let member = dimension.resolve_leaf(&text).map_err(|error| {
+                    let member = self.version.resolve_fact(self.plan.cube, position, &text);
+                    let member = member.map_err(|error| {
                         let detail = format!(
                             "column \"{}\" names a member of dimension {}",
                             dimension.def.name, dimension.def.name

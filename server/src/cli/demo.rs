@@ -60,7 +60,7 @@ fn prepare(data: &Path, settings: &Settings, password: &str) -> Result<()> {
 }
 
 fn fill(local: &LocalTenant) -> Result<()> {
-    let asking = Asking { author: DEMO.to_owned(), origin: "demo".to_owned() };
+    let asking = Asking::on_main(DEMO, "demo");
     local.runtime.block_on(async {
         commands::apply(&local.tenant, &asking, demo::model_files(), ApplyMode::Apply).await?;
         commands::change(&local.tenant, &asking, demo::changes).await

@@ -40,6 +40,18 @@ impl LocalTenant {
         Ok(Self { runtime, tenant, tenants })
     }
 
+    /// Opens it for some work, and closes it whatever comes of that.
+    pub fn with<T>(
+        data: &std::path::Path,
+        settings: &Settings,
+        work: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
+        let local = Self::open(data, settings)?;
+        let done = work(&local);
+        local.close();
+        done
+    }
+
     /// Closes the ledger.
     pub fn close(self) {
         self.runtime.block_on(self.tenants.close());
@@ -59,5 +71,5 @@ pub fn runtime() -> Result<Runtime> {
 pub fn asking(settings: &Settings, origin: String) -> Asking {
     let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
     let author = settings.user.clone().or_else(login).unwrap_or_else(|| "offline".to_owned());
-    Asking { author, origin }
+    Asking::on_main(author, origin)
 }

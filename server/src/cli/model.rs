@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::cli::PlaceArgs;
 use crate::cli::local::{LocalTenant, asking};
 use crate::cli::output::{print, print_line};
@@ -15,7 +16,7 @@ use crate::config::{Place, Settings};
 use crate::error::Result;
 use crate::load::{self, LoadRequest, Target};
 use crate::model_files;
-use crate::tenant::{MAIN, check_branch};
+use crate::tenant::MAIN;
 
 /// A model to be applied.
 #[derive(Debug, Args)]
@@ -28,6 +29,9 @@ pub struct ApplyArgs {
     /// The branch.
     #[arg(long, value_name = "NAME", default_value = MAIN)]
     branch: String,
+    /// Why; the ledger and the versions of rules show it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -50,21 +54,27 @@ pub struct LoadArgs {
     /// The branch.
     #[arg(long, value_name = "NAME", default_value = MAIN)]
     branch: String,
+    /// Why; the ledger shows it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
     #[command(flatten)]
     place: PlaceArgs,
 }
 
 /// Runs `perfos apply`.
 pub fn apply(args: ApplyArgs, below: Settings) -> Result<()> {
-    check_branch(&args.branch)?;
     let settings = args.place.settings()?.over(below);
     let mode = if args.plan { ApplyMode::Plan } else { ApplyMode::Apply };
     let files = model_files::read_folder(&args.model)?;
     let report = match settings.place()? {
-        Place::Server(server) => remote(&server, &settings)?.apply(&files, mode)?,
+        Place::Server(server) => {
+            remote(&server, &settings)?.apply(&files, mode, &args.branch, &args.reason)?
+        }
         Place::Data(data) => {
             let local = LocalTenant::open(&data, &settings)?;
-            let asking = asking(&settings, format!("apply {}", args.model.display()));
+            let asking = asking(&settings, format!("apply {}", args.model.display()))
+                .on(&args.branch)
+                .because(&args.reason);
             let applying = commands::apply(&local.tenant, &asking, files, mode);
             let report = local.runtime.block_on(applying);
             local.close();
@@ -76,6 +86,7 @@ pub fn apply(args: ApplyArgs, below: Settings) -> Result<()> {
 
 fn print_applied(report: &ApplyReport) -> Result<()> {
     report.changes.iter().try_for_each(print_line)?;
+    print_checked(&report.assertions)?;
     let count = report.changes.len();
     match (report.mode, report.sequence) {
         (_, None) if report.changes.is_empty() => print_line("the model is up to date"),
@@ -88,7 +99,6 @@ fn print_applied(report: &ApplyReport) -> Result<()> {
 
 /// Runs `perfos load`.
 pub fn load(args: LoadArgs, below: Settings) -> Result<()> {
-    check_branch(&args.branch)?;
     let settings = args.place.settings()?.over(below);
     let target = |cube: &Option<String>, dimension: &Option<String>| match (cube, dimension) {
         (Some(cube), _) => Target::Cube(cube.clone()),
@@ -102,15 +112,17 @@ pub fn load(args: LoadArgs, below: Settings) -> Result<()> {
         Place::Server(server) => {
             let remote = remote(&server, &settings)?;
             let progress = Progress::over(&args.files);
-            args.files
-                .iter()
-                .try_for_each(|file| progress.of(file, || remote.load(&request(file)?)))
+            args.files.iter().try_for_each(|file| {
+                progress.of(file, || remote.load(&request(file)?, &args.branch, &args.reason))
+            })
         }
         Place::Data(data) => {
             let local = LocalTenant::open(&data, &settings)?;
             let progress = Progress::over(&args.files);
             let loaded = args.files.iter().try_for_each(|file| {
-                let asking = asking(&settings, format!("load {}", file.display()));
+                let asking = asking(&settings, format!("load {}", file.display()))
+                    .on(&args.branch)
+                    .because(&args.reason);
                 progress.of(file, || {
                     local.runtime.block_on(commands::load(&local.tenant, &asking, request(file)?))
                 })
@@ -156,5 +168,21 @@ fn print_loaded(answer: &LoadAnswer) -> Result<()> {
     }
     answer.recomputed.iter().try_for_each(|(formula, cells)| {
         print_line(format_args!("computed {formula} for {cells} cells"))
-    })
+    })?;
+    print_checked(&answer.assertions)
+}
+
+/// Says which assertions wait for data, and how many hold.
+fn print_checked(results: &[AssertionResult]) -> Result<()> {
+    let pending = results.iter().filter(|result| result.state == AssertionState::Pending);
+    for result in pending {
+        let reason = result.reason.as_deref().unwrap_or_default();
+        print_line(format_args!("assertion {:?} is pending: {reason}", result.name))?;
+    }
+    let passed_count = assertions::count(results, AssertionState::Passed);
+    match passed_count {
+        0 => Ok(()),
+        1 => print_line("1 assertion holds"),
+        _ => print_line(format_args!("{passed_count} assertions hold")),
+    }
 }

@@ -13,6 +13,7 @@ use crate::error::{Result, ServerError};
 use crate::postgres::session;
 use crate::query::{self, QueryResult};
 use crate::render::{Format, render};
+use crate::tenant::MAIN;
 
 /// A query.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub struct QueryArgs {
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// The branch of tables without a schema.
+    #[arg(long, value_name = "NAME", default_value = MAIN)]
+    branch: String,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -30,19 +34,29 @@ pub struct QueryArgs {
 pub fn run(args: QueryArgs, below: Settings) -> Result<()> {
     let settings = args.place.settings()?.over(below);
     match settings.place()? {
-        Place::Server(server) => print(remote(&server, &settings)?.query(&args.text, args.format)?),
+        Place::Server(server) => {
+            print(remote(&server, &settings)?.query(&args.text, &args.branch, args.format)?)
+        }
         Place::Data(data) => {
             let local = LocalTenant::open(&data, &settings)?;
-            let results = run_local(&local, &settings, &args.text);
+            let results = run_local(&local, &settings, &args.text, &args.branch);
             local.close();
             results?.iter().try_for_each(|result| print(render(result, args.format)?))
         }
     }
 }
 
-fn run_local(local: &LocalTenant, settings: &Settings, text: &str) -> Result<Vec<QueryResult>> {
+fn run_local(
+    local: &LocalTenant,
+    settings: &Settings,
+    text: &str,
+    branch: &str,
+) -> Result<Vec<QueryResult>> {
     let user = asking(settings, String::new()).author;
     let mut session = session(Arc::clone(&local.tenant), &user, "perfos query")?;
+    if branch != MAIN {
+        session.set("search_path", branch)?;
+    }
     Ok(local.runtime.block_on(query::run(&mut session, text))?)
 }
 

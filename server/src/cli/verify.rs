@@ -10,7 +10,7 @@ use crate::cli::output::print_line;
 use crate::config::Settings;
 use crate::data_folder::{DataFolder, Missing};
 use crate::error::Result;
-use crate::tenant::replay::{Verified, verify};
+use crate::tenant::replay::{Verified, VerifiedBranch, verify};
 
 /// What is verified.
 #[derive(Debug, Args)]
@@ -37,6 +37,7 @@ pub fn run(args: VerifyArgs, below: Settings) -> Result<ExitCode> {
                 entry_count += verified.entry_count;
                 last_hash = verified.state_hash;
                 lines.push(line(&verified));
+                verified.branches.iter().try_for_each(|branch| print_branch(name, branch))?;
                 if names.len() > 1 {
                     print_line(format_args!("{name}: {}", line(&verified)))?;
                 }
@@ -57,6 +58,11 @@ pub fn run(args: VerifyArgs, below: Settings) -> Result<ExitCode> {
     }
     print_line(format_args!("verified {entry_count} entries, state {last_hash}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_branch(tenant: &str, branch: &VerifiedBranch) -> Result<()> {
+    let VerifiedBranch { name, entry_count, state_hash } = branch;
+    print_line(format_args!("{tenant}: branch {name}, {entry_count} entries, state {state_hash}"))
 }
 
 fn line(verified: &Verified) -> String {

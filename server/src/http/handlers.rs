@@ -5,13 +5,17 @@ use std::sync::Arc;
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use protocol::error::SqlError;
+use protocol::explain::{self, ExplainOptions};
 use protocol::sql::session::Session;
 use protocol::tenant::Tenant;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::assertions;
 use crate::auth::Role;
 use crate::commands::{self, ApplyMode, Asking};
 use crate::error::ServerError;
+use crate::explain::{ExplainFormat, render as render_explained};
 use crate::http::HttpState;
 use crate::http::authentication::{Authenticated, authenticate};
 use crate::http::body;
@@ -24,10 +28,11 @@ use crate::model_files::ModelFiles;
 use crate::postgres::session;
 use crate::query;
 use crate::render::{Format, render};
+use crate::tenant::MAIN;
 use crate::timestamp::format_timestamp;
 
-type State = web::Data<HttpState>;
-type Answer = Result<HttpResponse, Rejection>;
+pub(super) type State = web::Data<HttpState>;
+pub(super) type Answer = Result<HttpResponse, Rejection>;
 
 /// How entries are asked for.
 const ORIGIN: &str = "http";
@@ -57,6 +62,15 @@ struct ApplyBody {
     files: std::collections::BTreeMap<String, String>,
     #[serde(default)]
     mode: ApplyMode,
+    #[serde(default = "main_branch")]
+    branch: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The branch of a request that names none.
+pub(super) fn main_branch() -> String {
+    MAIN.to_owned()
 }
 
 /// Applies model files, or shows what they would change.
@@ -68,10 +82,22 @@ pub async fn apply(
 ) -> Answer {
     let who = authenticate(&state, &request, &tenant).await?;
     need(&who, "change the model", Role::may_change_model)?;
-    let ApplyBody { files, mode } = body::json(&request, payload, MODEL_BODY_BYTES_MAX).await?;
+    let ApplyBody { files, mode, branch, reason } =
+        body::json(&request, payload, MODEL_BODY_BYTES_MAX).await?;
     let files = ModelFiles { files };
-    let report = commands::apply(&who.tenant, &asking(&who), files, mode).await?;
-    Ok(HttpResponse::Ok().json(report))
+    let (asking, tenant) = (asking(&who, branch, reason), who.tenant);
+    let applying = async move { commands::apply(&tenant, &asking, files, mode).await };
+    Ok(HttpResponse::Ok().json(on_runtime(&state, applying).await?))
+}
+
+#[derive(Deserialize)]
+struct LoadBody {
+    #[serde(flatten)]
+    load: LoadRequest,
+    #[serde(default = "main_branch")]
+    branch: String,
+    #[serde(default)]
+    reason: String,
 }
 
 /// Loads a file.
@@ -83,15 +109,88 @@ pub async fn load(
 ) -> Answer {
     let who = authenticate(&state, &request, &tenant).await?;
     need(&who, "load data", Role::may_write)?;
-    let load: LoadRequest = body::json(&request, payload, LOAD_BODY_BYTES_MAX).await?;
-    let answer = commands::load(&who.tenant, &asking(&who), load).await?;
-    Ok(HttpResponse::Ok().json(answer))
+    let LoadBody { load, branch, reason } =
+        body::json(&request, payload, LOAD_BODY_BYTES_MAX).await?;
+    let (asking, tenant) = (asking(&who, branch, reason), who.tenant);
+    let loading = async move { commands::load(&tenant, &asking, load).await };
+    Ok(HttpResponse::Ok().json(on_runtime(&state, loading).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssertionParameters {
+    #[serde(default = "main_branch")]
+    branch: String,
+}
+
+/// Checks the model's assertions on a branch.
+pub async fn assertions(state: State, request: HttpRequest, tenant: web::Path<String>) -> Answer {
+    let who = authenticate(&state, &request, &tenant).await?;
+    let AssertionParameters { branch } = parameters(&request)?;
+    let checking = async move {
+        let branches = who.tenant.branches();
+        let head = branches.get(&branch)?;
+        Ok(assertions::check(&who.tenant, head, &who.user.name).await?)
+    };
+    let results = on_runtime(&state, checking).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "assertions": results })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainParameters {
+    cell: String,
+    #[serde(default = "main_branch")]
+    branch: String,
+    top: Option<usize>,
+    page: Option<usize>,
+    writes: Option<usize>,
+}
+
+/// Shows what a cell is made of, down to who wrote it: JSON, or an indented tree as plain text.
+pub async fn explain(state: State, request: HttpRequest, tenant: web::Path<String>) -> Answer {
+    let who = authenticate(&state, &request, &tenant).await?;
+    let (format, media_type) = match accepted(&request)? {
+        (Format::Json, media_type) => (ExplainFormat::Json, media_type),
+        (Format::Table, media_type) => (ExplainFormat::Text, media_type),
+        (Format::Csv, _) => {
+            return Err(Rejection::new(406, "the answer can be application/json or text/plain"));
+        }
+    };
+    let asked: ExplainParameters = parameters(&request)?;
+    let defaults = ExplainOptions::default();
+    let options = ExplainOptions {
+        top: asked.top.unwrap_or(defaults.top),
+        page: asked.page.unwrap_or(defaults.page),
+        writes: asked.writes.unwrap_or(defaults.writes),
+    };
+    let explaining = async move {
+        let snapshot = who.tenant.read(&who.user.name)?.snapshot(&asked.branch)?;
+        Ok(explain::explain(who.tenant.as_ref(), &snapshot, &asked.cell, options).await?)
+    };
+    let explained = on_runtime(&state, explaining).await?;
+    Ok(HttpResponse::Ok().content_type(media_type).body(render_explained(&explained, format)))
+}
+
+/// Runs work on the server's runtime, whose threads have stacks for deep statements.
+async fn on_runtime<T: Send + 'static>(
+    state: &State,
+    work: impl Future<Output = Result<T, ServerError>> + Send + 'static,
+) -> Result<T, Rejection> {
+    let finished = state.runtime.spawn(work).await;
+    let finished = finished.map_err(|error| {
+        tracing::error!(%error, "a request failed");
+        SqlError::new("XX000", "internal error")
+    })?;
+    Ok(finished?)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QueryBody {
     query: String,
+    #[serde(default = "main_branch")]
+    branch: String,
 }
 
 /// Runs a query; the answer is that of its last statement.
@@ -103,8 +202,11 @@ pub async fn query(
 ) -> Answer {
     let who = authenticate(&state, &request, &tenant).await?;
     let (format, media_type) = accepted(&request)?;
-    let QueryBody { query } = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
+    let QueryBody { query, branch } = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
     let mut session = session(Arc::clone(&who.tenant), &who.user.name, "http")?;
+    if branch != MAIN {
+        session.set("search_path", &branch)?;
+    }
     // Dropped with this handler: when the time is up, or when the client goes away.
     let _interrupt = InterruptOnDrop(session.interrupt_handle());
     let running = state.runtime.spawn(async move {
@@ -142,8 +244,7 @@ struct LedgerParameters {
 /// The newest ledger entries, newest first.
 pub async fn ledger(state: State, request: HttpRequest, tenant: web::Path<String>) -> Answer {
     let who = authenticate(&state, &request, &tenant).await?;
-    let parameters = web::Query::<LedgerParameters>::from_query(request.query_string())
-        .map_err(|error| Rejection::new(400, error.to_string()))?;
+    let parameters: LedgerParameters = parameters(&request)?;
     let limit = parameters.limit.unwrap_or(LEDGER_ENTRIES_DEFAULT);
     if limit > LEDGER_ENTRIES_MAX {
         return Err(Rejection::new(400, format!("limit: at most {LEDGER_ENTRIES_MAX}")));
@@ -158,6 +259,7 @@ pub async fn ledger(state: State, request: HttpRequest, tenant: web::Path<String
                 "branch": entry.branch,
                 "author": entry.author,
                 "origin": entry.origin,
+                "reason": entry.reason,
                 "summary": entry.summary,
                 "recomputed": entry.recomputed,
             })
@@ -166,12 +268,23 @@ pub async fn ledger(state: State, request: HttpRequest, tenant: web::Path<String
     Ok(HttpResponse::Ok().json(serde_json::json!({ "entries": entries })))
 }
 
-fn asking(who: &Authenticated) -> Asking {
-    Asking { author: who.user.name.clone(), origin: ORIGIN.to_owned() }
+/// What the address says behind the question mark.
+pub(super) fn parameters<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Rejection> {
+    let parsed = web::Query::<T>::from_query(request.query_string());
+    Ok(parsed.map_err(|error| Rejection::new(400, error.to_string()))?.into_inner())
+}
+
+/// Who asks, on which branch and why.
+pub(super) fn asking(who: &Authenticated, branch: String, reason: String) -> Asking {
+    Asking::on_main(who.user.name.clone(), ORIGIN).on(branch).because(reason)
 }
 
 /// Refuses before the body is read what the role does not allow.
-fn need(who: &Authenticated, what: &str, may: impl Fn(Role) -> bool) -> Result<(), Rejection> {
+pub(super) fn need(
+    who: &Authenticated,
+    what: &str,
+    may: impl Fn(Role) -> bool,
+) -> Result<(), Rejection> {
     let role = who.user.role;
     if may(role) {
         return Ok(());

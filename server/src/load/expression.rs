@@ -41,13 +41,26 @@ enum Part {
 }
 
 impl Expression {
-    /// Resolves what a map says.
+    /// Resolves what a map says of anything but a cube's dimension.
     pub fn new(
         columns: &Columns<'_>,
         map: &MapFile<'_>,
         source: &Spanned<Source>,
     ) -> Result<Self, FileProblem> {
-        let Source { field, default, values, format, round } = source.get_ref();
+        if source.get_ref().level.is_some() {
+            let message = "level goes with a dimension that the cube uses at a level";
+            return Err(map.problem(source, message));
+        }
+        Self::of_dimension(columns, map, source)
+    }
+
+    /// Resolves what a map says of a cube's dimension; its level is the caller's business.
+    pub fn of_dimension(
+        columns: &Columns<'_>,
+        map: &MapFile<'_>,
+        source: &Spanned<Source>,
+    ) -> Result<Self, FileProblem> {
+        let Source { field, default, values, format, round, level: _ } = source.get_ref();
         let (parts, label) = match field {
             Field::Column(name) => {
                 let column = columns.resolve(name, source)?;

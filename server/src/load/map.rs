@@ -53,6 +53,9 @@ pub(super) struct Members {
     pub level: Option<Spanned<String>>,
     #[serde(default)]
     pub parent: Sources,
+    /// The day from which a row's attributes hold.
+    #[serde(default)]
+    pub valid_from: Option<Spanned<Source>>,
 }
 
 /// Where a value comes from.
@@ -67,6 +70,8 @@ pub(super) struct Source {
     pub format: Option<String>,
     /// Digits after the point.
     pub round: Option<u32>,
+    /// The level of the cube's dimension, where the value is the key of a leaf below it.
+    pub level: Option<String>,
 }
 
 /// What a value is made of.
@@ -90,6 +95,7 @@ struct SourceTable {
     values: Option<IndexMap<String, String>>,
     format: Option<String>,
     round: Option<u32>,
+    level: Option<String>,
 }
 
 impl Source {
@@ -99,7 +105,7 @@ impl Source {
     }
 
     fn of(field: Field) -> Self {
-        Self { field, default: None, values: None, format: None, round: None }
+        Self { field, default: None, values: None, format: None, round: None, level: None }
     }
 }
 
@@ -114,10 +120,11 @@ impl SourceTable {
         let is_plain = self.default.is_none()
             && self.values.is_none()
             && self.format.is_none()
-            && self.round.is_none();
+            && self.round.is_none()
+            && self.level.is_none();
         if matches!(field, Field::Constant(_)) && !is_plain {
             return Err(
-                "a constant stands alone: default, values, format and round go with columns",
+                "a constant stands alone: default, values, format, round and level go with columns",
             );
         }
         if self.format.is_some() && self.round.is_some() {
@@ -128,6 +135,7 @@ impl SourceTable {
             values: self.values,
             format: self.format,
             round: self.round,
+            level: self.level,
             ..Source::of(field)
         })
     }

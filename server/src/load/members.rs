@@ -8,23 +8,26 @@ use cube::model::HierarchyKind;
 use cube::number::{Number, Rounding};
 use cube::{
     AttributeId, Change, CubeError, DimensionId, HierarchyId, KeyType, LevelId, MemberId, Scalar,
-    ValueType,
+    ValueType, Version,
 };
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
 use super::columns::{Columns, Row};
 use super::expression::Expression;
+use super::history::{History, first_day, members_of};
 use super::map::MapFile;
-use super::report::{LoadError, LoadReport, RejectedRow, Rejects};
+use super::references;
+use super::report::{LoadError, LoadReport, RejectedRow, Rejects, Unresolved};
 use super::rows::ragged;
 use super::suggest::Suggestions;
 use super::table::Table;
-use super::{LoadPlan, LoadRequest};
+use super::{LoadPlan, LoadRequest, with_source};
 use crate::model_files::FileProblem;
 
 /// A load of members.
 pub(super) struct Members<'a> {
+    pub version: &'a Version,
     pub dimension: &'a Dimension,
     pub id: DimensionId,
     pub map: &'a MapFile<'a>,
@@ -40,16 +43,24 @@ struct Layout {
     level: Option<LevelId>,
     parents: Vec<(HierarchyId, Expression)>,
     attributes: Vec<(AttributeId, Expression)>,
+    /// The day from which a row's attributes hold.
+    valid_from: Option<Expression>,
 }
 
-/// The members read so far, by canonical key, with the row they stand in.
-type Found = IndexMap<String, (usize, MemberWrite)>;
+/// What is read so far.
+#[derive(Default)]
+struct Found {
+    /// Members by canonical key, with the row they stand in.
+    members: IndexMap<String, (usize, MemberWrite)>,
+    /// Attributes, where rows say from when they hold.
+    history: History,
+}
 
 /// The changes that load members.
 pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadPlan, LoadError> {
     let file = load.request.file.name.as_str();
     let layout = load.layout().map_err(|problem| LoadError::of_problem(file, problem))?;
-    let mut found = Found::new();
+    let mut found = Found::default();
     let mut rejects = Rejects::default();
     let (mut rows_read, mut rows_repeated) = (0, 0);
     let mut fields = Vec::new();
@@ -60,7 +71,7 @@ pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadP
         rows_read += 1;
         match load
             .member(&layout, number, &fields)
-            .and_then(|member| load.note(&mut found, number, member))
+            .and_then(|(member, from)| load.note(&layout, &mut found, number, member, from))
         {
             Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
             Err(rejected) => rejects.add(rejected),
@@ -68,6 +79,11 @@ pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadP
     }
     load.check_parents(&layout, &found, &mut rejects);
     rejects.into_result(file, rows_read)?;
+    for (member, values) in found.history.undated() {
+        if let Some((_, member)) = found.members.get_mut(member) {
+            member.attributes.clone_from(values);
+        }
+    }
     let report = LoadReport {
         file: file.into(),
         target: load.request.target.clone(),
@@ -76,9 +92,11 @@ pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadP
         members_added: 0,
         members_changed: 0,
         members_unchanged: 0,
+        values_dated: 0,
         rows_repeated,
         rows_blank: 0,
         certificates: Vec::new(),
+        unresolved: load.unresolved(&layout, &found),
     };
     load.finish(found, report)
 }
@@ -118,8 +136,13 @@ impl Members<'_> {
             attributes
                 .push((self.known(name, def.attribute(name.get_ref()))?, expression(source)?));
         }
+        if let Some(valid_from) = members.valid_from.as_ref().filter(|_| attributes.is_empty()) {
+            let message = "valid_from is of attributes, and the map has no [attributes]";
+            return Err(self.map.problem(valid_from, message));
+        }
         let name = members.name.as_ref().map(expression).transpose()?;
-        Ok(Layout { key: expression(&members.key)?, name, level, parents, attributes })
+        let valid_from = members.valid_from.as_ref().map(expression).transpose()?;
+        Ok(Layout { key: expression(&members.key)?, name, level, parents, attributes, valid_from })
     }
 
     fn known<T, N>(
@@ -133,13 +156,13 @@ impl Members<'_> {
         })
     }
 
-    /// One row's member.
+    /// One row's member, and the day from which its attributes hold.
     fn member(
         &self,
         layout: &Layout,
         number: usize,
         fields: &[Cow<'_, str>],
-    ) -> Result<MemberWrite, RejectedRow> {
+    ) -> Result<(MemberWrite, Option<i32>), RejectedRow> {
         ragged(number, fields.len(), self.columns.own_count())?;
         let row = self.columns.row(number, fields).map_err(|(value, reason)| RejectedRow {
             row: number,
@@ -162,7 +185,8 @@ impl Members<'_> {
             member.attributes.push((*attribute, value));
         }
         self.check_existing(layout, &row, &member)?;
-        Ok(member)
+        let from = layout.valid_from.as_ref().map(|source| evaluate(source, &row, first_day));
+        Ok((member, from.transpose()?.flatten()))
     }
 
     fn key(&self, level: Option<LevelId>, text: &str) -> Result<String, String> {
@@ -213,6 +237,10 @@ impl Members<'_> {
             return Ok(None);
         }
         let def = &self.dimension.def.attributes[attribute.idx()];
+        if let Some(of) = self.version.model.member_of(self.id, attribute) {
+            let key = references::canonical_key(self.version.dimension(of), text)?;
+            return Ok(Some(Scalar::Text(key.into())));
+        }
         let is_weight =
             self.dimension.def.hierarchies.iter().any(|h| h.weight.as_ref() == Some(&def.name));
         if is_weight && def.value_type == ValueType::Text && !["+", "-", "~"].contains(&text) {
@@ -260,14 +288,29 @@ impl Members<'_> {
         level.map_or("none", |level| self.dimension.def.levels[level.idx()].name.as_str())
     }
 
-    /// Notes a row's member; whether the same stood in an earlier row.
+    /// Notes a row; whether the same stood in an earlier one.
     fn note(
         &self,
+        layout: &Layout,
+        found: &mut Found,
+        row: usize,
+        mut member: MemberWrite,
+        from: Option<i32>,
+    ) -> Result<bool, RejectedRow> {
+        if layout.valid_from.is_none() {
+            return Self::note_member(found, row, member);
+        }
+        let (key, values) = (member.key.clone(), std::mem::take(&mut member.attributes));
+        Self::note_member(found, row, member)?;
+        found.history.note(row, key, from, values)
+    }
+
+    fn note_member(
         found: &mut Found,
         row: usize,
         member: MemberWrite,
     ) -> Result<bool, RejectedRow> {
-        match found.entry(member.key.clone()) {
+        match found.members.entry(member.key.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert((row, member));
                 Ok(false)
@@ -285,17 +328,17 @@ impl Members<'_> {
     /// Parents are members that exist or stand in the file, on a level above.
     fn check_parents(&self, layout: &Layout, found: &Found, rejects: &mut Rejects) {
         let mut suggestions = Suggestions::default();
-        for (row, member) in found.values() {
+        for (row, member) in found.members.values() {
             for (position, (hierarchy, parent)) in member.parents.iter().enumerate() {
                 let Some(parent) = parent else { continue };
-                let level = match (found.get(parent), self.dimension.find(parent)) {
+                let level = match (found.members.get(parent), self.dimension.find(parent)) {
                     (Some((_, parent)), _) => Some(parent.level),
                     (None, Some(id)) => Some(self.dimension.level(id)),
                     (None, None) => None,
                 };
                 let reason = match level {
                     None => {
-                        let others = found.keys().map(String::as_str);
+                        let others = found.members.keys().map(String::as_str);
                         Some(suggestions.unknown(self.dimension, parent, others))
                     }
                     Some(level) => self.not_above(*hierarchy, level, member.level, parent),
@@ -337,28 +380,60 @@ impl Members<'_> {
         }
     }
 
+    /// Per attribute that names members, how many values name none that is there or in the file.
+    fn unresolved(&self, layout: &Layout, found: &Found) -> Vec<Unresolved> {
+        let of_attribute = |(attribute, _): &(AttributeId, Expression)| {
+            let of = self.version.model.member_of(self.id, *attribute)?;
+            let values = found.members.values().flat_map(|(_, member)| &member.attributes);
+            let values = values.filter(|(named, _)| named == attribute).map(|(_, v)| v.as_ref());
+            let values: Vec<_> = match layout.valid_from {
+                None => values.collect(),
+                Some(_) => found.history.values_of(*attribute).collect(),
+            };
+            let keys = values.into_iter().filter_map(references::key_of);
+            let missing = keys.filter(|key| {
+                let is_in_file = of == self.id && found.members.contains_key(*key);
+                !is_in_file && self.version.dimension(of).find(key).is_none()
+            });
+            let name = &self.dimension.def.attributes[attribute.idx()].name;
+            references::unresolved(name, &self.version.dimension(of).def.name, missing)
+        };
+        layout.attributes.iter().filter_map(of_attribute).collect()
+    }
+
     /// The change of what is new or different, tried on the dimension.
     fn finish(&self, found: Found, mut report: LoadReport) -> Result<LoadPlan, LoadError> {
-        let mut members = Vec::new();
-        for (_, member) in found.values() {
+        let (mut members, mut rows) = (Vec::new(), Vec::new());
+        let dated = found.history.changes(self.dimension, self.id);
+        let (dated, dated_rows): (Vec<_>, Vec<_>) = dated.into_iter().unzip();
+        let changed = members_of(&dated);
+        for (row, member) in found.members.values() {
             match self.dimension.find(&member.key) {
                 None => report.members_added += 1,
                 Some(id) if self.is_same(id, member) => {
-                    report.members_unchanged += 1;
+                    let has_dated = changed.contains(member.key.as_str());
+                    report.members_changed += usize::from(has_dated);
+                    report.members_unchanged += usize::from(!has_dated);
                     continue;
                 }
                 Some(_) => report.members_changed += 1,
             }
             members.push(member.clone());
+            rows.push(*row);
         }
         report.rows_loaded = members.len();
         let first_new = MemberId::from_idx(self.dimension.member_count());
         let write = MembersWrite { dimension: self.id, first_new, members };
-        if let Err(error) = self.dimension.with_members(&write) {
+        let with_dated = |tried: Dimension, dated| tried.with_dated(dated);
+        let tried = self.dimension.with_members(&write);
+        if let Err(error) = tried.and_then(|tried| dated.iter().try_fold(tried, with_dated)) {
             return Err(self.refused(&error, &found, report.rows_read));
         }
-        let changes =
-            if write.members.is_empty() { Vec::new() } else { vec![Change::Members(write)] };
+        report.values_dated = dated.iter().map(|write| write.values.len()).sum();
+        let members = Some(write).filter(|write| !write.members.is_empty()).map(Change::Members);
+        let members = members.into_iter().zip([rows]);
+        let dated = dated.into_iter().map(Change::Dated).zip(dated_rows);
+        let changes = with_source(members.chain(dated).collect(), &self.request.file);
         Ok(LoadPlan { changes, report })
     }
 
@@ -368,16 +443,17 @@ impl Members<'_> {
             && member.parents.iter().all(|(hierarchy, key)| {
                 parent(*hierarchy).map(|parent| self.dimension.key(parent)) == key.as_deref()
             })
-            && member.attributes.iter().all(|(attribute, value)| {
-                self.dimension.attribute(*attribute, id) == value.as_ref()
-            })
+            && member
+                .attributes
+                .iter()
+                .all(|(attribute, value)| self.dimension.undated(*attribute, id) == value.as_ref())
     }
 
     /// An error of the dimension, at the row of the member it names.
     fn refused(&self, error: &CubeError, found: &Found, rows_read: usize) -> LoadError {
         let file = &self.request.file.name;
         if let CubeError::HierarchyCycle { member, .. } = error
-            && let Some((row, _)) = found.get(member)
+            && let Some((row, _)) = found.members.get(member)
         {
             let mut rejects = Rejects::default();
             rejects.add(RejectedRow {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Target;
+use crate::assertions::AssertionResult;
 use crate::limits::LOAD_REJECTED_LISTED_MAX;
 use crate::model_files::FileProblem;
 
@@ -26,12 +27,31 @@ pub struct LoadReport {
     pub members_changed: usize,
     /// Members that are already as the file says.
     pub members_unchanged: usize,
+    /// Values of attributes that are new from a day on.
+    #[serde(default)]
+    pub values_dated: usize,
     /// Rows that repeat a member with the same fields, counted once.
     pub rows_repeated: usize,
     /// Rows of a cells cube in which every measure is empty; there is nothing to write.
     pub rows_blank: usize,
     /// One per numeric measure.
     pub certificates: Vec<Certificate>,
+    /// Attributes of which values name members that are not there yet.
+    #[serde(default)]
+    pub unresolved: Vec<Unresolved>,
+}
+
+/// Values of an attribute that name no member of the dimension they are of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unresolved {
+    /// The attribute.
+    pub attribute: String,
+    /// The dimension whose members it names.
+    pub dimension: String,
+    /// How many values.
+    pub count: usize,
+    /// One of them.
+    pub example: String,
 }
 
 /// Proof that what was loaded of a measure is what the file holds.
@@ -101,6 +121,16 @@ impl LoadError {
         Self { hint, problem: Some(Box::new(problem)), ..Self::new(file, message) }
     }
 
+    /// The error that assertions do not hold of what the file would bring.
+    pub fn of_assertions(file: &str, failed: &[&AssertionResult]) -> Self {
+        let noun = if failed.len() == 1 { "assertion fails" } else { "assertions fail" };
+        let mut message = format!("{} {noun}; nothing was loaded", failed.len());
+        for result in failed {
+            message.push_str(&format!("\n  {}: {}", result.file, result.message()));
+        }
+        Self::new(file, message).with_hint(failed.iter().find_map(|result| result.hint.clone()))
+    }
+
     /// The error with what to do about it.
     pub fn with_hint(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
@@ -145,12 +175,27 @@ impl fmt::Display for LoadReport {
                 write!(f, ", {} members added", self.members_added)?;
                 write!(f, ", {} changed", self.members_changed)?;
                 write!(f, ", {} as they were", self.members_unchanged)?;
+                if self.values_dated > 0 {
+                    write!(f, "; {} dated values", self.values_dated)?;
+                }
             }
         }
         for certificate in &self.certificates {
             write!(f, "\n  {certificate}")?;
         }
+        for unresolved in &self.unresolved {
+            write!(f, "\n  {unresolved}")?;
+        }
         Ok(())
+    }
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attribute, dimension, count, example } = self;
+        let values = if *count == 1 { "value names" } else { "values name" };
+        write!(f, "pending: {count} {values} no member of {dimension} yet in {attribute}")?;
+        write!(f, ", such as {example:?}")
     }
 }
 

@@ -4,22 +4,23 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use cube::change::{RowsAction, RowsWrite};
-use cube::dimension::Dimension;
 use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
 use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueType, Version};
 
+use super::axis::Axis;
 use super::columns::{Columns, Row};
 use super::expression::Expression;
-use super::map::{MapFile, Sources};
+use super::map::{MapFile, Source, Sources};
 use super::members::{evaluate, rejected};
 use super::report::{Certificate, LoadError, LoadReport, RejectedRow, Rejects};
 use super::suggest::Suggestions;
 use super::table::Table;
 use super::totals::DigitSum;
-use super::{LoadPlan, LoadRequest};
+use super::{LoadPlan, LoadRequest, with_source};
 use crate::model_files::FileProblem;
+use toml::Spanned;
 
 /// A load of cells or rows.
 pub(super) struct Rows<'a> {
@@ -33,7 +34,7 @@ pub(super) struct Rows<'a> {
 /// What the map says, resolved against the cube.
 struct Layout<'a> {
     key: Vec<(&'a KeyDef, Expression)>,
-    dimensions: Vec<(&'a Dimension, Expression)>,
+    dimensions: Vec<Axis<'a>>,
     measures: Vec<(MeasureId, &'a MeasureDef, Expression)>,
 }
 
@@ -91,12 +92,19 @@ pub(super) fn plan<'a>(load: &Rows<'a>, mut table: Table<'a>) -> Result<LoadPlan
         members_added: 0,
         members_changed: 0,
         members_unchanged: 0,
+        values_dated: 0,
         rows_repeated: 0,
         rows_blank,
         certificates,
+        unresolved: Vec::new(),
     };
     let is_empty = reading.numbers.len() == rows_blank;
-    let changes = if is_empty { Vec::new() } else { vec![Change::Rows(reading.write)] };
+    let Reading { write, numbers, .. } = reading;
+    let changes = if is_empty {
+        Vec::new()
+    } else {
+        with_source(vec![(Change::Rows(write), numbers)], &load.request.file)
+    };
     Ok(LoadPlan { changes, report })
 }
 
@@ -113,27 +121,26 @@ impl<'a> Rows<'a> {
             return Err(self.map.problem(name, message));
         }
         let keys: Vec<&str> = cube.def.key.iter().map(|key| key.name.as_str()).collect();
-        let dimensions: Vec<&str> = cube.def.dimensions.iter().map(String::as_str).collect();
+        let dimensions: Vec<&str> = cube.def.dimension_names().collect();
         let key = self.all("key", &map.key, &keys)?;
         let coordinates = self.all("dimensions", &map.dimensions, &dimensions)?;
+        let key = key.into_iter().map(|source| self.expression(source));
+        let key = key.collect::<Result<Vec<_>, _>>()?;
+        let axis = |(position, source)| {
+            let place = (self.cube, position);
+            Axis::new(self.version, place, self.columns, self.map, source)
+        };
+        let dimensions = coordinates.into_iter().enumerate().map(axis);
+        let dimensions = dimensions.collect::<Result<Vec<_>, _>>()?;
         let measures = self.measures()?;
         if measures.is_empty() && cube.def.kind == CubeKind::Cells {
             let message = "the map loads no measure";
             return Err(FileProblem::of_file(self.map.name, message));
         }
-        let dimension =
-            |(position, source)| (self.version.dimension(cube.dimensions[position]), source);
-        Ok(Layout {
-            key: cube.def.key.iter().zip(key).collect(),
-            dimensions: coordinates.into_iter().enumerate().map(dimension).collect(),
-            measures,
-        })
+        Ok(Layout { key: cube.def.key.iter().zip(key).collect(), dimensions, measures })
     }
 
-    fn expression(
-        &self,
-        source: &toml::Spanned<super::map::Source>,
-    ) -> Result<Expression, FileProblem> {
+    fn expression(&self, source: &Spanned<Source>) -> Result<Expression, FileProblem> {
         Expression::new(self.columns, self.map, source)
     }
 
@@ -141,9 +148,9 @@ impl<'a> Rows<'a> {
     fn all(
         &self,
         section: &str,
-        sources: &Sources,
+        sources: &'a Sources,
         names: &[&str],
-    ) -> Result<Vec<Expression>, FileProblem> {
+    ) -> Result<Vec<&'a Spanned<Source>>, FileProblem> {
         let cube = &self.version.model.cube_def(self.cube).def.name;
         let list = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         let hint = format!("[{section}] of cube {cube} has {list}");
@@ -160,7 +167,7 @@ impl<'a> Rows<'a> {
                 let message = format!("the map does not say where {name} of [{section}] is");
                 return Err(FileProblem::of_file(self.map.name, message).with_hint(Some(hint)));
             };
-            found.push(self.expression(source)?);
+            found.push(source);
         }
         Ok(found)
     }
@@ -252,14 +259,15 @@ impl<'a> Reading<'a> {
             key.push(part?);
         }
         let mut coordinate = Vec::with_capacity(self.layout.dimensions.len());
-        for (position, (dimension, source)) in self.layout.dimensions.iter().enumerate() {
+        for (position, axis) in self.layout.dimensions.iter().enumerate() {
+            let source = &axis.source;
             let raw = source.raw(row);
             if let Some(&member) = self.members[position].get(raw.as_ref()) {
                 coordinate.push(member);
                 continue;
             }
             let text = source.finish(&raw);
-            let member = text.and_then(|text| leaf(dimension, &text, &mut self.suggestions));
+            let member = text.and_then(|text| axis.member(&text, &mut self.suggestions));
             let member = member.map_err(|reason| rejected(row.number, source, &raw, reason))?;
             self.members[position].insert(raw.into_owned(), member);
             coordinate.push(member);
@@ -281,8 +289,8 @@ impl<'a> Reading<'a> {
         } else {
             let range = row * dimension_count..(row + 1) * dimension_count;
             let pairs = self.layout.dimensions.iter().zip(&self.write.coordinates[range]);
-            let words = pairs.map(|((dimension, _), &member)| {
-                (dimension.def.name.as_str(), dimension.key(member).to_string())
+            let words = pairs.map(|(axis, &member)| {
+                (axis.dimension.def.name.as_str(), axis.dimension.key(member).to_string())
             });
             words.unzip()
         };
@@ -372,7 +380,7 @@ impl<'a> Reading<'a> {
                 measure: def.name.clone(),
                 raw_total: raw_total.filter(|raw| *raw != source_total),
                 source_total: padded(source_total, def.value_type.scale()),
-                loaded_total: format_scaled(loaded.mantissa, loaded.scale),
+                loaded_total: loaded.to_string(),
                 rows_read,
                 values_loaded,
             });
@@ -400,25 +408,6 @@ fn padded(mut total: String, scale: u32) -> String {
     }
     total.push_str(&"0".repeat(missing));
     total
-}
-
-/// The leaf member of a key, or why it is none. Nearest names are looked for a few times only.
-fn leaf(
-    dimension: &Dimension,
-    key: &str,
-    suggestions: &mut Suggestions,
-) -> Result<MemberId, String> {
-    if key.is_empty() {
-        return Err(format!("the key of dimension {} is empty", dimension.def.name));
-    }
-    let canonical = dimension.def.key_type.canonical(key);
-    let member = dimension.find(key).or_else(|| dimension.find(canonical.as_deref().ok()?));
-    match (member, canonical) {
-        (Some(member), _) if dimension.holds_facts(member) => Ok(member),
-        (Some(_), _) => dimension.resolve_leaf(key).map_err(|error| error.to_string()),
-        (None, Err(error)) => Err(suggestions.no_key(dimension, key, error.to_string())),
-        (None, Ok(_)) => Err(suggestions.unknown(dimension, key, std::iter::empty())),
-    }
 }
 
 /// The stored value of a text; none of an empty one.

@@ -37,6 +37,17 @@ impl Suggestions {
         key: &str,
         others: impl Iterator<Item = &'a str>,
     ) -> String {
+        let keys = dimension.members().map(|member| dimension.key(member));
+        self.unknown_among(dimension, key, keys.chain(others))
+    }
+
+    /// Why a key is refused, with the nearest of some keys.
+    pub fn unknown_among<'a>(
+        &mut self,
+        dimension: &Dimension,
+        key: &str,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> String {
         let name = &dimension.def.name;
         let reason = format!("member {key:?} of dimension {name} does not exist");
         if dimension.member_count() == 0 {
@@ -50,8 +61,7 @@ impl Suggestions {
         if let Some(named) = named(dimension, key) {
             return format!("{reason}; {named}");
         }
-        let keys = dimension.members().map(|member| dimension.key(member));
-        let nearest = cube::error::nearest(key, keys.chain(others));
+        let nearest = cube::error::nearest(key, keys);
         match nearest.is_empty() {
             true => reason,
             false => format!("{reason}; did you mean {}?", nearest.join(", ")),

@@ -1,6 +1,8 @@
 //! Cases of loading, each with the exact answer.
 
 mod adventureworks;
+mod attributes;
+mod levels;
 
 use calc::Revision;
 use cube::Change;
@@ -8,7 +10,7 @@ use cube::Change;
 use super::{LoadRequest, NamedText, Target, plan, read_request};
 use crate::model_files::{ModelFiles, difference};
 
-const MODEL: [(&str, &str); 6] = [
+const MODEL: [(&str, &str); 8] = [
     ("model.toml", "name = \"shop\"\n"),
     (
         "dimensions/date.toml",
@@ -43,6 +45,17 @@ const MODEL: [(&str, &str); 6] = [
          [[measure]]\nname = \"debit\"\ntype = \"decimal(18,2)\"\n\
          [[measure]]\nname = \"credit\"\ntype = \"decimal(18,2)\"\n\
          [[measure]]\nname = \"due\"\ntype = \"date\"\nconsolidation = \"max\"\n",
+    ),
+    (
+        "dimensions/rep.toml",
+        "name = \"rep\"\n[[attribute]]\nname = \"manager\"\ntype = \"member of rep\"\n\
+         [[attribute]]\nname = \"favourite\"\ntype = \"member of product\"\n\
+         [[attribute]]\nname = \"rate\"\ntype = \"decimal(9,4)\"\n",
+    ),
+    (
+        "cubes/plan.toml",
+        "name = \"plan\"\nkind = \"cells\"\ndimensions = [\"date.month\", \"product.group\"]\n\
+         [[measure]]\nname = \"target\"\ntype = \"decimal(18,2)\"\n",
     ),
 ];
 
@@ -375,7 +388,7 @@ error: the file has several columns "Price2"
     check(
         &with("\"Price\"", "{ column = \"Price\", rounded = 2 }"),
         r#"
-error: unknown field `rounded`, expected one of `column`, `text`, `constant`, `default`, `values`, `format`, `round`
+error: unknown field `rounded`, expected one of `column`, `text`, `constant`, `default`, `values`, `format`, `round`, `level`
  --> map.toml:8:29
   |
 8 | price = { column = "Price", rounded = 2 }
@@ -395,7 +408,7 @@ error: a value comes from one of column, text and constant
     check(
         &with("\"Price\"", "{ constant = \"1\", round = 2 }"),
         r#"
-error: a constant stands alone: default, values, format and round go with columns
+error: a constant stands alone: default, values, format, round and level go with columns
  --> map.toml:8:9
   |
 8 | price = { constant = "1", round = 2 }

@@ -9,6 +9,9 @@ use super::map::{Map, MapFile, Members, Source, Sources};
 use super::table::Table;
 use crate::model_files::FileProblem;
 
+/// The column that says from which day a row's attributes hold.
+const VALID_FROM: &str = "valid_from";
+
 fn own(name: &str) -> Spanned<Source> {
     Spanned::new(0..0, Source::column(name))
 }
@@ -29,11 +32,11 @@ pub(super) fn of_cube<'a>(
     for key in &def.key {
         add(&mut map.key, &key.name, &key.name);
     }
-    for dimension in &def.dimensions {
+    for dimension in def.dimension_names() {
         add(&mut map.dimensions, dimension, dimension);
     }
-    let needed: Vec<&str> =
-        def.key.iter().map(|key| &key.name).chain(&def.dimensions).map(String::as_str).collect();
+    let keys = def.key.iter().map(|key| key.name.as_str());
+    let needed: Vec<&str> = keys.chain(def.dimension_names()).collect();
     let inputs = def
         .measures
         .iter()
@@ -68,7 +71,10 @@ pub(super) fn of_dimension<'a>(
         .filter(|(_, hierarchy)| hierarchy.same_as.is_none())
         .map(|(position, hierarchy)| (hierarchy.name.clone(), parent_column(position, hierarchy)))
         .collect();
+    let is_attribute = dimension.def.attribute(VALID_FROM).is_ok();
+    let valid_from = Some(VALID_FROM).filter(|name| has(name) && !is_attribute);
     let mut optional = vec!["name"];
+    optional.extend(valid_from);
     optional.extend(parents.iter().map(|(_, column)| column.as_str()));
     optional.extend(dimension.def.attributes.iter().map(|attribute| attribute.name.as_str()));
     check_header(file, table, &["key"], &optional)?;
@@ -78,6 +84,7 @@ pub(super) fn of_dimension<'a>(
         name: has("name").then(|| own("name")),
         level: None,
         parent: Sources::default(),
+        valid_from: valid_from.map(own),
     };
     for (hierarchy, column) in parents.iter().filter(|(_, column)| has(column)) {
         add(&mut members.parent, hierarchy, column);

@@ -19,21 +19,29 @@ pub(super) fn checked(
     planned: Vec<Planned>,
 ) -> Result<Vec<ModelChange>, Vec<FileProblem>> {
     let mut model = Model::clone(&revision.version.model);
+    let (assertions, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(is_assertion);
     let (formulas, definitions): (Vec<_>, Vec<_>) = planned.into_iter().partition(is_formula);
     let (cubes, dimensions): (Vec<_>, Vec<_>) = definitions.into_iter().partition(is_cube);
-    for stage in [&dimensions, &cubes, &formulas] {
+    define(&mut model, files, &dimensions)?;
+    check_members(&model, files)?;
+    for stage in [&cubes, &formulas, &assertions] {
         define(&mut model, files, stage)?;
     }
     check_ratios(&model, files)?;
     check_formulas(&model, files)?;
     let formulas = in_order(&model, files, formulas)?;
-    let ordered: Vec<Planned> = dimensions.into_iter().chain(cubes).chain(formulas).collect();
+    let ordered = dimensions.into_iter().chain(cubes).chain(formulas).chain(assertions);
+    let ordered: Vec<Planned> = ordered.collect();
     try_on_data(revision, files, &ordered)?;
     Ok(ordered.into_iter().map(|planned| planned.change).collect())
 }
 
 fn is_formula(planned: &Planned) -> bool {
     matches!(planned.change, ModelChange::SetFormula(_) | ModelChange::RemoveFormula { .. })
+}
+
+fn is_assertion(planned: &Planned) -> bool {
+    matches!(planned.change, ModelChange::SetAssertion { .. } | ModelChange::RemoveAssertion { .. })
 }
 
 fn is_cube(planned: &Planned) -> bool {
@@ -51,6 +59,22 @@ fn define(
         match model.with(&planned.change) {
             Ok(next) => *model = next,
             Err(error) => problems.push(problem_of(files, planned, &CalcError::Cube(error))),
+        }
+    }
+    none_or(problems)
+}
+
+/// Every attribute of members names a dimension, in whatever order the files came.
+fn check_members(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FileProblem>> {
+    let mut problems = Vec::new();
+    for dimension in &files.dimensions {
+        for (index, attribute) in dimension.def.attributes.iter().enumerate() {
+            let Some(of) = &attribute.member_of else { continue };
+            if let Err(error) = model.dimension(of) {
+                let steps = [Step::Key("attribute"), Step::Index(index), Step::Key("type")];
+                let problem = files.source(dimension.source).problem(&steps, error.to_string());
+                problems.push(problem.with_hint(error.hint()));
+            }
         }
     }
     none_or(problems)

@@ -1,8 +1,11 @@
 //! What the files say against what the tenant has: changes, and differences no change can make yet.
 
-use cube::Model;
-use cube::model::{AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange};
+use std::sync::Arc;
 
+use cube::Model;
+use cube::model::{
+    Assertion, AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange,
+};
 use serde_json::Value;
 
 use super::definitions::{Defined, Definitions};
@@ -38,6 +41,7 @@ pub(super) fn compare(model: &Model, files: &Definitions<'_>) -> (Vec<Planned>, 
     comparison.dimensions();
     comparison.cubes();
     comparison.formulas();
+    comparison.assertions();
     (comparison.planned, comparison.problems)
 }
 
@@ -182,6 +186,25 @@ impl Comparison<'_> {
         let planned: Vec<Planned> = removed.chain(changed).collect();
         self.planned.extend(planned);
     }
+
+    fn assertions(&mut self) {
+        let files = self.files;
+        for old in &self.model.assertions {
+            if !files.assertions.iter().any(|new| new.def.name == old.def.name) {
+                let change = ModelChange::RemoveAssertion { name: old.def.name.clone() };
+                self.planned.push(Planned { change, source: None, item: None });
+            }
+        }
+        for new in &files.assertions {
+            let file = files.source(new.source).path;
+            let same = |old: &&Arc<Assertion>| old.file == file && old.def == new.def;
+            if !self.model.assertions.iter().any(|old| same(&old)) {
+                let (file, assertion) = (file.to_string(), new.def.clone());
+                let change = ModelChange::SetAssertion { file, assertion };
+                self.plan(change, new.source, Some(("assertion", new.index)));
+            }
+        }
+    }
 }
 
 /// A definition in its file.
@@ -245,7 +268,7 @@ fn attribute_problems(
 ) -> Vec<FileProblem> {
     let item = Some(("attribute", index, old.name.as_str()));
     let found = [
-        place.item_differs(item, "type", &old.value_type, &new.value_type),
+        place.item_differs(item, "type", &old.type_text(), &new.type_text()),
         place.item_differs(item, "description", &old.description, &new.description),
     ];
     found.into_iter().flatten().collect()

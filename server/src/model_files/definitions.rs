@@ -2,7 +2,7 @@
 //!
 //! Every file is read before any problem is reported, so that one run shows the problems of all.
 
-use cube::model::{CubeDef, DimensionDef, FormulaDef};
+use cube::model::{AssertionDef, CubeDef, DimensionDef, FormulaDef};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,13 +17,20 @@ pub(super) struct Defined<T> {
     pub source: usize,
 }
 
-/// A formula and where it is from.
-pub(super) struct DefinedFormula {
-    pub def: FormulaDef,
+/// A definition of which a file has several, and where it is from.
+pub(super) struct Listed<T> {
+    pub def: T,
     /// Position of the file in [`Definitions::sources`].
     pub source: usize,
-    /// Position of the formula in the file.
+    /// Position of the definition in the file.
     pub index: usize,
+}
+
+impl<T> Listed<T> {
+    /// All definitions of a file.
+    fn all(defs: Vec<T>, source: usize) -> impl Iterator<Item = Self> {
+        defs.into_iter().enumerate().map(move |(index, def)| Self { def, source, index })
+    }
 }
 
 /// A name that only one definition may have.
@@ -46,7 +53,8 @@ pub(super) struct Definitions<'a> {
     pub model: Option<Defined<ModelDef>>,
     pub dimensions: Vec<Defined<DimensionDef>>,
     pub cubes: Vec<Defined<CubeDef>>,
-    pub formulas: Vec<DefinedFormula>,
+    pub formulas: Vec<Listed<FormulaDef>>,
+    pub assertions: Vec<Listed<AssertionDef>>,
 }
 
 /// `model.toml`.
@@ -64,6 +72,14 @@ pub(super) struct ModelDef {
 struct RulesDef {
     #[serde(default, rename = "formula")]
     formulas: Vec<FormulaDef>,
+}
+
+/// A file of `tests/`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestsDef {
+    #[serde(default, rename = "assertion")]
+    assertions: Vec<AssertionDef>,
 }
 
 impl<'a> Definitions<'a> {
@@ -96,12 +112,11 @@ impl<'a> Definitions<'a> {
             Folder::Cubes => self.cubes.push(defined(&file, source)?),
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;
-                let formulas = rules.formulas.into_iter().enumerate();
-                self.formulas.extend(formulas.map(|(index, def)| DefinedFormula {
-                    def,
-                    source,
-                    index,
-                }));
+                self.formulas.extend(Listed::all(rules.formulas, source));
+            }
+            Folder::Tests => {
+                let tests: TestsDef = file.read()?;
+                self.assertions.extend(Listed::all(tests.assertions, source));
             }
         }
         self.sources.push(file);
@@ -126,6 +141,12 @@ impl<'a> Definitions<'a> {
             steps: vec![Step::Key("formula"), Step::Index(formula.index)],
         });
         self.repeated_in("the formula of", &formulas.collect::<Vec<_>>(), &mut problems);
+        let assertions = self.assertions.iter().map(|assertion| Item {
+            name: &assertion.def.name,
+            source: assertion.source,
+            steps: vec![Step::Key("assertion"), Step::Index(assertion.index)],
+        });
+        self.repeated_in("assertion", &assertions.collect::<Vec<_>>(), &mut problems);
         problems
     }
 

@@ -28,7 +28,7 @@ pub fn describe(change: &ModelChange) -> String {
             format!("+ dimension {} ({parts})", dimension.name)
         }
         ModelChange::AddAttribute { dimension, attribute } => {
-            format!("+ attribute {dimension}.{} ({})", attribute.name, attribute.value_type)
+            format!("+ attribute {dimension}.{} ({})", attribute.name, attribute.type_text())
         }
         ModelChange::AddCube(cube) => {
             let kind = match cube.kind {
@@ -52,6 +52,14 @@ pub fn describe(change: &ModelChange) -> String {
             format!("~ formula {} = {}{}", formula.target, text.join(" "), grain.concat())
         }
         ModelChange::RemoveFormula { target } => format!("- formula {target}"),
+        ModelChange::SetAssertion { assertion, .. } => {
+            let sql: Vec<&str> = assertion.sql.split_whitespace().collect();
+            let expected = assertion.equals.as_deref().unwrap_or("blank");
+            let within = assertion.tolerance.iter().map(|by| format!(" within {by}"));
+            let within: String = within.collect();
+            format!("~ assertion {:?}: {} = {expected}{within}", assertion.name, sql.join(" "))
+        }
+        ModelChange::RemoveAssertion { name } => format!("- assertion {name:?}"),
     }
 }
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::problem::FileProblem;
-use super::{Folder, ModelFileError, ModelFiles};
+use super::{FILES_HINT, Folder, ModelFileError, ModelFiles};
 use crate::limits::{MODEL_FILE_BYTES_MAX, MODEL_FILES_MAX};
 
-const FOLDERS: [&str; 3] = ["dimensions", "cubes", "rules"];
+const FOLDERS: [&str; 4] = ["dimensions", "cubes", "rules", "tests"];
 
 /// Reads the files of a model. Maps, scripts and whatever else is not TOML are left alone.
 ///
@@ -75,9 +75,8 @@ impl Reading<'_> {
             return;
         }
         if Folder::of(&shown).is_none() {
-            let hint = "a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml";
             let problem = FileProblem::of_file(&shown, "not a file of a model");
-            self.problems.push(problem.with_hint(Some(hint.into())));
+            self.problems.push(problem.with_hint(Some(FILES_HINT.into())));
             return;
         }
         if self.model.files.len() > MODEL_FILES_MAX {

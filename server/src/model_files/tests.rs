@@ -371,7 +371,7 @@ fn a_formula_that_cannot_be_is_shown_where_it_is() {
         "1 - cost / revenue",
         "1 - coast / revenue",
         r#"
-error: measure "coast" does not exist
+error: measure or dimension "coast" does not exist
  --> rules/sales.toml:3:13
   |
 3 | text = "1 - coast / revenue"
@@ -384,7 +384,7 @@ error: measure "coast" does not exist
         "\"1 - cost / revenue\"",
         "\"\"\"\n  1\n  - coast / revenue\"\"\"",
         r#"
-error: measure "coast" does not exist
+error: measure or dimension "coast" does not exist
  --> rules/sales.toml:5:5
   |
 5 |   - coast / revenue"""
@@ -409,7 +409,7 @@ error: expected ")", found the end of the formula
         "units * product.price",
         "units * product.prize",
         r#"
-error: attribute "prize" does not exist
+error: attribute or level "prize" does not exist
  --> rules/sales.toml:7:25
   |
 7 | text = "units * product.prize"
@@ -451,7 +451,7 @@ error: formulas need each other: sales.margin, sales.revenue
   |
 3 | text = "1 - cost / revenue"
   |         ^^^^^^^^^^^^^^^^^^
-  = help: break the cycle: one of them must not read the others
+  = help: break the cycle: one of them must not read the others, or only at earlier members of one dimension, as PREVIOUS does
 "#,
     );
     let grain = "\"1 - cost / revenue\"\nat_or_above = { date = \"months\" }";
@@ -607,7 +607,7 @@ fn all_files_problems_are_shown_at_once() {
         r#"
 error: not a file of a model
  --> units.toml
-  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml, rules/*.toml and tests/*.toml
 
 error: unknown variant `cell`, expected `cells` or `records`
  --> cubes/sales.toml:2:8
@@ -694,11 +694,11 @@ fn a_folder_is_read_without_what_is_no_model() {
         r#"
 error: not a file of a model
  --> dimension/customer.toml
-  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml, rules/*.toml and tests/*.toml
 
 error: not a file of a model
  --> extra.toml
-  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml and rules/*.toml
+  = help: a model has model.toml, dimensions/*.toml, cubes/*.toml, rules/*.toml and tests/*.toml
 
 error: the file is not UTF-8: line 3 holds other bytes
  --> rules/more.toml
@@ -706,4 +706,195 @@ error: the file is not UTF-8: line 3 holds other bytes
     );
     let missing = read_folder(&folder.path().join("maps")).expect_err("no model");
     assert_eq!(missing.problems.len(), 2);
+}
+
+const ASSERTION: &str = "[[assertion]]\nname = \"units sold\"\n\
+    sql = \"SELECT measure(units) FROM sales\"\nequals = \"12\"\ntolerance = \"0.5\"\n";
+
+/// The shop with a file of assertions.
+fn shop_asserting(text: &str) -> ModelFiles {
+    let mut files = shop();
+    files.files.insert("tests/units.toml".into(), text.into());
+    files
+}
+
+#[test]
+fn assertions_are_compared_by_what_they_say_and_where() {
+    let before = applied(&Revision::default(), &shop());
+    let line = "~ assertion \"units sold\": SELECT measure(units) FROM sales = 12 within 0.5";
+    same(&shown(&before, &shop_asserting(ASSERTION)), line);
+    let after = applied(&before, &shop_asserting(ASSERTION));
+    assert_ne!(before.version.state_hash(), after.version.state_hash());
+    assert_eq!(shown(&after, &shop_asserting(ASSERTION)), "");
+    let commented = format!("# units\n\n{ASSERTION}");
+    assert_eq!(shown(&after, &shop_asserting(&commented)), "");
+    let other = ASSERTION.replace("equals = \"12\"\ntolerance = \"0.5\"", "equals_blank = true");
+    same(
+        &shown(&after, &shop_asserting(&other)),
+        "~ assertion \"units sold\": SELECT measure(units) FROM sales = blank",
+    );
+    let mut moved = shop();
+    moved.files.insert("tests/sold.toml".into(), ASSERTION.into());
+    same(&shown(&after, &moved), line);
+    same(&shown(&after, &shop()), "- assertion \"units sold\"");
+    let removed = applied(&after, &shop());
+    assert_eq!(removed.version.state_hash(), before.version.state_hash());
+}
+
+#[test]
+fn an_assertion_says_what_is_expected_once() {
+    let check = |from: &str, to: &str, expected: &str| {
+        assert!(ASSERTION.contains(from), "{from}");
+        let files = shop_asserting(&ASSERTION.replace(from, to));
+        same(&shown(&Revision::default(), &files), expected);
+    };
+    check(
+        "equals = \"12\"\n",
+        "",
+        r#"
+error: assertion "units sold": it says what is expected by equals or by equals_blank = true
+ --> tests/units.toml:2:8
+  |
+2 | name = "units sold"
+  |        ^^^^^^^^^^^^
+"#,
+    );
+    check(
+        "\"0.5\"",
+        "\"-1\"",
+        r#"
+error: assertion "units sold": its tolerance is a number, zero or more
+ --> tests/units.toml:2:8
+  |
+2 | name = "units sold"
+  |        ^^^^^^^^^^^^
+"#,
+    );
+    check(
+        "equals = \"12\"",
+        "equals = \"a dozen\"",
+        r#"
+error: assertion "units sold": a tolerance goes with equals = a number
+ --> tests/units.toml:2:8
+  |
+2 | name = "units sold"
+  |        ^^^^^^^^^^^^
+"#,
+    );
+    let twice = format!("{ASSERTION}{ASSERTION}");
+    same(
+        &shown(&Revision::default(), &shop_asserting(&twice)),
+        r#"
+error: assertion "units sold" is defined in tests/units.toml already
+ --> tests/units.toml:7:8
+  |
+7 | name = "units sold"
+  |        ^^^^^^^^^^^^
+"#,
+    );
+}
+
+#[test]
+fn an_attribute_names_members_of_a_dimension() {
+    let attribute = |of: &str| {
+        format!("[[attribute]]\nname = \"launch\"\ntype = \"{of}\"\n[[level]]\nname = \"group\"")
+    };
+    let level = "[[level]]\nname = \"group\"";
+    let path = "dimensions/product.toml";
+    check_later(
+        path,
+        level,
+        &attribute("member of date"),
+        "+ attribute product.launch (member of date)",
+    );
+    check_later(
+        path,
+        level,
+        &attribute("member of product"),
+        "+ attribute product.launch (member of product)",
+    );
+    let files = shop_with(path, level, &attribute("member of date"));
+    let revision = applied(&Revision::default(), &files);
+    same(&shown(&revision, &files), "");
+    // a dimension may name one that comes after it
+    let date = "[[attribute]]\nname = \"best\"\ntype = \"member of product\"\n[calendar]";
+    let files = shop_with("dimensions/date.toml", "[calendar]", date);
+    applied(&Revision::default(), &files);
+    same(
+        &shown(&revision, &shop_with(path, level, &attribute("text"))),
+        r#"
+error: dimension "product", attribute "launch": type is "member of date" in the tenant and "text" in the file
+ --> dimensions/product.toml:7:8
+  |
+7 | type = "text"
+  |        ^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check(
+        path,
+        level,
+        &attribute("member of dates"),
+        r#"
+error: dimension "dates" does not exist
+ --> dimensions/product.toml:7:8
+  |
+7 | type = "member of dates"
+  |        ^^^^^^^^^^^^^^^^^
+  = help: did you mean date?
+"#,
+    );
+    check(
+        path,
+        level,
+        &attribute("members of date"),
+        r#"
+error: unknown type "members of date"; expected decimal(p,s), integer, date, boolean or text, or member of a dimension
+ --> dimensions/product.toml:7:8
+  |
+7 | type = "members of date"
+  |        ^^^^^^^^^^^^^^^^^
+"#,
+    );
+}
+
+#[test]
+fn a_cube_uses_a_dimension_at_a_level() {
+    let at = |axis: &str| format!("[\"{axis}\", \"product\"]");
+    let days = "[\"date\", \"product\"]";
+    let months = shop_with("cubes/sales.toml", days, &at("date.month"));
+    let revision = applied(&Revision::default(), &months);
+    same(&shown(&revision, &months), "");
+    let cube = revision.version.model.cubes[0].clone();
+    assert!(cube.levels[0].is_some() && cube.levels[1].is_none());
+    same(
+        &shown(&revision, &shop()),
+        r#"
+error: cube "sales": dimensions is ["date.month", "product"] in the tenant and ["date", "product"] in the file
+ --> cubes/sales.toml:3:14
+  |
+3 | dimensions = ["date", "product"]
+  |              ^^^^^^^^^^^^^^^^^^^
+  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        days,
+        &at("date.months"),
+        r#"
+error: level "months" does not exist
+ --> cubes/sales.toml:3:15
+  |
+3 | dimensions = ["date.months", "product"]
+  |               ^^^^^^^^^^^^^
+  = help: did you mean month?
+"#,
+    );
+    check(
+        "dimensions/product.toml",
+        "[[level]]\nname = \"group\"",
+        "[[level]]\nname = \"brand\"\n[[level]]\nname = \"group\"",
+        &shown(&Revision::default(), &shop()),
+    );
 }

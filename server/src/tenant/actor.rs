@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use protocol::branches::Branches;
 use protocol::error::SqlError;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use storage::{LedgerWriter, RecordId, StorageError};
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::error::sql_of_storage;
 use crate::limits::RESTARTS_MAX;
 use crate::tenant::OpenTenant;
-use crate::tenant::store::{Group, Head, Opened};
+use crate::tenant::store::{Group, Opened};
 
 /// What a tenant's actor is told.
 pub enum TenantMessage {
@@ -40,9 +41,9 @@ pub struct TenantActor {
 #[derive(Default)]
 pub struct TenantState {
     writer: Option<LedgerWriter>,
-    /// The state on which the next command is computed; ahead of what is published while a group
-    /// is being made durable.
-    candidate: Head,
+    /// The branches on which the next command is computed; ahead of what is published while a
+    /// group is being made durable.
+    candidate: Branches,
     in_flight: Option<InFlight>,
 }
 
@@ -112,8 +113,8 @@ impl TenantActor {
                 let _ = state.settle(&self.tenant).await?;
                 continue;
             }
-            let (engine, head) = (self.tenant.engine, state.candidate.clone());
-            let computed = on_rayon(move || engine.compute(&head, jobs)).await;
+            let (engine, branches) = (self.tenant.engine, state.candidate.clone());
+            let computed = on_rayon(move || engine.compute(&branches, jobs)).await;
             // Settled first in any case: two writers must never be at one ledger.
             let settled = state.settle(&self.tenant).await?;
             let (group, left) = computed.map_err(panic_text)?;
@@ -130,7 +131,7 @@ impl TenantActor {
 impl TenantState {
     /// Takes a ledger over and publishes its state.
     fn adopt(&mut self, tenant: &OpenTenant, opened: Opened) {
-        self.candidate = opened.head();
+        self.candidate = opened.replay.branches.clone();
         tenant.publish(self.candidate.clone(), opened.replay.entries);
         self.writer = Some(opened.writer);
     }
@@ -145,7 +146,7 @@ impl TenantState {
             group.refuse(&sql_of_storage(&StorageError::Poisoned));
             return;
         };
-        self.candidate = group.head.clone();
+        self.candidate = group.after.clone();
         let mut group = group;
         let records = std::mem::take(&mut group.records);
         let append = tokio::task::spawn_blocking(move || {
@@ -169,14 +170,18 @@ impl TenantState {
         match appended {
             Ok(ids) => {
                 let last = ids.last().map(|id| id.sequence.0);
-                assert_eq!(last, Some(group.head.sequence), "sequences are known before the write");
-                tenant.publish(group.head.clone(), std::mem::take(&mut group.entries));
+                assert_eq!(
+                    last,
+                    Some(group.after.sequence),
+                    "sequences are known before the write"
+                );
+                tenant.publish(group.after.clone(), std::mem::take(&mut group.entries));
                 group.answer();
                 Ok(Ok(()))
             }
             Err(error) => {
                 tracing::error!(tenant = tenant.name, %error, "commands did not become durable");
-                self.candidate = tenant.head().as_ref().clone();
+                self.candidate = tenant.branches().as_ref().clone();
                 let error = sql_of_storage(&error);
                 group.refuse(&error);
                 Ok(Err(error))

@@ -5,10 +5,10 @@ use std::mem::size_of;
 use std::sync::{Mutex, PoisonError};
 
 use cube::Change;
-use cube::change::MemberWrite;
+use cube::change::{DatedValue, MemberWrite, SourceRun};
 use cube::value::KeyPart;
 use protocol::error::SqlError;
-use protocol::tenant::{Command, Receipt};
+use protocol::tenant::{Command, NewBranch, OldBranch, Receipt};
 use tokio::sync::oneshot;
 
 use crate::limits::{GROUP_COMMANDS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
@@ -31,11 +31,32 @@ impl From<SqlError> for Refusal {
 /// What a command's author learns in the end.
 pub type Answer = Result<Receipt, Refusal>;
 
-/// A command that waits.
+/// What a tenant's actor is asked for.
+#[derive(Debug)]
+pub enum Task {
+    /// Changes of a branch.
+    Change(Command),
+    /// A branch more.
+    CreateBranch(NewBranch),
+    /// A branch less.
+    DropBranch(OldBranch),
+}
+
+impl Task {
+    /// About how much memory it holds.
+    fn estimated_bytes(&self) -> usize {
+        match self {
+            Self::Change(command) => estimated_bytes(&command.changes),
+            Self::CreateBranch(_) | Self::DropBranch(_) => size_of::<Self>(),
+        }
+    }
+}
+
+/// A task that waits.
 pub struct Job {
     /// What is asked for.
-    pub command: Command,
-    /// The sequence that the head must have, where the command depends on all of it.
+    pub task: Task,
+    /// The sequence that the branch's head must have, where a command depends on all of it.
     pub expected: Option<u64>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Answer>,
@@ -61,7 +82,7 @@ impl Queue {
         if let Some(reason) = &state.closed {
             return Err(reason.clone());
         }
-        let size_bytes = estimated_bytes(&job.command.changes);
+        let size_bytes = job.task.estimated_bytes();
         let is_full = state.jobs.len() >= QUEUE_COMMANDS_MAX
             || (!state.jobs.is_empty() && state.size_bytes + size_bytes > QUEUE_BYTES_MAX);
         if is_full {
@@ -83,7 +104,7 @@ impl Queue {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let count = state.jobs.len().min(GROUP_COMMANDS_MAX);
         let group: Vec<Job> = state.jobs.drain(..count).collect();
-        let taken: usize = group.iter().map(|job| estimated_bytes(&job.command.changes)).sum();
+        let taken: usize = group.iter().map(|job| job.task.estimated_bytes()).sum();
         state.size_bytes -= taken;
         group
     }
@@ -92,7 +113,7 @@ impl Queue {
     pub fn put_back(&self, jobs: Vec<Job>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for job in jobs.into_iter().rev() {
-            state.size_bytes += estimated_bytes(&job.command.changes);
+            state.size_bytes += job.task.estimated_bytes();
             state.jobs.push_front(job);
         }
     }
@@ -127,7 +148,9 @@ fn estimated_bytes(changes: &[Change]) -> usize {
         }
         // Keys, names and attributes are short texts.
         Change::Members(write) => write.members.len() * 2 * size_of::<MemberWrite>(),
+        Change::Dated(write) => write.values.len() * 2 * size_of::<DatedValue>(),
         Change::Model(_) => 1024,
+        Change::Source(note) => note.runs.len() * size_of::<SourceRun>(),
     };
     changes.iter().map(|change| size_of::<Change>() + size(change)).sum()
 }
@@ -141,11 +164,13 @@ mod tests {
         let command = Command {
             author: "ana".into(),
             origin: "test".into(),
+            reason: String::new(),
             branch: "main".into(),
+            branch_number: None,
             changes: Vec::new(),
             base: None,
         };
-        (Job { command, expected: None, reply }, receiver)
+        (Job { task: Task::Change(command), expected: None, reply }, receiver)
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
+use cube::change::{DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::dimension::Dimension;
 use cube::segment::{Location, Rows};
 use cube::{Change, CubeId, MeasureId, MemberId, Version};
@@ -18,10 +18,11 @@ pub fn check_base(changes: &[Change], base: &Version, head: &Version) -> Result<
         match change {
             Change::Rows(write) => check_rows(write, base, head)?,
             Change::Members(write) => check_members(write, base, head)?,
+            Change::Dated(write) => check_dated(write, base, head)?,
             Change::Model(_) if !Arc::ptr_eq(&base.model, &head.model) => {
                 return Err(conflict("the model was changed"));
             }
-            Change::Model(_) => {}
+            Change::Model(_) | Change::Source(_) => {}
         }
     }
     Ok(())
@@ -192,6 +193,29 @@ fn is_same_member(write: &MemberWrite, before: &Dimension, after: &Dimension) ->
             .all(|&(hierarchy, _)| parent(before, hierarchy, old) == parent(after, hierarchy, new))
         && write.attributes.iter().all(|&(attribute, _)| {
             attribute.idx() >= attributes_known
-                || before.attribute(attribute, old) == after.attribute(attribute, new)
+                || before.undated(attribute, old) == after.undated(attribute, new)
         })
+}
+
+fn check_dated(write: &DatedWrite, base: &Version, head: &Version) -> Result<(), SqlError> {
+    let idx = write.dimension.idx();
+    let (Some(before), Some(after)) = (base.dimensions.get(idx), head.dimensions.get(idx)) else {
+        return Ok(());
+    };
+    // Nobody wrote to the dimension, or the command itself adds the attribute.
+    if Arc::ptr_eq(before, after) || write.attribute.idx() >= before.def.attributes.len() {
+        return Ok(());
+    }
+    let value_of = |dimension: &Dimension, dated: &DatedValue| {
+        let values = dimension.dated(write.attribute, dimension.find(&dated.member)?);
+        values.iter().find(|(from, _)| *from == dated.valid_from).cloned()
+    };
+    let mut values = write.values.iter();
+    match values.find(|dated| value_of(before, dated) != value_of(after, dated)) {
+        None => Ok(()),
+        Some(dated) => {
+            let (member, name) = (&dated.member, &after.def.name);
+            Err(conflict(&format!("member {member:?} of dimension {name} was changed")))
+        }
+    }
 }

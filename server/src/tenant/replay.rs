@@ -1,27 +1,29 @@
-//! From ledger records to the state they lead to, checked at every entry.
+//! From ledger records to the branches they lead to, checked at every entry.
 //!
-//! Invariant: the state after a replay has, at every entry, the hash that was recorded with it.
+//! Invariant: after a replay every branch has, at each of its entries, the hash that was recorded
+//! with it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use calc::Revision;
+use cube::Version;
+use protocol::branches::{Branches, MAIN_NUMBER};
 use protocol::tenant::LedgerEntry;
-use storage::entry::{BRANCH_MAIN, Entry, KIND_COMMAND, SEMANTICS_VERSION};
+use storage::entry::{
+    BranchCreated, BranchDropped, Entry, KIND_BRANCH_CREATED, KIND_BRANCH_DROPPED, KIND_COMMAND,
+    SEMANTICS_VERSION,
+};
 use storage::{Device, Hash, LedgerReader, Record, TornTail};
 
 use crate::error::{ReplayFailure, Result, ServerError};
 use crate::limits::LEDGER_ENTRIES_KEPT;
-use crate::tenant::MAIN;
-use crate::tenant::summary::summarize;
+use crate::tenant::summary::{branch_created, branch_dropped, summarize};
 
 /// A replay under way.
 #[derive(Default)]
 pub struct Replay {
-    /// The state so far.
-    pub revision: Revision,
-    /// The last entry in it; 0 before the first.
-    pub sequence: u64,
+    /// All branches so far.
+    pub branches: Branches,
     /// The newest entries, the oldest of them first.
     pub entries: VecDeque<LedgerEntry>,
 }
@@ -31,54 +33,149 @@ pub struct Replay {
 pub struct Verified {
     /// How many entries there are.
     pub entry_count: u64,
-    /// The hash of the state after the last one.
+    /// The hash of the state of `main` after the last one.
     pub state_hash: Hash,
+    /// The other branches.
+    pub branches: Vec<VerifiedBranch>,
     /// The remains of an entry that was never acknowledged.
     pub torn_tail: Option<TornTail>,
+}
+
+/// What verifying found of one branch.
+#[derive(Debug)]
+pub struct VerifiedBranch {
+    /// Its name.
+    pub name: String,
+    /// How many entries were written on it.
+    pub entry_count: u64,
+    /// The hash of its state.
+    pub state_hash: Hash,
+}
+
+/// What a record asks for.
+pub(super) enum Recorded {
+    /// Changes of a branch.
+    Changes(Entry),
+    /// A branch more.
+    BranchCreated(BranchCreated),
+    /// A branch less.
+    BranchDropped(BranchDropped),
 }
 
 impl Replay {
     /// Applies one more entry.
     pub fn push(&mut self, record: &Record) -> Result<()> {
         let sequence = record.id.sequence.0;
-        let failed = |reason| ServerError::Replay { sequence, reason: Box::new(reason) };
-        let content = &record.content;
-        let entry = readable(record).map_err(failed)?;
-        let (revision, _) =
-            self.revision.apply(&entry.changes).map_err(|error| failed(error.into()))?;
-        let found = revision.version.state_hash().to_bytes();
-        if found != entry.state_hash {
-            let (found, recorded) = (Hash(found), Hash(entry.state_hash));
-            return Err(failed(ReplayFailure::State { found, recorded }));
-        }
+        let entry = self
+            .apply(record)
+            .map_err(|reason| ServerError::Replay { sequence, reason: Box::new(reason) })?;
         if self.entries.len() >= LEDGER_ENTRIES_KEPT {
             self.entries.pop_front();
         }
-        self.entries.push_back(LedgerEntry {
-            sequence,
-            time_us: content.time_us,
-            branch: MAIN.to_owned(),
-            author: content.author.clone(),
-            origin: content.origin.clone(),
-            summary: summarize(&entry.changes, &revision.version),
-            recomputed: String::new(),
-        });
-        self.revision = revision;
-        self.sequence = sequence;
+        self.entries.push_back(entry);
         Ok(())
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<LedgerEntry, ReplayFailure> {
+        let number = record.content.branch;
+        let recorded = readable(record)?;
+        let mut entry = line(record, &recorded, &self.branches, None);
+        match recorded {
+            Recorded::Changes(Entry { changes, state_hash, .. }) => {
+                let branch = self.branches.numbered(number).ok_or(ReplayFailure::Branch(number))?;
+                let (revision, _) = branch.revision.apply(&changes)?;
+                check_state(&revision.version, state_hash)?;
+                entry.summary = summarize(&changes, &revision.version);
+                self.branches.commit(number, revision, &changes, &entry);
+            }
+            Recorded::BranchCreated(created) => {
+                let next = self.branches.next_number();
+                if number != next {
+                    return Err(ReplayFailure::BranchNumber { found: number, next });
+                }
+                let base = self.branches.numbered(created.base);
+                let base = Arc::clone(base.ok_or(ReplayFailure::Branch(created.base))?);
+                if base.sequence != created.base_sequence {
+                    let (found, recorded) = (base.sequence, created.base_sequence);
+                    return Err(ReplayFailure::BranchBase { found, recorded });
+                }
+                check_state(&base.revision.version, created.state_hash)?;
+                self.branches.create(&base, &entry);
+            }
+            Recorded::BranchDropped(dropped) => {
+                let branch = self.branches.numbered(number);
+                let branch = branch.filter(|branch| branch.number != MAIN_NUMBER);
+                let branch = branch.ok_or(ReplayFailure::Branch(number))?;
+                check_state(&branch.revision.version, dropped.state_hash)?;
+                self.branches.remove(number, &entry);
+            }
+        }
+        Ok(entry)
     }
 }
 
-/// The entry of a record whose rules this release knows.
-pub fn readable(record: &Record) -> Result<Entry, ReplayFailure> {
+fn check_state(version: &Version, recorded: [u8; 32]) -> Result<(), ReplayFailure> {
+    let (found, recorded) = (Hash(version.state_hash().to_bytes()), Hash(recorded));
+    if found == recorded { Ok(()) } else { Err(ReplayFailure::State { found, recorded }) }
+}
+
+/// What a record says, if this release knows its rules.
+pub(super) fn readable(record: &Record) -> Result<Recorded, ReplayFailure> {
     let content = &record.content;
-    match (content.kind, content.semantics_version, content.branch) {
-        (KIND_COMMAND, SEMANTICS_VERSION, BRANCH_MAIN) => {}
-        (KIND_COMMAND, SEMANTICS_VERSION, branch) => return Err(ReplayFailure::Branch(branch)),
-        (KIND_COMMAND, version, _) => return Err(ReplayFailure::Semantics(version)),
-        (kind, _, _) => return Err(ReplayFailure::Kind(kind)),
+    let payload = &content.payload;
+    if content.semantics_version != SEMANTICS_VERSION {
+        return Err(ReplayFailure::Semantics(content.semantics_version));
     }
-    Ok(Entry::decode(&content.payload)?)
+    Ok(match content.kind {
+        KIND_COMMAND => Recorded::Changes(Entry::decode(payload)?),
+        KIND_BRANCH_CREATED => Recorded::BranchCreated(BranchCreated::decode(payload)?),
+        KIND_BRANCH_DROPPED => Recorded::BranchDropped(BranchDropped::decode(payload)?),
+        kind => return Err(ReplayFailure::Kind(kind)),
+    })
+}
+
+/// The line of an older record for the ledger's readers, with the names that things have now.
+pub fn entry_line(record: &Record, branches: &Branches) -> Result<LedgerEntry, ReplayFailure> {
+    let recorded = readable(record)?;
+    let branch = branches.numbered(record.content.branch);
+    // a branch that is gone took its names along
+    let version = branch.map_or_else(Arc::default, |branch| Arc::clone(&branch.revision.version));
+    Ok(line(record, &recorded, branches, Some(&version)))
+}
+
+/// The line of a record. Changes are summed up where the version after them is known.
+fn line(
+    record: &Record,
+    recorded: &Recorded,
+    branches: &Branches,
+    after: Option<&Version>,
+) -> LedgerEntry {
+    let content = &record.content;
+    let name_of = |number: u32| branches.name_of(number).map_or("", |name| name).to_owned();
+    let branch = match recorded {
+        Recorded::BranchCreated(created) => created.name.clone(),
+        _ => name_of(content.branch),
+    };
+    let (summary, reason) = match recorded {
+        Recorded::Changes(entry) => {
+            let summary = after.map(|after| summarize(&entry.changes, after));
+            (summary.unwrap_or_default(), &entry.reason)
+        }
+        Recorded::BranchCreated(created) => {
+            (branch_created(&branch, &name_of(created.base)), &created.reason)
+        }
+        Recorded::BranchDropped(dropped) => (branch_dropped(&branch), &dropped.reason),
+    };
+    LedgerEntry {
+        sequence: record.id.sequence.0,
+        time_us: content.time_us,
+        author: content.author.clone(),
+        origin: content.origin.clone(),
+        reason: reason.clone(),
+        branch,
+        summary,
+        recomputed: String::new(),
+    }
 }
 
 /// Reads, checks and replays a whole ledger without changing a byte of it.
@@ -88,9 +185,17 @@ pub fn verify(device: Arc<dyn Device>) -> Result<Verified> {
     for record in &mut reader {
         replay.push(&record?)?;
     }
+    let hash = |version: &Version| Hash(version.state_hash().to_bytes());
+    let branches = &replay.branches;
+    let others = branches.iter().skip(1).map(|branch| VerifiedBranch {
+        name: branch.name.to_string(),
+        entry_count: branch.entry_count,
+        state_hash: hash(&branch.revision.version),
+    });
     Ok(Verified {
-        entry_count: replay.sequence,
-        state_hash: Hash(replay.revision.version.state_hash().to_bytes()),
+        entry_count: branches.sequence,
+        state_hash: hash(&branches.main().revision.version),
+        branches: others.collect(),
         torn_tail: reader.torn_tail().cloned(),
     })
 }

@@ -8,30 +8,24 @@ use std::sync::Arc;
 
 use calc::{Recomputed, Revision};
 use cube::Change;
+use protocol::branches::{Branch, Branches, MAIN_NUMBER};
 use protocol::error::SqlError;
-use protocol::tenant::{Command, LedgerEntry, Receipt};
-use storage::entry::{BRANCH_MAIN, Entry, KIND_COMMAND, SEMANTICS_VERSION};
+use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt};
+use storage::entry::{
+    BranchCreated, BranchDropped, Entry, EntryError, KIND_BRANCH_CREATED, KIND_BRANCH_DROPPED,
+    KIND_COMMAND, SEMANTICS_VERSION,
+};
 use storage::limits::{AUTHOR_BYTES_MAX, ORIGIN_BYTES_MAX};
 use storage::{Device, KeyId, LedgerOptions, LedgerWriter, NewRecord};
 use tokio::sync::oneshot;
 
 use crate::error::{Result, sql_of_calc};
-use crate::limits::{ENTRY_PAYLOAD_BYTES_MAX, GROUP_BYTES_MAX};
-use crate::tenant::MAIN;
-use crate::tenant::command::{Answer, Job, Refusal};
+use crate::limits::{BRANCHES_MAX, ENTRY_PAYLOAD_BYTES_MAX, GROUP_BYTES_MAX, REASON_BYTES_MAX};
+use crate::tenant::command::{Answer, Job, Refusal, Task};
 use crate::tenant::conflict;
 use crate::tenant::replay::Replay;
-use crate::tenant::summary::{describe_recomputed, summarize};
+use crate::tenant::summary::{self, describe_recomputed, summarize};
 use crate::timestamp::now_us;
-
-/// A state and the ledger entry that led to it.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    /// Model, members, rows and formulas.
-    pub revision: Revision,
-    /// The last entry in it; 0 before the first.
-    pub sequence: u64,
-}
 
 /// From a revision and changes to the next revision, and what was computed again.
 pub type Apply = fn(&Revision, &[Change]) -> calc::Result<(Revision, Recomputed)>;
@@ -80,17 +74,12 @@ impl Opened {
         }
         failure.map_or(Ok(Self { writer, replay }), Err)
     }
-
-    /// The state with its sequence.
-    pub fn head(&self) -> Head {
-        Head { revision: self.replay.revision.clone(), sequence: self.replay.sequence }
-    }
 }
 
 /// Commands that were computed and wait to become durable together.
 pub struct Group {
-    /// The state after all of them.
-    pub head: Head,
+    /// All branches after all of them.
+    pub after: Branches,
     /// What goes into the ledger.
     pub records: Vec<NewRecord>,
     /// Their lines for the ledger's readers.
@@ -99,8 +88,8 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(head: Head) -> Self {
-        Self { head, records: Vec::new(), entries: Vec::new(), answers: Vec::new() }
+    fn new(after: Branches) -> Self {
+        Self { after, records: Vec::new(), entries: Vec::new(), answers: Vec::new() }
     }
 
     /// Answers everyone, once the accepted commands are durable and published.
@@ -119,30 +108,43 @@ impl Group {
     }
 }
 
-/// One command's way into a group.
+/// One task's way into a group.
 struct Computed {
-    revision: Revision,
+    step: Step,
     record: NewRecord,
     entry: LedgerEntry,
     receipt: Receipt,
 }
 
+/// What a task does to the branches.
+enum Step {
+    Change { number: u32, revision: Revision },
+    CreateBranch { base: Arc<Branch> },
+    DropBranch { number: u32 },
+}
+
+/// Who asks for a task, through what and why.
+struct Asker<'a> {
+    author: &'a str,
+    origin: &'a str,
+    reason: &'a str,
+}
+
 impl Engine {
-    /// Computes commands one on the other, up to the size of a group. Also returns those that did
-    /// not fit.
-    pub fn compute(&self, head: &Head, jobs: Vec<Job>) -> (Group, Vec<Job>) {
-        let mut group = Group::new(head.clone());
+    /// Computes tasks one on the other, up to the size of a group. Also returns those that did not
+    /// fit.
+    pub fn compute(&self, branches: &Branches, jobs: Vec<Job>) -> (Group, Vec<Job>) {
+        let mut group = Group::new(branches.clone());
         let mut payload_bytes = 0;
         let mut jobs = jobs.into_iter();
         while payload_bytes < GROUP_BYTES_MAX {
             let Some(job) = jobs.next() else { break };
-            // The revision before is immutable, so a panic leaves nothing half done.
-            let computed = catch_unwind(AssertUnwindSafe(|| self.compute_one(&group.head, &job)));
+            // The state before is immutable, so a panic leaves nothing half done.
+            let computed = catch_unwind(AssertUnwindSafe(|| self.compute_one(&group.after, &job)));
             let answer = match computed.unwrap_or_else(|_| Err(panicked().into())) {
                 Ok(computed) => {
                     payload_bytes += computed.record.payload.len();
-                    group.head =
-                        Head { revision: computed.revision, sequence: computed.receipt.sequence };
+                    take_in(&mut group.after, computed.step, &job.task, &computed.entry);
                     group.records.push(computed.record);
                     group.entries.push(computed.entry);
                     Ok(computed.receipt)
@@ -154,52 +156,167 @@ impl Engine {
         (group, jobs.collect())
     }
 
-    fn compute_one(&self, head: &Head, job: &Job) -> Result<Computed, Refusal> {
-        let command = &job.command;
-        if job.expected.is_some_and(|expected| expected != head.sequence) {
+    fn compute_one(&self, branches: &Branches, job: &Job) -> Result<Computed, Refusal> {
+        match &job.task {
+            Task::Change(command) => self.change(branches, command, job.expected),
+            Task::CreateBranch(new) => Ok(self.create_branch(branches, new)?),
+            Task::DropBranch(old) => Ok(self.drop_branch(branches, old)?),
+        }
+    }
+
+    fn change(
+        &self,
+        branches: &Branches,
+        command: &Command,
+        expected: Option<u64>,
+    ) -> Result<Computed, Refusal> {
+        let branch = branches.get(&command.branch)?;
+        if command.branch_number.is_some_and(|number| number != branch.number) {
+            return Err(made_again(branch).into());
+        }
+        if expected.is_some_and(|expected| expected != branch.sequence) {
             return Err(Refusal::Moved);
         }
-        let version = &head.revision.version;
+        let version = &branch.revision.version;
         if let Some(base) = &command.base {
             conflict::check_base(&command.changes, base, version)?;
         }
         conflict::check_new_members(&command.changes, version)?;
-        let applied = (self.apply)(&head.revision, &command.changes);
+        let applied = (self.apply)(&branch.revision, &command.changes);
         let (revision, recomputed) = applied.map_err(|error| sql_of_calc(&error))?;
-        let record = self.record(command, &revision)?;
-        let sequence = head.sequence + 1;
+        let state_hash = revision.version.state_hash().to_bytes();
+        let payload = Entry::encode_parts(&command.changes, &state_hash, &command.reason);
+        let asker =
+            Asker { author: &command.author, origin: &command.origin, reason: &command.reason };
+        let record = self.record(KIND_COMMAND, branch.number, &asker, payload)?;
         let entry = LedgerEntry {
-            sequence,
-            time_us: record.time_us,
-            branch: MAIN.to_owned(),
-            author: record.author.clone(),
-            origin: record.origin.clone(),
             summary: summarize(&command.changes, &revision.version),
             recomputed: describe_recomputed(&recomputed),
+            ..entry_of(branches, &record, &branch.name, &asker)
         };
-        Ok(Computed { revision, record, entry, receipt: Receipt { sequence, recomputed } })
+        let receipt = Receipt { sequence: entry.sequence, recomputed };
+        let step = Step::Change { number: branch.number, revision };
+        Ok(Computed { step, record, entry, receipt })
+    }
+
+    fn create_branch(&self, branches: &Branches, new: &NewBranch) -> Result<Computed, SqlError> {
+        branches.check_new_name(&new.name)?;
+        let base = branches.get(&new.from)?;
+        if branches.count() >= BRANCHES_MAX {
+            return Err(SqlError::new(
+                "54000",
+                format!("there are {BRANCHES_MAX} branches already"),
+            )
+            .with_hint("drop branches that are not needed any more"));
+        }
+        let payload = BranchCreated {
+            name: new.name.clone(),
+            base: base.number,
+            base_sequence: base.sequence,
+            state_hash: base.revision.version.state_hash().to_bytes(),
+            reason: new.reason.clone(),
+        };
+        let asker = Asker { author: &new.author, origin: &new.origin, reason: &new.reason };
+        let number = branches.next_number();
+        let record = self.record(KIND_BRANCH_CREATED, number, &asker, payload.encode())?;
+        let entry = LedgerEntry {
+            summary: summary::branch_created(&new.name, &base.name),
+            ..entry_of(branches, &record, &new.name, &asker)
+        };
+        Ok(Computed::without_changes(Step::CreateBranch { base: Arc::clone(base) }, record, entry))
+    }
+
+    fn drop_branch(&self, branches: &Branches, old: &OldBranch) -> Result<Computed, SqlError> {
+        let branch = branches.get(&old.name)?;
+        if branch.number == MAIN_NUMBER {
+            return Err(SqlError::new("42939", "the branch \"main\" cannot be dropped")
+                .with_hint("`perfos tenant drop` removes the tenant with all that it has"));
+        }
+        let payload = BranchDropped {
+            state_hash: branch.revision.version.state_hash().to_bytes(),
+            reason: old.reason.clone(),
+        };
+        let asker = Asker { author: &old.author, origin: &old.origin, reason: &old.reason };
+        let record = self.record(KIND_BRANCH_DROPPED, branch.number, &asker, payload.encode())?;
+        let entry = LedgerEntry {
+            summary: summary::branch_dropped(&branch.name),
+            ..entry_of(branches, &record, &branch.name, &asker)
+        };
+        Ok(Computed::without_changes(Step::DropBranch { number: branch.number }, record, entry))
     }
 
     /// What goes into the ledger; checked here, because a record beyond a limit would take its
     /// whole group with it.
-    fn record(&self, command: &Command, after: &Revision) -> Result<NewRecord, SqlError> {
-        let state_hash = after.version.state_hash().to_bytes();
-        let payload = Entry::encode_parts(&command.changes, &state_hash)
-            .map_err(|error| SqlError::new("XX000", error.to_string()))?;
-        check_size("author", command.author.len(), AUTHOR_BYTES_MAX as usize)?;
-        check_size("origin", command.origin.len(), ORIGIN_BYTES_MAX as usize)?;
+    fn record(
+        &self,
+        kind: u16,
+        branch: u32,
+        asker: &Asker<'_>,
+        payload: Result<Vec<u8>, EntryError>,
+    ) -> Result<NewRecord, SqlError> {
+        let payload = payload.map_err(|error| SqlError::new("XX000", error.to_string()))?;
+        check_size("author", asker.author.len(), AUTHOR_BYTES_MAX as usize)?;
+        check_size("origin", asker.origin.len(), ORIGIN_BYTES_MAX as usize)?;
+        check_size("reason", asker.reason.len(), REASON_BYTES_MAX)?;
         check_size("command", payload.len(), ENTRY_PAYLOAD_BYTES_MAX)?;
         Ok(NewRecord {
             time_us: (self.clock)(),
-            branch: BRANCH_MAIN,
-            kind: KIND_COMMAND,
+            branch,
+            kind,
             key_id: KeyId::NONE,
             semantics_version: SEMANTICS_VERSION,
-            author: command.author.clone(),
-            origin: command.origin.clone(),
+            author: asker.author.to_owned(),
+            origin: asker.origin.to_owned(),
             payload,
         })
     }
+}
+
+impl Computed {
+    fn without_changes(step: Step, record: NewRecord, entry: LedgerEntry) -> Self {
+        let receipt = Receipt { sequence: entry.sequence, recomputed: Recomputed::default() };
+        Self { step, record, entry, receipt }
+    }
+}
+
+/// The line of a record for the ledger's readers; what it did is yet to be said.
+fn entry_of(
+    branches: &Branches,
+    record: &NewRecord,
+    branch: &str,
+    asker: &Asker<'_>,
+) -> LedgerEntry {
+    LedgerEntry {
+        sequence: branches.sequence + 1,
+        time_us: record.time_us,
+        branch: branch.to_owned(),
+        author: asker.author.to_owned(),
+        origin: asker.origin.to_owned(),
+        reason: asker.reason.to_owned(),
+        summary: String::new(),
+        recomputed: String::new(),
+    }
+}
+
+/// The branches after a task.
+fn take_in(branches: &mut Branches, step: Step, task: &Task, entry: &LedgerEntry) {
+    match step {
+        Step::Change { number, revision } => {
+            let changes: &[Change] = match task {
+                Task::Change(command) => &command.changes,
+                Task::CreateBranch(_) | Task::DropBranch(_) => &[],
+            };
+            branches.commit(number, revision, changes, entry);
+        }
+        Step::CreateBranch { base } => branches.create(&base, entry),
+        Step::DropBranch { number } => branches.remove(number, entry),
+    }
+}
+
+fn made_again(branch: &Branch) -> SqlError {
+    SqlError::new("40001", format!("branch \"{}\" was dropped and made again", branch.name))
+        .with_detail("the command was made on the branch that had the name before")
+        .with_hint("run the transaction again")
 }
 
 fn check_size(part: &str, found: usize, limit: usize) -> Result<(), SqlError> {

@@ -17,6 +17,16 @@ pub fn summarize(changes: &[Change], after: &Version) -> String {
     parts.join("; ")
 }
 
+/// A branch that was made.
+pub fn branch_created(name: &str, base: &str) -> String {
+    format!("branch {name} made from {base}")
+}
+
+/// A branch that was dropped.
+pub fn branch_dropped(name: &str) -> String {
+    format!("branch {name} dropped")
+}
+
 /// What was computed again, in one line.
 pub fn describe_recomputed(recomputed: &Recomputed) -> String {
     let parts = recomputed.0.iter().map(|(formula, cells)| format!("{formula} {cells}"));
@@ -41,7 +51,17 @@ fn describe(change: &Change, after: &Version) -> String {
             let name = dimension.map_or("members", |dimension| &dimension.def.name);
             format!("{name}: {} members", write.members.len())
         }
+        Change::Dated(write) => {
+            let dimension = after.dimensions.get(write.dimension.idx());
+            let name = dimension.and_then(|dimension| {
+                let attribute = dimension.def.attributes.get(write.attribute.idx())?;
+                Some(format!("{}.{}", dimension.def.name, attribute.name))
+            });
+            let name = name.unwrap_or_else(|| "attribute".to_owned());
+            format!("{name}: {} dated values", write.values.len())
+        }
         Change::Model(change) => describe_model(change),
+        Change::Source(note) => format!("from {}", note.file),
     }
 }
 
@@ -58,5 +78,9 @@ fn describe_model(change: &ModelChange) -> String {
         }
         ModelChange::SetFormula(formula) => format!("formula {} set", formula.target),
         ModelChange::RemoveFormula { target } => format!("formula {target} removed"),
+        ModelChange::SetAssertion { assertion, .. } => {
+            format!("assertion {:?} set", assertion.name)
+        }
+        ModelChange::RemoveAssertion { name } => format!("assertion {name:?} removed"),
     }
 }

@@ -1,10 +1,12 @@
 //! Tests of the tenant as a whole, on a simulated disk.
 
+mod branches;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
-use cube::model::{CubeDef, CubeKind, DimensionDef, KeyDef, MeasureDef, ModelChange};
+use cube::change::{DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite};
+use cube::model::{AttributeDef, CubeDef, CubeKind, DimensionDef, KeyDef, MeasureDef, ModelChange};
 use cube::value::KeyPart;
 use cube::{CubeId, DimensionId, KeyType, MeasureId, MemberId, ValueType};
 use ractor::Actor;
@@ -102,7 +104,9 @@ fn command(changes: Vec<Change>) -> Command {
     Command {
         author: "ana".into(),
         origin: "test".into(),
+        reason: String::new(),
         branch: MAIN.into(),
+        branch_number: None,
         changes,
         base: None,
     }
@@ -134,7 +138,10 @@ async fn start_with_model(device: Arc<dyn Device>, options: &TenantOptions) -> A
 }
 
 fn amount(tenant: &OpenTenant, member: u32) -> Option<i64> {
-    let version = &tenant.head().revision.version;
+    amount_in(&tenant.head().revision.version, member)
+}
+
+fn amount_in(version: &cube::Version, member: u32) -> Option<i64> {
     let mut probe = version.empty_rows(CubeId(0));
     probe.coordinates[0].push(MemberId(member));
     probe.values.iter_mut().for_each(|column| column.push(None));
@@ -169,7 +176,7 @@ async fn what_cannot_be_computed_is_refused_and_not_recorded() {
     assert!(refused.is_err());
     let other_branch = Command { branch: "plan".into(), ..command(vec![cell(0, 0, Some(5))]) };
     assert_eq!(tenant.submit(other_branch).await.unwrap_err().sqlstate, "3F000");
-    assert_eq!(tenant.read("ana", "plan").unwrap_err().sqlstate, "3F000");
+    assert_eq!(tenant.read("ana").unwrap().snapshot("plan").unwrap_err().sqlstate, "3F000");
     let nothing = tenant.submit(command(Vec::new())).await.unwrap();
     assert_eq!((nothing.sequence, verify(device).unwrap().entry_count), (1, 1));
 }
@@ -270,7 +277,7 @@ async fn storage_that_fails_stops_writes_and_not_reads() {
         assert_eq!(refused.sqlstate, "58030");
     }
     assert_eq!((tenant.head().sequence, amount(&tenant, 0)), (1, None));
-    assert_eq!(tenant.read("ana", MAIN).unwrap().view.position.sequence, 1);
+    assert_eq!(tenant.read("ana").unwrap().snapshot(MAIN).unwrap().view.position.sequence, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,6 +308,32 @@ async fn a_member_that_changed_conflicts() {
     assert!(tenant.submit(on_base(rename("bob", "Bob"))).await.is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn dated_values_are_replayed_and_conflict() {
+    let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(1));
+    let tenant = start_with_model(Arc::clone(&device), &options()).await;
+    let attribute = AttributeDef::new("manager", ValueType::Text);
+    let change = ModelChange::AddAttribute { dimension: "rep".into(), attribute };
+    tenant.submit(command(vec![Change::Model(change)])).await.unwrap();
+    let base = Arc::clone(&tenant.head().revision.version);
+    let dated = |member: &str, valid_from: i32, value: &str| {
+        let value = Some(cube::Scalar::Text(value.into()));
+        let values = vec![DatedValue { member: member.into(), valid_from, value }];
+        let (dimension, attribute) = (DimensionId(0), cube::AttributeId(0));
+        command(vec![Change::Dated(DatedWrite { dimension, attribute, values })])
+    };
+    tenant.submit(dated("ana", 100, "eva")).await.unwrap();
+    let on_base = |command| Command { base: Some(Arc::clone(&base)), ..command };
+    let conflict = tenant.submit(on_base(dated("ana", 100, "bob"))).await.unwrap_err();
+    assert_eq!(conflict.sqlstate, "40001");
+    assert!(tenant.submit(on_base(dated("ana", 200, "bob"))).await.is_ok());
+    assert!(tenant.submit(on_base(dated("bob", 100, "eva"))).await.is_ok());
+    let summary = tenant.ledger(1).await.unwrap().remove(0).summary;
+    assert_eq!(summary, "rep.manager: 1 dated values");
+    tenant.close().await;
+    assert_eq!(verify(device).unwrap().entry_count, 5);
+}
+
 #[test]
 fn an_entry_that_leads_to_another_state_is_found() {
     let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(1));
@@ -321,10 +354,10 @@ fn an_entry_that_leads_to_another_state_is_found() {
     };
     let (revision, _) = calc::Revision::default().apply(&model()).unwrap();
     let hash = revision.version.state_hash().to_bytes();
-    append(&mut writer, 1, storage::Entry::encode_parts(&model(), &hash).unwrap());
+    append(&mut writer, 1, storage::Entry::encode_parts(&model(), &hash, "").unwrap());
     assert_eq!(verify(Arc::clone(&device)).unwrap().entry_count, 1);
     let change = [cell(0, 0, Some(1))];
-    append(&mut writer, 1, storage::Entry::encode_parts(&change, &hash).unwrap());
+    append(&mut writer, 1, storage::Entry::encode_parts(&change, &hash, "").unwrap());
     let found = verify(Arc::clone(&device)).unwrap_err().to_string();
     assert!(found.starts_with("ledger entry 2 does not replay: the state is "), "{found}");
     assert_eq!(Opened::read(device).map(drop).unwrap_err().code(), "ledger_replay");

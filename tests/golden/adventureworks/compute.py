@@ -18,6 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+from statements import MONTHS, Statements, change, last, line
 from warehouse import Warehouse, group, ratio, read, round_half_even, total
 
 HERE = Path(__file__).parent
@@ -798,6 +799,185 @@ def exchange_rate_months(w):
     ]
 
 
+# ---- formulas over the ledger: every cell, the many of the statement and the ledger as sums that any change of one changes ----
+
+
+def place(cell):
+    """The months from December 2010 on are 1, 2, ..."""
+    return MONTHS.index(cell["date"]) - MONTHS.index("2010-12") + 1
+
+
+def checksums(cells, *measures):
+    """Per measure, how many cells have it and their sum by place."""
+    result = []
+    for measure in measures:
+        present = [cell for cell in cells if cell[measure] is not None]
+        result += [len(present), total(cell[measure] * place(cell) for cell in present)]
+    return result
+
+
+@case(
+    "account organization scenario cells amounts amount_sum ytds ytd_sum previous previous_sum"
+    " changes change_sum averages average_sum twelves twelve_sum"
+)
+def statement_checksums(w):
+    measures = "amount", "amount_ytd", "previous_year", "change", "average_3", "sum_12"
+    return [
+        [*key, len(part), *checksums(part, *measures)]
+        for key, part in group(w.statements.statement, "account", "organization", "scenario")
+    ]
+
+
+STATEMENT = "account organization scenario date amount amount_ytd previous_year change average_3 sum_12"
+
+
+@case(STATEMENT)
+def statement_cells(w):
+    rows = where(w.statements.statement, organization=11, scenario=1, account=(4, 57, 60, 92, 96, 97, 98, 101))
+    return [[row[column] for column in STATEMENT.split()] for row in rows]
+
+
+@case("account organization scenario date amount")
+def statement_average_unit_price(w):
+    rows = [row for row in where(w.statements.statement, account=98) if row["amount"] is not None]
+    return [[row[c] for c in "account organization scenario date amount".split()] for row in rows]
+
+
+def statement_line(w, keys, depth, cells):
+    """Amount, year to date, the year before, and the change of the sums."""
+    result = []
+    for key, part in group(cells, *keys.split()):
+        rules = ("amount", "type"), ("amount_ytd", "last"), ("previous_year", "type")
+        now, to_date, before = (w.statements.consolidated(part, measure, depth, rule) for measure, rule in rules)
+        result.append([*key, now, to_date, before, change(now, before)])
+    return result
+
+
+@case("date_year amount amount_ytd previous_year change")
+def statement_net_income_years(w):
+    return statement_line(w, "date_year", 1, where(w.statements.statement, scenario=1, account_l1="Net Income"))
+
+
+@case("organization_l2 date_quarter amount amount_ytd previous_year change")
+def statement_operating_profit_quarters(w):
+    cells = where(w.statements.statement, scenario=1, account_l2="Operating Profit")
+    return statement_line(w, "organization_l2 date_quarter", 2, cells)
+
+
+@case("account_l3 date_year amount amount_ytd previous_year change")
+def statement_assets_years(w):
+    return statement_line(w, "account_l3 date_year", 3, where(w.statements.statement, scenario=1, account_l2="Assets"))
+
+
+@case("date average_3 sum_12")
+def statement_rolling_income(w):
+    cells = where(w.statements.statement, scenario=1, account_l1="Net Income")
+    return [
+        [*key, *(w.statements.consolidated(part, measure, 1, "last") for measure in ("average_3", "sum_12"))]
+        for key, part in group(cells, "date")
+    ]
+
+
+@case("account organization scenario date closing opening movement")
+def balance_cells(w):
+    columns = "account organization scenario date closing opening movement".split()
+    return [[row[column] for column in columns] for row in w.statements.balance]
+
+
+@case("account_l2 date closing opening movement")
+def balance_sides(w):
+    return [
+        [*key, *(w.statements.consolidated(part, measure, 2, "sum") for measure in ("closing", "opening", "movement"))]
+        for key, part in group(where(w.statements.balance, account_l1="Balance Sheet"), "account_l2", "date")
+    ]
+
+
+@case("date_year closing opening movement")
+def balance_assets_years(w):
+    cells = [{**cell, "date_year": int(cell["date"][:4])} for cell in where(w.statements.balance, account_l2="Assets")]
+    rules = ("closing", "last"), ("opening", "first"), ("movement", "sum")
+    return [
+        [*key, *(w.statements.consolidated(part, measure, 2, rule) for measure, rule in rules)]
+        for key, part in group(cells, "date_year")
+    ]
+
+
+INCOME_LINES = "net_sales gross_margin operating_profit net_income units"
+INCOME_RATIOS = "gross_margin_pct operating_margin_pct average_unit_price"
+
+
+def income_by(w, keys):
+    """Lines and ratios of the cells by some columns, the scenario among them, which says nothing of the budget."""
+    result = []
+    for key, part in group(w.statements.income, *keys.split()):
+        budgets = total(cell["budgeted_sales"] for cell in part)
+        sales = total(cell["net_sales"] for cell in part)
+        result.append([*key, *line(part, f"{INCOME_LINES} {INCOME_RATIOS}"), budgets, ratio(sales, budgets)])
+    return result
+
+
+@case(f"organization scenario date {INCOME_LINES} {INCOME_RATIOS} budgeted_sales budget_attainment")
+def income_cells(w):
+    return income_by(w, "organization scenario date")
+
+
+@case(f"scenario date_year {INCOME_LINES} {INCOME_RATIOS} budgeted_sales budget_attainment")
+def income_years(w):
+    return income_by(w, "scenario date_year")
+
+
+@case(f"scenario organization_l2 date_quarter {INCOME_LINES} {INCOME_RATIOS} budgeted_sales budget_attainment")
+def income_regions(w):
+    return income_by(w, "scenario organization_l2 date_quarter")
+
+
+@case("organization date scenario cells amount_usd owned_usd minority_usd checksum owned_checksum")
+def dollars_checksums(w):
+    rows = w.statements.dollars
+    return [
+        [
+            *key,
+            len(part),
+            *sums(part, "amount_usd", "owned_usd", "minority_usd"),
+            *(sum(row[c] * (row["account"] + 100 * row["department"]) for row in part) for c in ("amount_usd", "owned_usd")),
+        ]
+        for key, part in group(rows, "organization", "date", "scenario")
+    ]
+
+
+@case("account department amount amount_usd owned_usd minority_usd")
+def dollars_one_day(w):
+    rows = [cell for cell in w.statements.dollars if cell["date"].isoformat() == "2013-06-30" and cell["organization"] == 12]
+    rows.sort(key=lambda cell: (cell["account"], cell["department"]))
+    return [[row[c] for c in "account department amount amount_usd owned_usd minority_usd".split()] for row in rows]
+
+
+@case("organization amount_usd owned_usd minority_usd")
+def dollars_net_income(w):
+    result = []
+    for key, part in group(where(w.statements.dollars, scenario=1, account_l1="Net Income"), "organization"):
+        columns = "amount_usd", "owned_usd", "minority_usd"
+        result.append([*key, *(total(c[name] * w.account.weight(47, c["account"]) for c in part) for name in columns)])
+    return result
+
+
+GROUP = "net_income owned minority owned_ytd owned_previous_year owned_share"
+
+
+@case(f"scenario date {GROUP}")
+def group_result_cells(w):
+    return [[row[column] for column in f"scenario date {GROUP}".split()] for row in w.statements.group]
+
+
+@case(f"scenario date_year {GROUP}")
+def group_result_years(w):
+    result = []
+    for key, part in group(w.statements.group, "scenario", "date_year"):
+        income, owned, minority, before = sums(part, "net_income", "owned", "minority", "owned_previous_year")
+        result.append([*key, income, owned, minority, last(part, "owned_ytd"), before, ratio(owned, income)])
+    return result
+
+
 # ---- published totals, which the rows above must agree with ----
 
 
@@ -831,7 +1011,24 @@ def check_published(w):
         usd *= w.account.weight(47, cell["account"])
         plain += usd
         owned += usd * w.ownership.weight(1, cell["organization"])
-    assert [round_half_even(Fraction(x), 4) for x in (plain, owned)] == [d("-237697.2740"), d("-232155.2055")]
+    published = [d("-237697.2740"), d("-232155.2055")]
+    assert [round_half_even(Fraction(x), 4) for x in (plain, owned)] == published
+    check_statements(w, published)
+
+
+def check_statements(w, group_income):
+    """The same published totals, by way of the statements; and what must hold between them."""
+    d = Decimal
+    first = w.statements.group[0]
+    assert [round_half_even(Fraction(first[name]), 4) for name in ("net_income", "owned")] == group_income
+    for year, row in enumerate(statement_net_income_years(w)[:4]):
+        assert row[:2] == measure_net_income(w)[year] and row[1] == row[2]
+    quarters = [row[2] for row in balance_sides(w) if row[0] == "Assets"][:3]
+    assert quarters == [d("3964724.68"), d("7522877.41"), d("11369549.48")]
+    years = {row[1]: row for row in income_years(w) if row[0] == 1}
+    assert [years[2011][n] for n in (5, 4, 2)] == [d("5462068.53"), d("7306805.10"), d("24246689.54")]
+    totals = [total(row[n] for row in dollars_net_income(w)) for n in (1, 2, 3)]
+    assert totals == [total(row[n] for row in group_result_cells(w) if row[0] == 1) for n in (2, 3, 4)]
 
 
 # ---- output ----
@@ -876,6 +1073,7 @@ def main(arguments):
     named = {path.stem for path in HERE.glob("*.sql")}
     assert named == set(CASES), f"a statement without figures, or figures without one: {sorted(named ^ set(CASES))}"
     warehouse = Warehouse(arguments[0])
+    warehouse.statements = Statements(warehouse)
     check_published(warehouse)
     different = []
     for name in sorted(CASES):

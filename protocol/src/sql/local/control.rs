@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use calc::Revision;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Reset, Set, Statement, TransactionAccessMode, TransactionMode, Value,
 };
 
+use super::branch::{self, Insistence};
 use super::output::rows_of_text;
 use super::{Access, LocalSession, Transaction};
 use crate::error::SqlError;
@@ -28,6 +28,16 @@ pub(super) enum Control {
     ResetAll,
     Show(String),
     Discard,
+    /// From the current branch where no other is named.
+    CreateBranch {
+        name: String,
+        from: Option<String>,
+        insistence: Insistence,
+    },
+    DropBranches {
+        names: Vec<String>,
+        insistence: Insistence,
+    },
     /// Accepted without effect, with this tag.
     Nothing(&'static str),
 }
@@ -59,7 +69,7 @@ pub(super) fn control(statement: &Statement) -> Result<Option<Control>, SqlError
         Statement::ShowVariable { variable } => Control::Show(setting_name(variable)),
         Statement::Discard { .. } => Control::Discard,
         Statement::Deallocate { .. } => Control::Nothing("DEALLOCATE"),
-        _ => return Ok(None),
+        other => return branch::control(other),
     }))
 }
 
@@ -135,7 +145,7 @@ impl LocalSession {
                 self.refuse_in_failed_transaction()?;
                 match control {
                     Control::Set { name, value: Some(value) } => {
-                        self.settings().set(name, value)?;
+                        self.set(name, value)?;
                         done("SET")
                     }
                     Control::Set { name, value: None } => {
@@ -152,6 +162,12 @@ impl LocalSession {
                     }
                     Control::Discard => self.discard(),
                     Control::Show(name) => self.show(control, name),
+                    Control::CreateBranch { name, from, insistence } => {
+                        self.create_branch(name, from.as_deref(), *insistence).await
+                    }
+                    Control::DropBranches { names, insistence } => {
+                        self.drop_branches(names, *insistence).await
+                    }
                     Control::Nothing(tag) => done(tag),
                     Control::Access(access) => {
                         if let Some(transaction) = &mut self.transaction {
@@ -168,9 +184,7 @@ impl LocalSession {
     fn begin(&mut self, access: Option<Access>) -> Result<Outcome, SqlError> {
         self.refuse_in_failed_transaction()?;
         if self.transaction.is_none() {
-            let base = self.snapshot()?;
-            let revision =
-                Revision { version: Arc::clone(&base.view.version), plan: Arc::clone(&base.plan) };
+            let base = self.read_point()?;
             let state = TransactionStatus::Open;
             let by_default = match self.settings().is_on("default_transaction_read_only") {
                 true => Access::ReadOnly,
@@ -178,7 +192,7 @@ impl LocalSession {
             };
             let access = access.unwrap_or(by_default);
             self.transaction =
-                Some(Transaction { base, revision, changes: Vec::new(), state, access });
+                Some(Transaction { base, private: None, changes: Vec::new(), state, access });
         }
         Ok(Outcome::Done { tag: "BEGIN".into() })
     }
@@ -190,8 +204,8 @@ impl LocalSession {
         if transaction.state == TransactionStatus::Failed {
             return Ok(Outcome::Done { tag: "ROLLBACK".into() });
         }
-        if !transaction.changes.is_empty() {
-            self.submit(transaction.changes, transaction.base.view.version).await?;
+        if let Some(private) = &transaction.private {
+            self.submit(&private.branch, transaction.changes).await?;
         }
         Ok(Outcome::Done { tag: "COMMIT".into() })
     }

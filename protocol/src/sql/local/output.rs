@@ -14,10 +14,10 @@ use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr, Statement};
 use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 
-use super::SessionOptions;
+use super::{SessionOptions, branch};
 use crate::error::SqlError;
 use crate::sql::catalog::{Catalog, SessionValues, SettingScope};
-use crate::sql::settings::Settings;
+use crate::sql::settings::{Settings, path_of};
 use crate::sql::tenant_catalog::CurrentScope;
 
 /// Stops the statement that a session runs, from another task.
@@ -206,11 +206,20 @@ impl SessionValues for Values {
         self.scope.get().expect("a session has a scope").catalog()
     }
 
+    fn search_path(&self) -> Vec<String> {
+        self.scope.get().map_or_else(Vec::new, |scope| vec![scope.current.schema().to_owned()])
+    }
+
     fn backend_pid(&self) -> i32 {
         self.options.backend_pid
     }
 
     fn set_setting(&self, name: &str, value: &str, _scope: SettingScope) -> Result<String> {
+        if let Some(scope) = self.scope.get()
+            && name.eq_ignore_ascii_case("search_path")
+        {
+            branch::current(&path_of(value), &scope.point.branches)?;
+        }
         let mut settings = self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         settings.set(name, value).map_err(DataFusionError::from)?;
         settings.get(name).map_err(DataFusionError::from)

@@ -14,12 +14,22 @@ use super::build::{argument, call, folded, last_part, null, qualifier};
 use super::expressions::returns_set;
 use super::touches::{is_catalog_name, is_system_qualified};
 use crate::sql::catalog::is_always_empty;
+use crate::sql::tenant_catalog::SYSTEM_SCHEMA;
 
 /// `pg_class` as `pg_catalog.pg_class`, which PostgreSQL finds before any other schema.
 pub(super) fn qualify(factor: &mut TableFactor, hidden: &HashSet<String>) {
     let TableFactor::Table { name, args: None, .. } = factor else { return };
     if is_catalog_name(name, hidden) {
         name.0.insert(0, ObjectNamePart::Identifier(Ident::new("pg_catalog")));
+    }
+}
+
+/// `perfos.explain_cell(...)` as `explain_cell(...)`: the engine looks functions in FROM up by the
+/// first part of their name.
+pub(super) fn own_function(factor: &mut TableFactor) {
+    let TableFactor::Table { name, args: Some(_), .. } = factor else { return };
+    if qualifier(name).as_deref() == Some(SYSTEM_SCHEMA) && name.0.len() == 2 {
+        name.0.remove(0);
     }
 }
 

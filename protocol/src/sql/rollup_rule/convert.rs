@@ -172,8 +172,8 @@ pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayR
 fn grain_of_codes(table: &CubeTable, position: usize, codes: &[u32]) -> Grain {
     let version = &table.snapshot.view.version;
     let dimension = version.dimension(table.definition().dimensions[position]);
-    let leaves: Vec<cube::MemberId> =
-        dimension.members().filter(|&m| dimension.holds_facts(m)).collect();
+    let holds_facts = |&member: &cube::MemberId| version.holds_facts(table.cube, position, member);
+    let leaves: Vec<cube::MemberId> = dimension.members().filter(holds_facts).collect();
     if leaves.windows(2).all(|pair| codes[pair[0].idx()] == codes[pair[1].idx()]) {
         return Grain::Free;
     }

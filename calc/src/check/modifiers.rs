@@ -1,0 +1,530 @@
+//! Modifiers: `x[BY SUM: ...]` and the like, each a change of frame.
+
+use cube::model::Consolidation;
+use cube::{DimensionId, Number};
+
+use super::{Checker, apply, at, axis_node, literal, mapped};
+use crate::error::Result;
+use crate::functions::{Function, Shape, Special, find};
+use crate::node::{
+    Aggregator, Axis, Frame, Kind, MemberMap, Node, Reduce, Scope, Share, Type, Value,
+};
+use crate::syntax::Span;
+use crate::syntax::ast::{Argument, BinaryOperator, Expression, ExpressionKind, Modifier, Name};
+
+const MODIFIERS: &str =
+    "BY, REMOVE, KEEP, SELECT, FILTER, EXCLUDE, ADD CONSTANT, ADD SPLIT, ADD WEIGHT";
+const AGGREGATORS: &str = "SUM, AVG, WAVG, MIN, MAX, COUNT, COUNTUNIQUE, FIRST, LAST, FIRSTNONBLANK, LASTNONBLANK, ANY, ALL";
+
+/// The level of a calendar that a function names.
+fn part_of_calendar(name: &Name) -> Option<&'static str> {
+    match find(&name.text)?.shape {
+        Shape::Special(Special::CalendarPart(_, level)) => Some(level),
+        _ => None,
+    }
+}
+
+impl Checker<'_> {
+    pub(super) fn modified(&mut self, inner: &Expression, modifier: &Modifier) -> Result<Scope> {
+        let keyword = modifier.keyword.text.to_uppercase();
+        match keyword.as_str() {
+            "ON" => {
+                return Err(self.error(
+                    modifier.span,
+                    "ON branch is not available yet".into(),
+                    Some("compare two branches with perfos branch compare".into()),
+                ));
+            }
+            "AS" => {
+                return Err(self.error(modifier.span, "AS OF is not available yet".into(), None));
+            }
+            _ => {}
+        }
+        let scope = self.scope(inner)?;
+        match keyword.as_str() {
+            "BY" => self.by(scope, modifier),
+            "REMOVE" | "KEEP" => self.remove(scope, modifier, keyword == "KEEP"),
+            "SELECT" => self.select(scope, modifier),
+            "FILTER" | "EXCLUDE" => self.filter(scope, modifier, keyword == "EXCLUDE"),
+            "ADD" => self.add(scope, modifier),
+            _ => Err(self.error(
+                modifier.keyword.span,
+                format!("there is no modifier {keyword}"),
+                Some(format!("the modifiers are {MODIFIERS}")),
+            )),
+        }
+    }
+
+    fn aggregator(&self, modifier: &Modifier) -> Result<Aggregator> {
+        let Some(name) = &modifier.aggregator else { return Ok(Aggregator::Sum) };
+        Ok(match name.text.to_uppercase().as_str() {
+            "SUM" => Aggregator::Sum,
+            "AVG" => Aggregator::Avg,
+            "WAVG" => Aggregator::Wavg,
+            "MIN" => Aggregator::Min,
+            "MAX" => Aggregator::Max,
+            "COUNT" => Aggregator::Count,
+            "COUNTUNIQUE" => Aggregator::CountUnique,
+            "FIRST" => Aggregator::First,
+            "LAST" => Aggregator::Last,
+            "FIRSTNONBLANK" => Aggregator::FirstNonBlank,
+            "LASTNONBLANK" => Aggregator::LastNonBlank,
+            "ANY" => Aggregator::Any,
+            "ALL" => Aggregator::All,
+            other => {
+                return Err(self.error(
+                    name.span,
+                    match other {
+                        "TEXTLIST" => "aggregator TEXTLIST is not available yet".into(),
+                        _ => format!("there is no aggregator {other}"),
+                    },
+                    Some(format!("the aggregators are {AGGREGATORS}")),
+                ));
+            }
+        })
+    }
+
+    /// `[BY SUM: ...]`: what is listed are the axes of the result; a cells cube keeps its others.
+    fn by(&mut self, scope: Scope, modifier: &Modifier) -> Result<Scope> {
+        let aggregator = self.aggregator(modifier)?;
+        let mut result = Frame::default();
+        let mut by = Vec::new();
+        let mut taken = Vec::new();
+        let mut weight = None;
+        for argument in &modifier.arguments {
+            if let Some(name) = &argument.name {
+                if name.key() != "weight" {
+                    return Err(self.error(name.span, "expected weight:".into(), None));
+                }
+                let node = self.node(&argument.value, &scope.frame)?;
+                weight = Some(self.as_number(node)?);
+                continue;
+            }
+            let member = self.by_member(&argument.value, &scope.frame)?;
+            let axis = self.result_axis(&member, &scope.frame)?;
+            if result.position(axis.dimension).is_some() {
+                let name = &self.model.dimension_def(axis.dimension).name;
+                return Err(self.error(
+                    argument.value.span,
+                    format!("BY names {name} twice"),
+                    None,
+                ));
+            }
+            taken.push(self.covered(&member));
+            result.axes.push(axis);
+            by.push(member);
+        }
+        if scope.frame.rows.is_none() {
+            let used = taken.iter().fold(0, |mask, axes| mask | axes);
+            for (position, &axis) in scope.frame.axes.iter().enumerate() {
+                if used >> position & 1 == 0 && result.position(axis.dimension).is_none() {
+                    result.axes.push(axis);
+                    by.push(axis_node(position, axis.dimension, modifier.span));
+                }
+            }
+        }
+        self.reduce(scope, result, by, aggregator, weight, Vec::new(), modifier.span)
+    }
+
+    /// A member to aggregate by; a date leads to its day, month, quarter or year in the target's
+    /// calendar.
+    fn by_member(&mut self, expression: &Expression, frame: &Frame) -> Result<Node> {
+        let (date, level) = match &expression.kind {
+            ExpressionKind::Call(name, arguments) => {
+                match (part_of_calendar(name), arguments.as_slice()) {
+                    (Some(level), [argument]) => (&argument.value, Some(level)),
+                    _ => return self.node(expression, frame),
+                }
+            }
+            _ => (expression, None),
+        };
+        let node = self.node(date, frame)?;
+        if node.value_type != Type::Date {
+            return self.node(expression, frame);
+        }
+        let calendars = self.frame.axes.iter().map(|axis| axis.dimension);
+        let Some(calendar) = calendars.into_iter().find(|&dimension| self.is_calendar(dimension))
+        else {
+            return Err(self.error(
+                expression.span,
+                "the target has no calendar for this date".into(),
+                None,
+            ));
+        };
+        let day = self.as_member(node, calendar)?;
+        match level {
+            Some(level) => self.member_level(day, calendar, level, expression.span),
+            None => Ok(day),
+        }
+    }
+
+    /// The axis whose members a node gives.
+    fn result_axis(&self, member: &Node, frame: &Frame) -> Result<Axis> {
+        let Type::Member(dimension) = member.value_type else {
+            return Err(self.error(
+                member.span,
+                "expected a dimension, a level, or an attribute that is a member of a dimension"
+                    .into(),
+                Some("the attribute's type is written \"member of DIMENSION\"".into()),
+            ));
+        };
+        let level = match &member.kind {
+            Kind::Axis(position) => frame.axes[*position].level,
+            Kind::Map(_, _, MemberMap::Ancestor(hierarchy, position)) => {
+                let def = self.model.dimension_def(dimension);
+                let hierarchy = &def.hierarchies[hierarchy.idx()];
+                let level = hierarchy.levels.get(*position).map(|name| def.level(name));
+                level.transpose()?.filter(|&level| def.leaf_level() != Some(level))
+            }
+            Kind::MemberLiteral(..) => {
+                return Err(self.error(
+                    member.span,
+                    "expected a dimension, found a member".into(),
+                    None,
+                ));
+            }
+            _ => None,
+        };
+        Ok(Axis { dimension, level })
+    }
+
+    /// `[REMOVE SUM: ...]` and `[KEEP SUM: ...]`.
+    fn remove(&mut self, scope: Scope, modifier: &Modifier, keeps: bool) -> Result<Scope> {
+        let aggregator = self.aggregator(modifier)?;
+        let mut named = 0u64;
+        let mut weight = None;
+        for argument in &modifier.arguments {
+            if argument.name.as_ref().is_some_and(|name| name.key() == "weight") {
+                let node = self.node(&argument.value, &scope.frame)?;
+                weight = Some(self.as_number(node)?);
+                continue;
+            }
+            named |= 1 << self.axis_of(&argument.value, &scope.frame)?;
+        }
+        if named == 0 {
+            return Err(self.error(modifier.span, "expected a dimension".into(), None));
+        }
+        let kept: Vec<usize> = (0..scope.frame.axes.len())
+            .filter(|position| (named >> position & 1 == 1) == keeps)
+            .collect();
+        let axes: Vec<Axis> = kept.iter().map(|&position| scope.frame.axes[position]).collect();
+        let by = kept.iter().zip(&axes);
+        let by = by.map(|(&position, axis)| axis_node(position, axis.dimension, modifier.span));
+        let by = by.collect();
+        let result = Frame { axes, rows: None };
+        self.reduce(scope, result, by, aggregator, weight, Vec::new(), modifier.span)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn reduce(
+        &self,
+        scope: Scope,
+        result: Frame,
+        by: Vec<Node>,
+        aggregator: Aggregator,
+        weight: Option<Node>,
+        under: Vec<(usize, String)>,
+        span: Span,
+    ) -> Result<Scope> {
+        let wants = match aggregator {
+            Aggregator::Sum | Aggregator::Avg | Aggregator::Wavg => Some(Type::Number),
+            Aggregator::Any | Aggregator::All => Some(Type::Boolean),
+            _ => None,
+        };
+        let found = scope.node.value_type;
+        if wants.is_some_and(|wanted| found != wanted && found != Type::Blank)
+            || matches!(found, Type::Member(_))
+        {
+            return Err(self.error(
+                scope.node.span,
+                "values of this type do not aggregate so".into(),
+                Some(
+                    "COUNT, FIRST and LAST take any value but members; ANY and ALL take conditions"
+                        .into(),
+                ),
+            ));
+        }
+        if let (Aggregator::Sum, Kind::Stored(cube, measure)) = (aggregator, &scope.node.kind)
+            && under.is_empty()
+            && self.model.cube_def(*cube).measure_def(*measure).consolidation
+                == Consolidation::Formula
+        {
+            let name = &self.model.cube_def(*cube).measure_def(*measure).name;
+            return Err(self.error(
+                scope.node.span,
+                format!("{name} does not add up: its consolidation is formula"),
+                Some("aggregate what it is made of, or say AVG, MIN or MAX".into()),
+            ));
+        }
+        if (aggregator == Aggregator::Wavg) != weight.is_some() {
+            return Err(self.error(
+                span,
+                "WAVG, and only it, takes a weight: [BY WAVG: dimension, weight: measure]".into(),
+                None,
+            ));
+        }
+        let value_type = match aggregator {
+            Aggregator::Count | Aggregator::CountUnique => Type::Number,
+            _ => found,
+        };
+        let mask = (1 << result.axes.len()) - 1;
+        let frame = result.clone();
+        let reduce = Reduce { inner: scope, result, by, aggregator, weight, under };
+        let kind = Kind::Reduce(Box::new(reduce));
+        Ok(Scope { frame, node: Node { kind, value_type, mask, is_heavy: true, span } })
+    }
+
+    /// `[SELECT: axis + n]` shifts, `[SELECT: axis = member]` takes one member.
+    fn select(&mut self, mut scope: Scope, modifier: &Modifier) -> Result<Scope> {
+        for Argument { value, .. } in &modifier.arguments {
+            scope = self.select_one(scope, value)?;
+        }
+        Ok(scope)
+    }
+
+    fn select_one(&mut self, scope: Scope, choice: &Expression) -> Result<Scope> {
+        let expected = || {
+            self.error(
+                choice.span,
+                "expected axis - n, axis + n or axis = member".into(),
+                Some("for example [SELECT: month - 12] or [SELECT: scenario = \"Budget\"]".into()),
+            )
+        };
+        match &choice.kind {
+            ExpressionKind::Binary(BinaryOperator::Equal, axis, member) => {
+                let position = self.axis_of(axis, &scope.frame)?;
+                let dimension = scope.frame.axes[position].dimension;
+                let member = self.member_text_of(member, dimension)?;
+                self.slice(scope, position, member, choice.span)
+            }
+            ExpressionKind::Binary(
+                operator @ (BinaryOperator::Add | BinaryOperator::Subtract),
+                axis,
+                count,
+            ) => {
+                let position = self.axis_of(axis, &scope.frame)?;
+                let count = self.whole_number(count)?;
+                let sign = if *operator == BinaryOperator::Add { 1 } else { -1 };
+                self.shifted(scope, position, sign * count, choice.span)
+            }
+            ExpressionKind::Path(path) => match path.as_slice() {
+                [.., dimension, member] if member.is_quoted => {
+                    let axis = self.axis_named(&scope.frame, dimension).ok_or_else(expected)?;
+                    self.slice(scope, axis, member.text.clone(), choice.span)
+                }
+                _ => Err(expected()),
+            },
+            _ => Err(expected()),
+        }
+    }
+
+    /// The key or name of a member that stands as a literal.
+    fn member_text_of(&self, expression: &Expression, dimension: DimensionId) -> Result<String> {
+        match &expression.kind {
+            ExpressionKind::Text(text) => Ok(text.clone()),
+            ExpressionKind::Number(number) => Ok(number.to_string()),
+            ExpressionKind::Path(path) => match path.as_slice() {
+                [name] if name.is_quoted => Ok(name.text.clone()),
+                [.., owner, name]
+                    if name.is_quoted
+                        && self.model.dimension(&owner.key()).ok() == Some(dimension) =>
+                {
+                    Ok(name.text.clone())
+                }
+                _ => Err(self.error(expression.span, "expected a member in quotes".into(), None)),
+            },
+            _ => Err(self.error(expression.span, "expected a member in quotes".into(), None)),
+        }
+    }
+
+    /// A literal whole number.
+    pub(super) fn whole_number(&self, expression: &Expression) -> Result<i32> {
+        let (number, sign) = match &expression.kind {
+            ExpressionKind::Number(number) => (Some(*number), 1),
+            ExpressionKind::Negate(inner) => match inner.kind {
+                ExpressionKind::Number(number) => (Some(number), -1),
+                _ => (None, 1),
+            },
+            _ => (None, 1),
+        };
+        let whole = number.and_then(|number| number.to_string().parse::<i32>().ok());
+        whole
+            .map(|whole| sign * whole)
+            .ok_or_else(|| self.error(expression.span, "expected a whole number".into(), None))
+    }
+
+    /// What an expression is at one member of an axis, which goes away; of a consolidated member, its
+    /// total.
+    pub(super) fn slice(
+        &self,
+        scope: Scope,
+        position: usize,
+        member: String,
+        span: Span,
+    ) -> Result<Scope> {
+        if let Some(rows) = scope.frame.rows {
+            let name = &self.model.cube_def(rows).def.name;
+            return Err(self.error(
+                span,
+                format!("{name} is a cube of rows"),
+                Some("choose rows with [FILTER: ...]".into()),
+            ));
+        }
+        let dimension = scope.frame.axes[position].dimension;
+        let mut axes = scope.frame.axes.clone();
+        axes.remove(position);
+        let result = Frame { axes, rows: None };
+        let is_flat = self.model.dimension_def(dimension).hierarchies.is_empty();
+        if is_flat || scope.node.value_type != Type::Number {
+            let literal = Node {
+                kind: Kind::MemberLiteral(dimension, member),
+                value_type: Type::Member(dimension),
+                mask: 0,
+                is_heavy: false,
+                span,
+            };
+            let mut members: Vec<Node> = (0..result.axes.len())
+                .map(|axis| axis_node(axis, result.axes[axis].dimension, span))
+                .collect();
+            members.insert(position, literal);
+            let node = at(scope, members, span);
+            return Ok(Scope { frame: result, node });
+        }
+        let kept = (0..scope.frame.axes.len()).filter(|&axis| axis != position);
+        let by = kept.map(|axis| axis_node(axis, scope.frame.axes[axis].dimension, span)).collect();
+        self.reduce(scope, result, by, Aggregator::Sum, None, vec![(position, member)], span)
+    }
+
+    /// An expression so many members further along an axis.
+    pub(super) fn shifted(
+        &self,
+        scope: Scope,
+        position: usize,
+        count: i32,
+        span: Span,
+    ) -> Result<Scope> {
+        let axis = scope.frame.axes[position];
+        self.moved(scope, position, MemberMap::Shift(axis.level, count), span)
+    }
+
+    /// An expression at another member of an axis.
+    pub(super) fn moved(
+        &self,
+        scope: Scope,
+        position: usize,
+        map: MemberMap,
+        span: Span,
+    ) -> Result<Scope> {
+        if let Some(rows) = scope.frame.rows {
+            let name = &self.model.cube_def(rows).def.name;
+            return Err(self.error(
+                span,
+                format!("{name} is a cube of rows, which have no order along a dimension"),
+                Some("aggregate it with BY first".into()),
+            ));
+        }
+        let frame = scope.frame.clone();
+        let member = |(idx, axis): (usize, &Axis)| {
+            let node = axis_node(idx, axis.dimension, span);
+            if idx == position { mapped(node, map.clone(), axis.dimension) } else { node }
+        };
+        let members = frame.axes.iter().enumerate().map(member).collect();
+        let node = at(scope, members, span);
+        Ok(Scope { frame, node })
+    }
+
+    /// `[FILTER: condition]` and `[EXCLUDE: condition]`.
+    fn filter(&mut self, scope: Scope, modifier: &Modifier, excludes: bool) -> Result<Scope> {
+        let function = if excludes { Function::Exclude } else { Function::Filter };
+        let Scope { frame, mut node } = scope;
+        for argument in &modifier.arguments {
+            let condition = self.node(&argument.value, &frame)?;
+            let condition = self.as_boolean(condition)?;
+            let value_type = node.value_type;
+            node = apply(function, vec![node, condition], value_type, modifier.span);
+        }
+        Ok(Scope { frame, node })
+    }
+
+    /// `[ADD CONSTANT: axis]`, `[ADD SPLIT: axis BY basis]`, `[ADD WEIGHT: axis BY weight]`.
+    fn add(&mut self, scope: Scope, modifier: &Modifier) -> Result<Scope> {
+        let how = modifier.aggregator.as_ref().map(|name| name.text.to_uppercase());
+        let mut frame = scope.frame.clone();
+        if frame.rows.is_some() {
+            return Err(self.error(modifier.span, "rows take no further dimension".into(), None));
+        }
+        for argument in &modifier.arguments {
+            let axis = self.added_axis(&argument.value)?;
+            if frame.position(axis.dimension).is_some() {
+                let name = self.axis_name(axis).to_string();
+                return Err(self.error(
+                    argument.value.span,
+                    format!("{name} is there already"),
+                    None,
+                ));
+            }
+            frame.axes.push(axis);
+        }
+        let group: Vec<usize> = (0..scope.frame.axes.len()).collect();
+        let added = frame.full() & !scope.frame.full();
+        let mut amount = self.embed(scope, &frame, modifier.span)?;
+        let basis = match &modifier.basis {
+            Some(basis) => {
+                let node = self.node(basis, &frame)?;
+                Some(self.as_number(node)?)
+            }
+            None => None,
+        };
+        let node = match (how.as_deref(), basis) {
+            (Some("CONSTANT"), None) => {
+                amount.mask |= added;
+                amount
+            }
+            (Some("WEIGHT"), Some(weight)) => {
+                amount.mask |= added;
+                let amount = self.as_number(amount)?;
+                apply(Function::Multiply, vec![amount, weight], Type::Number, modifier.span)
+            }
+            (Some("SPLIT"), basis) => {
+                let amount = self.as_number(amount)?;
+                let basis = basis.unwrap_or_else(|| {
+                    let one =
+                        literal(Value::Number(Number::new(1, 0)), Type::Number, modifier.span);
+                    let inner = Scope { frame: Frame::default(), node: one };
+                    Node { mask: added, ..at(inner, Vec::new(), modifier.span) }
+                });
+                let mask = frame.full();
+                let share = Share { amount, basis, frame: frame.clone(), group, scale: None };
+                Node {
+                    kind: Kind::Share(Box::new(share)),
+                    value_type: Type::Number,
+                    mask,
+                    is_heavy: true,
+                    span: modifier.span,
+                }
+            }
+            _ => {
+                return Err(self.error(
+                    modifier.span,
+                    "expected ADD CONSTANT: axis, ADD SPLIT: axis [BY basis] or ADD WEIGHT: axis BY weight".into(),
+                    None,
+                ));
+            }
+        };
+        Ok(Scope { frame, node })
+    }
+
+    /// The axis that is brought in: at the level at which the target has the dimension.
+    fn added_axis(&self, expression: &Expression) -> Result<Axis> {
+        if let Ok(position) = self.axis_of(expression, &self.frame) {
+            return Ok(self.frame.axes[position]);
+        }
+        if let ExpressionKind::Path(path) = &expression.kind
+            && let [.., name] = path.as_slice()
+            && let Ok(dimension) = self.model.dimension(&name.key())
+        {
+            return Ok(Axis { dimension, level: None });
+        }
+        self.axis_of(expression, &self.frame).map(|position| self.frame.axes[position])
+    }
+}

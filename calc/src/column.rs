@@ -1,0 +1,252 @@
+//! Values of many points at once, blanks included.
+
+use std::sync::Arc;
+
+use cube::{MemberId, Number};
+
+use crate::node::{Type, Value};
+
+/// One value a point.
+#[derive(Debug, Clone)]
+pub enum Column {
+    /// Numbers of one scale; dates as days.
+    Fixed(Fixed),
+    /// Numbers of any scale.
+    Numbers(Vec<Option<Number>>),
+    /// Members, NONE where there is none.
+    Members(Vec<MemberId>),
+    /// True or false, and where something was there to say so: `=` is total and has a value even
+    /// where both sides are blank, but no support.
+    Flags(Vec<Option<bool>>, Vec<bool>),
+    /// Texts.
+    Texts(Vec<Option<Arc<str>>>),
+    /// So many blanks.
+    Blank(usize),
+}
+
+/// Numbers of one scale.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// Mantissas, zero where blank.
+    pub values: Vec<i128>,
+    /// Whether there is a value.
+    pub present: Vec<bool>,
+    /// Digits after the point of every value.
+    pub scale: u32,
+}
+
+impl Column {
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Fixed(fixed) => fixed.values.len(),
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Members(members) => members.len(),
+            Self::Flags(flags, _) => flags.len(),
+            Self::Texts(texts) => texts.len(),
+            Self::Blank(len) => *len,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same value at every point.
+    pub fn constant(value: &Value, len: usize) -> Self {
+        match value {
+            Value::Number(number) => match number.mantissa() {
+                Some(mantissa) => Self::Fixed(Fixed {
+                    values: vec![mantissa; len],
+                    present: vec![true; len],
+                    scale: number.scale,
+                }),
+                None => Self::Numbers(vec![Some(*number); len]),
+            },
+            Value::Date(days) => Self::Fixed(Fixed {
+                values: vec![i128::from(*days); len],
+                present: vec![true; len],
+                scale: 0,
+            }),
+            Value::Text(text) => Self::Texts(vec![Some(Arc::clone(text)); len]),
+            Value::Boolean(flag) => Self::Flags(vec![Some(*flag); len], vec![true; len]),
+            Value::Member(member) => Self::Members(vec![*member; len]),
+        }
+    }
+
+    /// Whether there is a value.
+    pub fn is_present(&self, at: usize) -> bool {
+        match self {
+            Self::Fixed(fixed) => fixed.present[at],
+            Self::Numbers(numbers) => numbers[at].is_some(),
+            Self::Members(members) => members[at] != MemberId::NONE,
+            Self::Flags(_, support) => support[at],
+            Self::Texts(texts) => texts[at].is_some(),
+            Self::Blank(_) => false,
+        }
+    }
+
+    /// The number of a point.
+    pub fn number(&self, at: usize) -> Option<Number> {
+        match self {
+            Self::Fixed(fixed) => {
+                fixed.present[at].then(|| Number::new(fixed.values[at], fixed.scale))
+            }
+            Self::Numbers(numbers) => numbers[at],
+            _ => None,
+        }
+    }
+
+    /// The day of a point.
+    pub fn day(&self, at: usize) -> Option<i32> {
+        match self {
+            Self::Fixed(fixed) if fixed.present[at] => i32::try_from(fixed.values[at]).ok(),
+            _ => None,
+        }
+    }
+
+    /// The flag of a point.
+    pub fn flag(&self, at: usize) -> Option<bool> {
+        match self {
+            Self::Flags(flags, _) => flags[at],
+            _ => None,
+        }
+    }
+
+    /// The text of a point.
+    pub fn text(&self, at: usize) -> Option<&Arc<str>> {
+        match self {
+            Self::Texts(texts) => texts[at].as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The member of a point, or NONE.
+    pub fn member(&self, at: usize) -> MemberId {
+        match self {
+            Self::Members(members) => members[at],
+            _ => MemberId::NONE,
+        }
+    }
+
+    /// The value of a point, of a type.
+    pub fn value(&self, at: usize, value_type: Type) -> Option<Value> {
+        match value_type {
+            Type::Date => self.day(at).map(Value::Date),
+            Type::Number => self.number(at).map(Value::Number),
+            Type::Text => self.text(at).cloned().map(Value::Text),
+            Type::Boolean => self.flag(at).map(Value::Boolean),
+            Type::Member(_) => {
+                Some(self.member(at)).filter(|&member| member != MemberId::NONE).map(Value::Member)
+            }
+            Type::Blank => None,
+        }
+    }
+
+    /// The value of a point where it has support: a total comparison has a value where both sides are
+    /// blank, but nothing there to make a cell or to be counted.
+    pub fn supported_value(&self, at: usize, value_type: Type) -> Option<Value> {
+        self.value(at, value_type).filter(|_| self.is_present(at))
+    }
+
+    /// The values at some places, in their order; a place past the end is blank.
+    pub fn taken(&self, places: &[u32]) -> Self {
+        let at = |place: &u32| *place as usize;
+        match self {
+            Self::Fixed(fixed) => Self::Fixed(Fixed {
+                values: places
+                    .iter()
+                    .map(|p| fixed.values.get(at(p)).copied().unwrap_or(0))
+                    .collect(),
+                present: places
+                    .iter()
+                    .map(|p| fixed.present.get(at(p)).copied().unwrap_or(false))
+                    .collect(),
+                scale: fixed.scale,
+            }),
+            Self::Numbers(numbers) => Self::Numbers(
+                places.iter().map(|p| numbers.get(at(p)).copied().flatten()).collect(),
+            ),
+            Self::Members(members) => Self::Members(
+                places
+                    .iter()
+                    .map(|p| members.get(at(p)).copied().unwrap_or(MemberId::NONE))
+                    .collect(),
+            ),
+            Self::Flags(flags, support) => Self::Flags(
+                places.iter().map(|p| flags.get(at(p)).copied().flatten()).collect(),
+                places.iter().map(|p| support.get(at(p)).copied().unwrap_or(false)).collect(),
+            ),
+            Self::Texts(texts) => {
+                Self::Texts(places.iter().map(|p| texts.get(at(p)).cloned().flatten()).collect())
+            }
+            Self::Blank(_) => Self::Blank(places.len()),
+        }
+    }
+
+    /// A column of some values of a type.
+    pub fn of_values(values: Vec<Option<Value>>, value_type: Type) -> Self {
+        let len = values.len();
+        let values = values.into_iter();
+        match value_type {
+            Type::Number => Self::Numbers(
+                values
+                    .map(|value| match value {
+                        Some(Value::Number(number)) => Some(number),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+            Type::Date => {
+                let days: Vec<Option<i32>> = values
+                    .map(|value| match value {
+                        Some(Value::Date(days)) => Some(days),
+                        _ => None,
+                    })
+                    .collect();
+                Self::of_days(&days)
+            }
+            Type::Boolean => Self::of_flags(
+                values
+                    .map(|value| match value {
+                        Some(Value::Boolean(flag)) => Some(flag),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+            Type::Text => Self::Texts(
+                values
+                    .map(|value| match value {
+                        Some(Value::Text(text)) => Some(text),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+            Type::Member(_) => Self::Members(
+                values
+                    .map(|value| match value {
+                        Some(Value::Member(member)) => member,
+                        _ => MemberId::NONE,
+                    })
+                    .collect(),
+            ),
+            Type::Blank => Self::Blank(len),
+        }
+    }
+
+    /// Flags with support where they are.
+    pub fn of_flags(flags: Vec<Option<bool>>) -> Self {
+        let support = flags.iter().map(Option::is_some).collect();
+        Self::Flags(flags, support)
+    }
+
+    /// A column of days.
+    pub fn of_days(days: &[Option<i32>]) -> Self {
+        Self::Fixed(Fixed {
+            values: days.iter().map(|day| i128::from(day.unwrap_or(0))).collect(),
+            present: days.iter().map(Option::is_some).collect(),
+            scale: 0,
+        })
+    }
+}

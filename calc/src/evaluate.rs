@@ -1,0 +1,484 @@
+//! Evaluation of a formula at many points at once.
+//!
+//! What needs only its own point runs block by block, in parallel. What looks at many points at once
+//! (an aggregation, a range, a share) is a site: all sites of an expression are computed for all
+//! blocks first, each by asking the same of what is inside it, and the blocks then read the results.
+
+pub mod apply;
+mod lookup;
+pub mod reduce;
+mod share;
+pub mod support;
+pub mod tier;
+mod window;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cube::{CubeError, CubeId, DimensionId, MeasureId, MemberId, Scalar, Version};
+use rayon::prelude::*;
+
+use crate::column::{Column, Fixed};
+use crate::error::{CalcError, Result};
+use crate::node::{Frame, Kind, MemberText, Node, PeriodEdge, Scope, Type, Value};
+use crate::points::{BLOCK_POINTS, Block, Coder, Points};
+use crate::tables::Tables;
+
+/// Fewer points than this are not worth another thread.
+const PARALLEL_POINTS: usize = 4_096;
+
+/// One calculation over a version.
+pub struct Session<'a> {
+    /// What is read.
+    pub version: &'a Version,
+    /// What follows from members.
+    pub tables: &'a Tables,
+    /// For errors: what is computed.
+    pub target: &'a str,
+    sources: Mutex<HashMap<(CubeId, MeasureId), Arc<lookup::Source>>>,
+    tiers: Mutex<tier::TierTables>,
+    volume: AtomicUsize,
+}
+
+/// What went wrong at one point of a block.
+#[derive(Debug)]
+pub struct Fault {
+    /// Which point.
+    pub at: usize,
+    /// What.
+    pub source: CubeError,
+}
+
+impl<'a> Session<'a> {
+    /// A calculation for a target.
+    pub fn new(version: &'a Version, tables: &'a Tables, target: &'a str) -> Self {
+        Self {
+            version,
+            tables,
+            target,
+            sources: Mutex::default(),
+            tiers: Mutex::default(),
+            volume: AtomicUsize::new(0),
+        }
+    }
+
+    fn volume(&self) -> usize {
+        self.volume.load(Ordering::Relaxed)
+    }
+
+    /// The values of an expression at the points of some blocks.
+    pub fn evaluate_all(
+        &self,
+        node: &Node,
+        frame: &Frame,
+        blocks: &[Block],
+    ) -> Result<Vec<Column>> {
+        let points: usize = blocks.iter().map(|block| block.len).sum();
+        self.volume.fetch_max(points, Ordering::Relaxed);
+        let mut sites = Vec::new();
+        collect_sites(node, &mut sites);
+        let mut given: HashMap<usize, Vec<Column>> = HashMap::new();
+        for site in sites {
+            given.insert(std::ptr::from_ref(site) as usize, self.site(site, frame, blocks)?);
+        }
+        let one = |(position, block): (usize, &Block)| {
+            self.evaluate(node, frame, block, position, &given).map_err(|fault| CalcError::Cell {
+                target: self.target.to_string(),
+                place: self.describe(frame, block, fault.at),
+                source: fault.source,
+            })
+        };
+        if points < PARALLEL_POINTS || blocks.len() == 1 {
+            return blocks.iter().enumerate().map(one).collect();
+        }
+        blocks.par_iter().enumerate().map(one).collect()
+    }
+
+    /// A point in words.
+    pub fn describe(&self, frame: &Frame, block: &Block, at: usize) -> String {
+        if let (Some(rows), Some(origin)) = (frame.rows, &block.origin) {
+            let def = self.version.model.cube_def(rows);
+            let keys = def.def.key.iter().zip(&origin.segment.keys);
+            let row = origin.rows[at] as usize;
+            let parts = keys
+                .map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type)));
+            return format!("({})", parts.collect::<Vec<_>>().join(", "));
+        }
+        let parts = frame.axes.iter().enumerate().map(|(position, axis)| {
+            let dimension = self.version.dimension(axis.dimension);
+            let member = block.member(position, at);
+            let key = if member == MemberId::NONE { "" } else { dimension.key(member) };
+            format!("{}={key}", dimension.def.name)
+        });
+        format!("({})", parts.collect::<Vec<_>>().join(", "))
+    }
+
+    fn site(&self, node: &Node, frame: &Frame, blocks: &[Block]) -> Result<Vec<Column>> {
+        match &node.kind {
+            Kind::At(scope, members) => self.at_site(scope, members, frame, blocks),
+            Kind::Reduce(reduce) => self.reduce(reduce, blocks),
+            Kind::Window(window) => self.window(window, blocks),
+            Kind::Share(share) => self.share(share, blocks),
+            _ => Ok(blocks.iter().map(|block| Column::Blank(block.len)).collect()),
+        }
+    }
+
+    /// An expression at other points, each different one evaluated once.
+    fn at_site(
+        &self,
+        scope: &Scope,
+        members: &[Node],
+        frame: &Frame,
+        blocks: &[Block],
+    ) -> Result<Vec<Column>> {
+        let mut axes: Vec<Vec<Column>> = Vec::new();
+        for member in members {
+            axes.push(self.evaluate_all(member, frame, blocks)?);
+        }
+        let mut unique = Unique::new(self, &scope.frame, blocks);
+        for (position, block) in blocks.iter().enumerate() {
+            let columns: Vec<Cow<'_, [MemberId]>> =
+                axes.iter().map(|columns| members_of(&columns[position])).collect();
+            unique.add(&columns, block.len);
+        }
+        let values = self.evaluate_points(&scope.node, &scope.frame, unique.points)?;
+        Ok(unique.places.iter().map(|places| values.taken(places)).collect())
+    }
+
+    /// The values of an expression at points, as one column.
+    fn evaluate_points(&self, node: &Node, frame: &Frame, points: Points) -> Result<Column> {
+        let blocks = points.into_blocks();
+        Ok(concatenated(self.evaluate_all(node, frame, &blocks)?))
+    }
+
+    pub(crate) fn evaluate(
+        &self,
+        node: &Node,
+        frame: &Frame,
+        block: &Block,
+        position: usize,
+        given: &HashMap<usize, Vec<Column>>,
+    ) -> Result<Column, Fault> {
+        if node.is_heavy
+            && let Some(columns) = given.get(&(std::ptr::from_ref(node) as usize))
+        {
+            return Ok(columns[position].clone());
+        }
+        let len = block.len;
+        let inner = |node: &Node| self.evaluate(node, frame, block, position, given);
+        Ok(match &node.kind {
+            Kind::Literal(value) => Column::constant(value, len),
+            Kind::Blank => Column::Blank(len),
+            Kind::MemberLiteral(dimension, text) => {
+                let member = self.tables.literal(self.version, *dimension, text);
+                Column::Members(vec![member; len])
+            }
+            Kind::Stored(cube, measure) => match &block.origin {
+                Some(origin) if origin.cube == *cube => self.stored(origin, *measure),
+                _ => {
+                    let axes: Vec<_> = (0..frame.axes.len()).map(|axis| block.axis(axis)).collect();
+                    self.lookup(*cube, *measure, &axes, len)
+                }
+            },
+            Kind::Axis(axis) => Column::Members(block.axis(*axis).into_owned()),
+            Kind::Map(from, dimension, map) => {
+                let table = self.tables.map(self.version, *dimension, map);
+                let column = inner(from)?;
+                let members = members_of(&column);
+                Column::Members(members.iter().map(|&member| table.get(member)).collect())
+            }
+            Kind::Attribute(member, dimension, attribute, on) => {
+                let members = inner(member)?;
+                let on = on.as_ref().map(|on| inner(on)).transpose()?;
+                self.attribute(&members, *dimension, *attribute, on.as_ref(), node.value_type)
+            }
+            Kind::MemberText(member, dimension, what) => {
+                let dimension = self.version.dimension(*dimension);
+                let column = inner(member)?;
+                let text = |&member: &MemberId| match (member, what) {
+                    (MemberId::NONE, _) => None,
+                    (member, MemberText::Key) => Some(dimension.key(member).into()),
+                    (member, MemberText::Name) => Some(dimension.name(member).into()),
+                };
+                Column::Texts(members_of(&column).iter().map(text).collect())
+            }
+            Kind::DateMember(date, dimension) => {
+                let dates = inner(date)?;
+                let dimension = self.version.dimension(*dimension);
+                let find = |at: usize| {
+                    let key = dates.day(at).map(cube::value::format_date);
+                    key.and_then(|key| dimension.find(&key)).unwrap_or(MemberId::NONE)
+                };
+                Column::Members((0..len).map(find).collect())
+            }
+            Kind::Period(member, dimension, edge) => {
+                let days = self.tables.days(self.version, *dimension);
+                let column = inner(member)?;
+                let day = |&member: &MemberId| {
+                    let &(start, end) = days.get(member.idx())?;
+                    (start < end).then_some(match edge {
+                        PeriodEdge::Start => start,
+                        PeriodEdge::End => end,
+                    })
+                };
+                Column::of_days(&members_of(&column).iter().map(day).collect::<Vec<_>>())
+            }
+            Kind::Apply(function, arguments) => {
+                let mut columns = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    columns.push(inner(argument)?);
+                }
+                self.apply(*function, arguments, columns, len)?
+            }
+            Kind::At(scope, members) => {
+                let mut columns = Vec::with_capacity(members.len());
+                for member in members {
+                    columns.push(inner(member)?);
+                }
+                self.at_light(scope, &columns, len)?
+            }
+            Kind::Tier(tier) => {
+                let value = inner(&tier.value)?;
+                let mut shared = Vec::with_capacity(tier.shared.len());
+                for (axis, node) in &tier.shared {
+                    shared.push((*axis, inner(node)?));
+                }
+                self.tier(tier, &value, &shared)?
+            }
+            Kind::Fill(value, scope) => {
+                // what has fewer dimensions than the scope makes no cells outside of it
+                let is_wide = value.mask | scope.mask == value.mask;
+                let (value, scope) = (inner(value)?, inner(scope)?);
+                let filled = |at: usize| match value.number(at) {
+                    number if scope.is_present(at) => number.or(Some(cube::Number::ZERO)),
+                    number => number.filter(|_| is_wide),
+                };
+                Column::Numbers((0..len).map(filled).collect())
+            }
+            Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) => Column::Blank(len),
+        })
+    }
+
+    /// A formula of consolidated cells: `read` gives the columns of its operands.
+    pub fn over_columns(
+        &self,
+        node: &Node,
+        read: &dyn Fn(&Node) -> Option<Column>,
+        len: usize,
+    ) -> Result<Column, Fault> {
+        if let Some(column) = read(node) {
+            return Ok(column);
+        }
+        Ok(match &node.kind {
+            Kind::Literal(value) => Column::constant(value, len),
+            Kind::Apply(function, arguments) => {
+                let columns = arguments.iter().map(|node| self.over_columns(node, read, len));
+                self.apply(*function, arguments, columns.collect::<Result<_, _>>()?, len)?
+            }
+            _ => Column::Blank(len),
+        })
+    }
+
+    /// An expression without sites at other points.
+    fn at_light(&self, scope: &Scope, columns: &[Column], len: usize) -> Result<Column, Fault> {
+        let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
+        if let Kind::Stored(cube, measure) = &scope.node.kind {
+            return Ok(self.lookup(*cube, *measure, &axes, len));
+        }
+        let complete: Vec<u32> = (0..len)
+            .filter(|&at| axes.iter().all(|members| members[at] != MemberId::NONE))
+            .map(|at| at as u32)
+            .collect();
+        let take = |members: &Cow<'_, [MemberId]>| {
+            complete.iter().map(|&at| members[at as usize]).collect::<Vec<_>>()
+        };
+        let block = Block::free(axes.iter().map(take).collect(), complete.len());
+        let inner = self
+            .evaluate(&scope.node, &scope.frame, &block, 0, &HashMap::new())
+            .map_err(|fault| Fault { at: complete[fault.at] as usize, ..fault })?;
+        if complete.len() == len {
+            return Ok(inner);
+        }
+        let mut places = vec![u32::MAX; len];
+        for (inner, &outer) in complete.iter().enumerate() {
+            places[outer as usize] = inner as u32;
+        }
+        Ok(inner.taken(&places))
+    }
+
+    fn attribute(
+        &self,
+        members: &Column,
+        dimension: DimensionId,
+        attribute: cube::AttributeId,
+        on: Option<&Column>,
+        value_type: Type,
+    ) -> Column {
+        let from = self.version.dimension(dimension);
+        let stored = from.def.attributes[attribute.idx()].value_type;
+        let target = match value_type {
+            Type::Member(target) => Some(self.version.dimension(target)),
+            _ => None,
+        };
+        let value = |at: usize| {
+            let member = members.member(at);
+            if member == MemberId::NONE {
+                return None;
+            }
+            let scalar = match on {
+                Some(on) => from.attribute_on(attribute, member, on.day(at)?),
+                None => from.attribute(attribute, member),
+            };
+            Some(match (scalar?, target) {
+                (Scalar::Text(key), Some(target)) => Value::Member(target.find(key)?),
+                (Scalar::Text(text), None) => Value::Text(Arc::clone(text)),
+                (Scalar::Stored(value), _) => match value_type {
+                    Type::Date => Value::Date(i32::try_from(*value).ok()?),
+                    Type::Boolean => Value::Boolean(*value != 0),
+                    _ => Value::Number(cube::Number::new(i128::from(*value), stored.scale())),
+                },
+            })
+        };
+        if value_type == Type::Number {
+            let values: Vec<Option<i128>> = (0..members.len())
+                .map(|at| match value(at) {
+                    Some(Value::Number(number)) => number.mantissa(),
+                    _ => None,
+                })
+                .collect();
+            return Column::Fixed(Fixed {
+                present: values.iter().map(Option::is_some).collect(),
+                values: values.into_iter().map(|value| value.unwrap_or(0)).collect(),
+                scale: stored.scale(),
+            });
+        }
+        Column::of_values((0..members.len()).map(value).collect(), value_type)
+    }
+}
+
+/// The sites of an expression in its own frame, not those inside other sites.
+fn collect_sites<'n>(node: &'n Node, sites: &mut Vec<&'n Node>) {
+    if !node.is_heavy {
+        return;
+    }
+    match &node.kind {
+        Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) => sites.push(node),
+        Kind::At(scope, _) if scope.node.is_heavy => sites.push(node),
+        _ => node.children().into_iter().for_each(|child| collect_sites(child, sites)),
+    }
+}
+
+fn members_of(column: &Column) -> Cow<'_, [MemberId]> {
+    match column {
+        Column::Members(members) => Cow::Borrowed(members),
+        other => Cow::Owned(vec![MemberId::NONE; other.len()]),
+    }
+}
+
+/// Different points seen in several blocks.
+struct Unique {
+    coder: Coder,
+    numbering: crate::points::Numbering,
+    points: Points,
+    /// Per block, per point, its place among the different ones, or past their end.
+    places: Vec<Vec<u32>>,
+}
+
+impl Unique {
+    fn new(session: &Session<'_>, frame: &Frame, blocks: &[Block]) -> Self {
+        let expected: usize = blocks.iter().map(|block| block.len).sum();
+        let coder = Coder::new(session.version, session.tables, frame);
+        Self {
+            numbering: coder.numbering(expected),
+            coder,
+            points: Points::none(frame.axes.len()),
+            places: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, axes: &[Cow<'_, [MemberId]>], len: usize) {
+        let mut places = Vec::with_capacity(len);
+        for (at, code) in self.coder.codes(axes, len).into_iter().enumerate() {
+            let Some(code) = code else {
+                places.push(u32::MAX);
+                continue;
+            };
+            let (place, is_new) = self.numbering.add(code);
+            if is_new {
+                self.points.len += 1;
+                for (column, members) in self.points.columns.iter_mut().zip(axes) {
+                    column.get_or_insert_default().push(members[at]);
+                }
+            }
+            places.push(place);
+        }
+        self.places.push(places);
+    }
+}
+
+/// Columns of one expression, one after the other.
+fn concatenated(columns: Vec<Column>) -> Column {
+    let len: usize = columns.iter().map(Column::len).sum();
+    let mut columns = columns.into_iter();
+    let Some(first) = columns.next() else { return Column::Blank(0) };
+    if first.len() == len {
+        return first;
+    }
+    let rest: Vec<Column> = columns.collect();
+    if let Column::Fixed(fixed) = &first
+        && rest.iter().all(|c| matches!(c, Column::Fixed(other) if other.scale == fixed.scale))
+    {
+        let mut all = fixed.clone();
+        for column in rest {
+            if let Column::Fixed(other) = column {
+                all.values.extend(other.values);
+                all.present.extend(other.present);
+            }
+        }
+        return Column::Fixed(all);
+    }
+    let all: Vec<Column> = std::iter::once(first).chain(rest).collect();
+    let kind = all.iter().find(|column| !matches!(column, Column::Blank(_)));
+    let each = || all.iter().flat_map(|column| (0..column.len()).map(move |at| (column, at)));
+    match kind {
+        Some(Column::Fixed(_) | Column::Numbers(_)) => {
+            Column::Numbers(each().map(|(column, at)| column.number(at)).collect())
+        }
+        Some(Column::Members(_)) => {
+            Column::Members(each().map(|(column, at)| column.member(at)).collect())
+        }
+        Some(Column::Flags(..)) => Column::Flags(
+            each().map(|(column, at)| column.flag(at)).collect(),
+            each().map(|(column, at)| column.is_present(at)).collect(),
+        ),
+        Some(Column::Texts(_)) => {
+            Column::Texts(each().map(|(column, at)| column.text(at).cloned()).collect())
+        }
+        Some(Column::Blank(_)) | None => Column::Blank(len),
+    }
+}
+
+/// Stored rows as blocks.
+pub fn row_blocks(
+    version: &Version,
+    cube: CubeId,
+    filters: &[Option<roaring::RoaringBitmap>],
+) -> Vec<Block> {
+    let rows = version.rows(cube);
+    let mut blocks = Vec::new();
+    for (position, chosen) in rows.rows_with(filters) {
+        let segment = &rows.segments()[position].segment;
+        for chunk in chosen.chunks(BLOCK_POINTS) {
+            let origin = crate::points::Origin {
+                cube,
+                position,
+                segment: Arc::clone(segment),
+                rows: chunk.to_vec(),
+            };
+            blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
+        }
+    }
+    blocks
+}

@@ -1,0 +1,816 @@
+//! Functions of values at the same point: in fixed point for whole blocks where that is exact, else
+//! number by number.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use cube::number::{Rounding, power_of_ten};
+use cube::{CubeError, MemberId, Number, ValueType};
+
+use super::{Fault, Session};
+use crate::column::{Column, Fixed};
+use crate::functions::{Function, Support, support_of};
+use crate::node::{Node, Type, Value};
+
+impl Session<'_> {
+    pub(super) fn apply(
+        &self,
+        function: Function,
+        nodes: &[Node],
+        mut columns: Vec<Column>,
+        len: usize,
+    ) -> Result<Column, Fault> {
+        if let Some(column) = fixed(function, nodes, &columns, len) {
+            return Ok(column);
+        }
+        match function {
+            Function::Filter | Function::Exclude => {
+                let kept = |at: u32| match columns[1].flag(at as usize) {
+                    Some(flag) => flag == (function == Function::Filter),
+                    None => function == Function::Exclude,
+                };
+                let places: Vec<u32> =
+                    (0..len as u32).map(|at| if kept(at) { at } else { u32::MAX }).collect();
+                return Ok(columns.swap_remove(0).taken(&places));
+            }
+            Function::IsDescendant => return Ok(self.is_descendant(nodes, &columns, len)),
+            _ => {}
+        }
+        let result = result_type(function, nodes);
+        let mut values = Vec::with_capacity(len);
+        let row = Row { function, nodes, columns: &columns };
+        for at in 0..len {
+            values.push(row.value(at).map_err(|source| Fault { at, source })?);
+        }
+        let column = Column::of_values(values, result);
+        Ok(match column {
+            Column::Flags(flags, support) if support_of(function) == Support::Any => {
+                let present =
+                    |at: usize| is_supported(nodes, |argument| columns[argument].is_present(at));
+                let support = (0..support.len()).map(present).collect();
+                Column::Flags(flags, support)
+            }
+            column => column,
+        })
+    }
+
+    /// Whether members are a member or below it, in any hierarchy.
+    fn is_descendant(&self, nodes: &[Node], columns: &[Column], len: usize) -> Column {
+        let Type::Member(dimension) = nodes[0].value_type else { return Column::Blank(len) };
+        let dimension = self.version.dimension(dimension);
+        let below = |at: usize| {
+            let (mut member, wanted) = (columns[0].member(at), columns[1].member(at));
+            if member == MemberId::NONE || wanted == MemberId::NONE {
+                return member != MemberId::NONE && wanted == member;
+            }
+            let found = member == wanted;
+            found
+                || (0..dimension.def.hierarchies.len()).any(|idx| {
+                    member = columns[0].member(at);
+                    while let Some(parent) =
+                        dimension.parent(cube::HierarchyId::from_idx(idx), member)
+                    {
+                        if parent == wanted {
+                            return true;
+                        }
+                        member = parent;
+                    }
+                    false
+                })
+        };
+        Column::of_flags((0..len).map(|at| Some(below(at))).collect())
+    }
+}
+
+/// The type of a function's result, from its arguments' nodes.
+fn result_type(function: Function, nodes: &[Node]) -> Type {
+    use Function as F;
+    let common = |nodes: &[&Node]| {
+        let types = nodes.iter().map(|node| node.value_type);
+        types.into_iter().find(|found| *found != Type::Blank).unwrap_or(Type::Blank)
+    };
+    match function {
+        F::Not
+        | F::Equal
+        | F::NotEqual
+        | F::Less
+        | F::LessOrEqual
+        | F::Greater
+        | F::GreaterOrEqual
+        | F::And
+        | F::Or
+        | F::In
+        | F::IsBlank
+        | F::IsDescendant => Type::Boolean,
+        F::Join | F::Left | F::Right | F::Mid | F::Upper | F::Lower | F::Text => Type::Text,
+        F::Date | F::Edate | F::EoMonth => Type::Date,
+        F::Add | F::Subtract => match (nodes[0].value_type, nodes[1].value_type) {
+            (Type::Date, Type::Date) => Type::Number,
+            (Type::Date, _) => Type::Date,
+            _ => Type::Number,
+        },
+        F::Coalesce | F::Filter | F::Exclude => common(&nodes.iter().collect::<Vec<_>>()),
+        F::If => common(&nodes[1..].iter().collect::<Vec<_>>()),
+        F::Switch => {
+            let has_else = nodes.len().is_multiple_of(2);
+            let results = nodes
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at > 0 && (at % 2 == 0 || (has_else && *at == nodes.len() - 1)));
+            common(&results.map(|(_, node)| node).collect::<Vec<_>>())
+        }
+        _ => Type::Number,
+    }
+}
+
+/// Whether a sum has support at a point: a blank operand counts as nothing, but what varies over
+/// fewer dimensions than another adds no support of its own.
+fn is_supported(nodes: &[Node], present: impl Fn(usize) -> bool) -> bool {
+    let widest = nodes.iter().fold(0, |mask, node| mask | node.mask);
+    let is_wide = |node: &Node| node.mask == widest;
+    if !nodes.iter().any(is_wide) {
+        return (0..nodes.len()).any(present);
+    }
+    nodes.iter().enumerate().any(|(at, node)| is_wide(node) && present(at))
+}
+
+/// The result in fixed point, where all operands are of one scale each and nothing overflows.
+fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> Option<Column> {
+    use Function as F;
+    let operand = |at: usize| match columns.get(at) {
+        Some(Column::Fixed(fixed)) => Some(fixed),
+        _ => None,
+    };
+    match function {
+        F::Add | F::Subtract => sum(function, nodes, operand(0)?, operand(1)?),
+        F::Multiply => product(operand(0)?, operand(1)?),
+        F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual | F::Equal | F::NotEqual => {
+            compared(function, nodes, operand(0)?, operand(1)?)
+        }
+        F::If if columns.len() == 3 => {
+            let Column::Flags(conditions, _) = &columns[0] else { return None };
+            let (a, b) = same_scale(operand(1)?, operand(2)?)?;
+            let mut chosen =
+                Fixed { values: vec![0; len], present: vec![false; len], scale: a.scale };
+            for (at, condition) in conditions.iter().enumerate() {
+                let from = if *condition == Some(true) { &a } else { &b };
+                chosen.values[at] = from.values[at];
+                chosen.present[at] = from.present[at];
+            }
+            // what is broadcast does not fill cells that all else leaves blank
+            let wide = nodes.iter().fold(0, |mask, node| mask | node.mask);
+            if nodes[1..].iter().any(|node| node.mask != wide) {
+                for at in 0..len {
+                    chosen.present[at] &=
+                        is_supported(nodes, |argument| columns[argument].is_present(at));
+                }
+            }
+            blank_zeroes(&mut chosen);
+            Some(Column::Fixed(chosen))
+        }
+        F::Filter | F::Exclude => {
+            let Column::Flags(conditions, _) = &columns[1] else { return None };
+            let mut kept = operand(0)?.clone();
+            for (present, condition) in kept.present.iter_mut().zip(conditions) {
+                *present &= match condition {
+                    Some(flag) => *flag == (function == F::Filter),
+                    None => function == F::Exclude,
+                };
+            }
+            blank_zeroes(&mut kept);
+            Some(Column::Fixed(kept))
+        }
+        F::Negate => {
+            let mut negated = operand(0)?.clone();
+            for value in &mut negated.values {
+                *value = value.checked_neg()?;
+            }
+            Some(Column::Fixed(negated))
+        }
+        F::Min | F::Max | F::Cap | F::Floor if columns.len() == 2 => {
+            extreme(function, nodes, operand(0)?, operand(1)?)
+        }
+        _ => None,
+    }
+}
+
+fn blank_zeroes(fixed: &mut Fixed) {
+    for (value, present) in fixed.values.iter_mut().zip(&fixed.present) {
+        if !present {
+            *value = 0;
+        }
+    }
+}
+
+/// Two columns brought to the finer of their scales.
+fn same_scale<'a>(
+    a: &'a Fixed,
+    b: &'a Fixed,
+) -> Option<(std::borrow::Cow<'a, Fixed>, std::borrow::Cow<'a, Fixed>)> {
+    use std::borrow::Cow;
+    let scale = a.scale.max(b.scale);
+    let widened = |fixed: &'a Fixed| -> Option<Cow<'a, Fixed>> {
+        if fixed.scale == scale {
+            return Some(Cow::Borrowed(fixed));
+        }
+        let factor = power_of_ten(scale - fixed.scale)?;
+        let values = fixed.values.iter().map(|value| value.checked_mul(factor));
+        let values = values.collect::<Option<Vec<_>>>()?;
+        Some(Cow::Owned(Fixed { values, present: fixed.present.clone(), scale }))
+    };
+    Some((widened(a)?, widened(b)?))
+}
+
+fn sum(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
+    let (a, b) = same_scale(a, b)?;
+    let pairs = a.values.iter().zip(&b.values);
+    let values = match function {
+        Function::Add => pairs.map(|(a, b)| a.checked_add(*b)).collect::<Option<Vec<_>>>()?,
+        _ => pairs.map(|(a, b)| a.checked_sub(*b)).collect::<Option<Vec<_>>>()?,
+    };
+    let (wide_a, wide_b) = wide(nodes);
+    let present = a.present.iter().zip(&b.present);
+    let present = present.map(|(&a, &b)| (a && wide_a) || (b && wide_b)).collect();
+    let mut total = Fixed { values, present, scale: a.scale };
+    blank_zeroes(&mut total);
+    Some(Column::Fixed(total))
+}
+
+/// Which of two operands add support.
+fn wide(nodes: &[Node]) -> (bool, bool) {
+    let widest = nodes[0].mask | nodes[1].mask;
+    match (nodes[0].mask == widest, nodes[1].mask == widest) {
+        (false, false) => (true, true),
+        both => both,
+    }
+}
+
+fn product(a: &Fixed, b: &Fixed) -> Option<Column> {
+    let scale = a.scale + b.scale;
+    if scale > 36 {
+        return None;
+    }
+    let pairs = a.values.iter().zip(&b.values);
+    let values = pairs.map(|(a, b)| a.checked_mul(*b)).collect::<Option<Vec<_>>>()?;
+    let present = a.present.iter().zip(&b.present).map(|(a, b)| a & b).collect();
+    let mut product = Fixed { values, present, scale };
+    blank_zeroes(&mut product);
+    Some(Column::Fixed(product))
+}
+
+fn compared(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
+    let (a, b) = same_scale(a, b)?;
+    let one = |at: usize| {
+        let (pa, pb) = (a.present[at], b.present[at]);
+        let order = a.values[at].cmp(&b.values[at]);
+        match function {
+            Function::Equal => Some(pa == pb && (!pa || order.is_eq())),
+            Function::NotEqual => Some(pa != pb || (pa && order.is_ne())),
+            _ if !(pa && pb) => None,
+            Function::Less => Some(order.is_lt()),
+            Function::LessOrEqual => Some(order.is_le()),
+            Function::Greater => Some(order.is_gt()),
+            _ => Some(order.is_ge()),
+        }
+    };
+    let (wide_a, wide_b) = wide(nodes);
+    let present = a.present.iter().zip(&b.present);
+    let support = present.map(|(&a, &b)| (a && wide_a) || (b && wide_b)).collect();
+    Some(Column::Flags((0..a.values.len()).map(one).collect(), support))
+}
+
+fn extreme(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
+    let (a, b) = same_scale(a, b)?;
+    let keeps_small = matches!(function, Function::Min | Function::Cap);
+    let (wide_a, wide_b) = match function {
+        Function::Cap | Function::Floor => (true, false),
+        _ => wide(nodes),
+    };
+    let len = a.values.len();
+    let mut kept = Fixed { values: vec![0; len], present: vec![false; len], scale: a.scale };
+    for at in 0..len {
+        let (pa, pb) = (a.present[at], b.present[at]);
+        if !((pa && wide_a) || (pb && wide_b)) {
+            continue;
+        }
+        kept.present[at] = true;
+        kept.values[at] = match (pa, pb) {
+            (true, true) if keeps_small => a.values[at].min(b.values[at]),
+            (true, true) => a.values[at].max(b.values[at]),
+            (true, false) => a.values[at],
+            _ => b.values[at],
+        };
+    }
+    Some(Column::Fixed(kept))
+}
+
+/// One point of a function's arguments.
+struct Row<'a> {
+    function: Function,
+    nodes: &'a [Node],
+    columns: &'a [Column],
+}
+
+fn number(value: Number) -> Option<Value> {
+    Some(Value::Number(value))
+}
+
+fn flag(value: bool) -> Option<Value> {
+    Some(Value::Boolean(value))
+}
+
+impl Row<'_> {
+    fn number(&self, argument: usize, at: usize) -> Option<Number> {
+        self.columns.get(argument)?.number(at)
+    }
+
+    fn any(&self, argument: usize, at: usize) -> Option<Value> {
+        self.columns.get(argument)?.value(at, self.nodes[argument].value_type)
+    }
+
+    /// A whole number, for counts of characters, digits, months.
+    fn whole(&self, argument: usize, at: usize) -> Option<i64> {
+        let number = self.number(argument, at)?;
+        number.rescaled(0, Rounding::HalfEven).ok().and_then(|whole| i64::try_from(whole).ok())
+    }
+
+    fn text(&self, argument: usize, at: usize) -> Option<&Arc<str>> {
+        self.columns.get(argument)?.text(at)
+    }
+
+    fn day(&self, argument: usize, at: usize) -> Option<i32> {
+        self.columns.get(argument)?.day(at)
+    }
+
+    fn supported(&self, at: usize) -> bool {
+        is_supported(self.nodes, |argument| self.columns[argument].is_present(at))
+    }
+
+    fn value(&self, at: usize) -> cube::Result<Option<Value>> {
+        use Function as F;
+        match self.function {
+            F::Add | F::Subtract => self.sum(at),
+            F::Multiply | F::Divide | F::Power | F::Mod => self.arithmetic(at),
+            F::Negate => Ok(self.number(0, at).map(Number::negate).transpose()?.and_then(number)),
+            F::Abs => match self.number(0, at) {
+                Some(x) if sign(x) < 0 => x.negate().map(number),
+                x => Ok(x.map(Value::Number)),
+            },
+            F::Sign => Ok(self.number(0, at).and_then(|x| number(Number::new(sign(x), 0)))),
+            F::Round | F::RoundUp | F::RoundDown => self.rounded(at),
+            F::SafeDiv => self.safe_division(at),
+            F::Min | F::Max => Ok(self.extreme(at)),
+            F::Cap | F::Floor => {
+                let Some(x) = self.number(0, at) else { return Ok(None) };
+                let limit = self.number(1, at).filter(|limit| {
+                    compare(x, *limit)
+                        == if self.function == F::Cap { Ordering::Greater } else { Ordering::Less }
+                });
+                Ok(number(limit.unwrap_or(x)))
+            }
+            F::Clawback => match (self.number(0, at), self.number(1, at)) {
+                (Some(paid), Some(lost)) => {
+                    Ok(number(if compare(paid, lost).is_lt() { paid } else { lost }))
+                }
+                _ => Ok(None),
+            },
+            F::Convert => self.conversion(at),
+            F::Prorata => Ok(prorata(
+                (self.day(0, at), self.day(1, at)),
+                (self.day(2, at), self.day(3, at)),
+                false,
+            )
+            .map(|(part, whole)| Number::new(part, 0).divided_by(Number::new(whole, 0)))
+            .transpose()?
+            .flatten()
+            .and_then(number)),
+            F::QuotaProrate => self.prorated_quota(at),
+            F::Not | F::And | F::Or | F::IsBlank | F::In => Ok(self.logic(at)),
+            F::Equal | F::NotEqual | F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual => {
+                Ok(self.comparison(at))
+            }
+            F::Coalesce => {
+                let chosen = self.any(0, at).or_else(|| self.any(1, at));
+                Ok(chosen.filter(|_| self.supported(at)))
+            }
+            F::If => {
+                let taken = if self.columns[0].flag(at) == Some(true) { 1 } else { 2 };
+                Ok(self.any(taken, at).filter(|_| self.supported(at)))
+            }
+            F::Switch => Ok(self.switch(at).filter(|_| self.supported(at))),
+            F::Join => match (self.text(0, at), self.text(1, at)) {
+                (None, None) => Ok(None),
+                (a, b) => {
+                    let part =
+                        |text: Option<&Arc<str>>| text.map_or("", |text| text.as_ref()).to_string();
+                    Ok(Some(Value::Text((part(a) + &part(b)).into())))
+                }
+            },
+            F::Left
+            | F::Right
+            | F::Mid
+            | F::Find
+            | F::Len
+            | F::Upper
+            | F::Lower
+            | F::Text
+            | F::Value => Ok(self.text_function(at)),
+            F::Date
+            | F::Year
+            | F::Quarter
+            | F::Month
+            | F::Day
+            | F::Days
+            | F::Edate
+            | F::EoMonth => Ok(self.date_function(at)),
+            F::Filter | F::Exclude | F::IsDescendant => Ok(None),
+        }
+    }
+
+    fn sum(&self, at: usize) -> cube::Result<Option<Value>> {
+        let subtracts = self.function == Function::Subtract;
+        if self.nodes[0].value_type == Type::Date {
+            let Some(start) = self.day(0, at) else { return Ok(None) };
+            if self.nodes[1].value_type == Type::Date {
+                let days = self.day(1, at).map(|end| i128::from(start) - i128::from(end));
+                return Ok(days.and_then(|days| number(Number::new(days, 0))));
+            }
+            let by = self.whole(1, at).and_then(|by| i32::try_from(by).ok());
+            let moved =
+                by.and_then(
+                    |by| if subtracts { start.checked_sub(by) } else { start.checked_add(by) },
+                );
+            return Ok(moved.map(Value::Date));
+        }
+        if !self.supported(at) {
+            return Ok(None);
+        }
+        let a = self.number(0, at).unwrap_or(Number::ZERO);
+        let b = self.number(1, at).unwrap_or(Number::ZERO);
+        if subtracts { a.minus(b).map(number) } else { a.plus(b).map(number) }
+    }
+
+    fn arithmetic(&self, at: usize) -> cube::Result<Option<Value>> {
+        let (Some(a), Some(b)) = (self.number(0, at), self.number(1, at)) else { return Ok(None) };
+        match self.function {
+            Function::Multiply => a.times(b).map(number),
+            Function::Divide => Ok(a.divided_by(b)?.and_then(number)),
+            Function::Mod => {
+                let Some(whole) = floor_quotient(a, b)? else { return Ok(None) };
+                a.minus(b.times(whole)?).map(number)
+            }
+            _ => power(a, b),
+        }
+    }
+
+    fn rounded(&self, at: usize) -> cube::Result<Option<Value>> {
+        let (Some(x), Some(digits)) = (self.number(0, at), self.whole(1, at)) else {
+            return Ok(None);
+        };
+        if !(-30..=30).contains(&digits) {
+            return Err(CubeError::Overflow(format!("{digits} digits; expected -30 to 30")));
+        }
+        let unit = power_of_ten(digits.unsigned_abs() as u32).unwrap_or(1);
+        let unit = Number::new(unit, 0);
+        let shifted =
+            if digits < 0 { x.divided_by(unit)?.unwrap_or(Number::ZERO) } else { x.times(unit)? };
+        let half_up = self.text(2, at).is_some_and(|mode| mode.as_ref() == "half_up");
+        let whole = match self.function {
+            Function::RoundUp => truncated(shifted, true)?,
+            Function::RoundDown => truncated(shifted, false)?,
+            _ if half_up => Number::new(shifted.rescaled(0, Rounding::HalfUp)?, 0),
+            _ => Number::new(shifted.rescaled(0, Rounding::HalfEven)?, 0),
+        };
+        let back = if digits < 0 { Some(whole.times(unit)?) } else { whole.divided_by(unit)? };
+        Ok(back.and_then(number))
+    }
+
+    fn safe_division(&self, at: usize) -> cube::Result<Option<Value>> {
+        let Some(a) = self.number(0, at) else { return Ok(None) };
+        let quotient = match self.number(1, at) {
+            Some(b) => a.divided_by(b)?,
+            None => None,
+        };
+        let other = match self.columns.get(2) {
+            Some(other) => other.number(at),
+            None => Some(Number::ZERO),
+        };
+        Ok(quotient.or(other).and_then(number))
+    }
+
+    fn extreme(&self, at: usize) -> Option<Value> {
+        if !self.supported(at) {
+            return None;
+        }
+        let wanted =
+            if self.function == Function::Min { Ordering::Less } else { Ordering::Greater };
+        let values = (0..self.columns.len()).filter_map(|argument| self.number(argument, at));
+        values
+            .reduce(|best, next| if compare(next, best) == wanted { next } else { best })
+            .and_then(number)
+    }
+
+    fn conversion(&self, at: usize) -> cube::Result<Option<Value>> {
+        let Some(amount) = self.number(0, at) else { return Ok(None) };
+        if self.columns[1].flag(at) == Some(true) {
+            return Ok(number(amount));
+        }
+        match self.number(2, at) {
+            Some(rate) => amount.times(rate).map(number),
+            None => Err(CubeError::InvalidValue {
+                value: amount.to_string(),
+                expected: "amount to convert".into(),
+                reason:
+                    "its currency has no rate on that date; load the rate, or write missing: last"
+                        .into(),
+            }),
+        }
+    }
+
+    fn prorated_quota(&self, at: usize) -> cube::Result<Option<Value>> {
+        let Some(quota) = self.number(0, at) else { return Ok(None) };
+        let period = (self.day(1, at), self.day(2, at));
+        let Some((part, whole)) = prorata(period, (self.day(3, at), self.day(4, at)), true) else {
+            return Ok(None);
+        };
+        let amount = quota.times(Number::new(part, 0))?;
+        Ok(amount.divided_by(Number::new(whole, 0))?.and_then(number))
+    }
+
+    fn logic(&self, at: usize) -> Option<Value> {
+        let (a, b) = (self.columns[0].flag(at), self.columns.get(1).and_then(|c| c.flag(at)));
+        match self.function {
+            Function::Not => a.map(|a| Value::Boolean(!a)),
+            Function::IsBlank => flag(!self.columns[0].is_present(at)),
+            Function::In => {
+                let wanted = self.any(0, at);
+                flag((1..self.columns.len()).any(|argument| same(&self.any(argument, at), &wanted)))
+            }
+            Function::And => match (a, b) {
+                (Some(false), _) | (_, Some(false)) => flag(false),
+                (Some(true), Some(true)) => flag(true),
+                _ => None,
+            },
+            _ => match (a, b) {
+                (Some(true), _) | (_, Some(true)) => flag(true),
+                (Some(false), Some(false)) => flag(false),
+                _ => None,
+            },
+        }
+    }
+
+    fn comparison(&self, at: usize) -> Option<Value> {
+        let (a, b) = (self.any(0, at), self.any(1, at));
+        match self.function {
+            Function::Equal => return flag(same(&a, &b)),
+            Function::NotEqual => return flag(!same(&a, &b)),
+            _ => {}
+        }
+        let order = match (a?, b?) {
+            (Value::Number(a), Value::Number(b)) => compare(a, b),
+            (Value::Date(a), Value::Date(b)) => a.cmp(&b),
+            (Value::Text(a), Value::Text(b)) => a.cmp(&b),
+            (Value::Boolean(a), Value::Boolean(b)) => a.cmp(&b),
+            _ => return None,
+        };
+        flag(match self.function {
+            Function::Less => order.is_lt(),
+            Function::LessOrEqual => order.is_le(),
+            Function::Greater => order.is_gt(),
+            _ => order.is_ge(),
+        })
+    }
+
+    fn switch(&self, at: usize) -> Option<Value> {
+        let wanted = self.any(0, at);
+        let mut case = 1;
+        while case + 1 < self.columns.len() {
+            if same(&self.any(case, at), &wanted) {
+                return self.any(case + 1, at);
+            }
+            case += 2;
+        }
+        if case < self.columns.len() { self.any(case, at) } else { None }
+    }
+
+    fn text_function(&self, at: usize) -> Option<Value> {
+        let text = |text: String| Some(Value::Text(text.into()));
+        let count = |argument: usize| {
+            self.whole(argument, at).map(|count| usize::try_from(count).unwrap_or(0))
+        };
+        match self.function {
+            Function::Left => text(self.text(0, at)?.chars().take(count(1)?).collect()),
+            Function::Right => {
+                let whole = self.text(0, at)?;
+                let skip = whole.chars().count().saturating_sub(count(1)?);
+                text(whole.chars().skip(skip).collect())
+            }
+            Function::Mid => {
+                let skip = count(1)?.saturating_sub(1);
+                text(self.text(0, at)?.chars().skip(skip).take(count(2)?).collect())
+            }
+            Function::Find => {
+                let (wanted, whole) = (self.text(0, at)?, self.text(1, at)?);
+                let place = whole.find(wanted.as_ref())?;
+                let before = whole[..place].chars().count() as i128;
+                number(Number::new(before + 1, 0))
+            }
+            Function::Len => number(Number::new(self.text(0, at)?.chars().count() as i128, 0)),
+            Function::Upper => text(self.text(0, at)?.to_uppercase()),
+            Function::Lower => text(self.text(0, at)?.to_lowercase()),
+            Function::Text => text(self.number(0, at)?.normalized().to_string()),
+            _ => Number::parse(self.text(0, at)?).and_then(number),
+        }
+    }
+
+    fn date_function(&self, at: usize) -> Option<Value> {
+        use calendar::{Parts, parts};
+        let part = |value: i64| number(Number::new(i128::from(value), 0));
+        let own = || parts(self.day(0, at)?);
+        let moved = |Parts { year, month, day }: Parts, months: i64, last: bool| {
+            let all = year.checked_mul(12)?.checked_add(month - 1)?.checked_add(months)?;
+            let (year, month) = (all.div_euclid(12), all.rem_euclid(12) + 1);
+            let longest = (28..=31).rev().find(|&day| make_date(year, month, day).is_some())?;
+            make_date(year, month, if last { longest } else { day.min(longest) })
+        };
+        match self.function {
+            Function::Date => {
+                let (year, month, day) =
+                    (self.whole(0, at)?, self.whole(1, at)?, self.whole(2, at)?);
+                make_date(year, month, day).map(Value::Date)
+            }
+            Function::Year => part(own()?.year),
+            Function::Quarter => part((own()?.month - 1) / 3 + 1),
+            Function::Month => part(own()?.month),
+            Function::Day => part(own()?.day),
+            Function::Days => part(i64::from(self.day(0, at)?) - i64::from(self.day(1, at)?)),
+            Function::Edate => moved(own()?, self.whole(1, at)?, false).map(Value::Date),
+            _ => moved(own()?, self.whole(1, at)?, true).map(Value::Date),
+        }
+    }
+}
+
+/// Year, month and day of a date.
+mod calendar {
+    use cube::value::format_date;
+
+    pub struct Parts {
+        pub year: i64,
+        pub month: i64,
+        pub day: i64,
+    }
+
+    pub fn parts(date: i32) -> Option<Parts> {
+        let text = format_date(date);
+        let mut parts = text.splitn(3, '-').map(|part| part.parse().ok());
+        Some(Parts { year: parts.next()??, month: parts.next()??, day: parts.next()?? })
+    }
+}
+
+fn make_date(year: i64, month: i64, day: i64) -> Option<i32> {
+    cube::value::parse_date(&format!("{year:04}-{month:02}-{day:02}"))
+}
+
+/// Days of a period inside an interval, and in all; open edges only where they are allowed.
+fn prorata(
+    period: (Option<i32>, Option<i32>),
+    interval: (Option<i32>, Option<i32>),
+    open: bool,
+) -> Option<(i128, i128)> {
+    let (start, end) = (period.0?, period.1?);
+    let (from, to) = match open {
+        true => (interval.0.unwrap_or(i32::MIN), interval.1.unwrap_or(i32::MAX)),
+        false => (interval.0?, interval.1?),
+    };
+    let days = i128::from(end.min(to)) - i128::from(start.max(from));
+    Some((days.max(0), i128::from(end) - i128::from(start)))
+}
+
+fn sign(number: Number) -> i128 {
+    match compare(number, Number::ZERO) {
+        Ordering::Less => -1,
+        Ordering::Equal => 0,
+        Ordering::Greater => 1,
+    }
+}
+
+/// Compares two numbers.
+pub(super) fn compare(a: Number, b: Number) -> Ordering {
+    a.cmp(&b)
+}
+
+/// Equality that is total: blank equals blank.
+fn same(a: &Option<Value>, b: &Option<Value>) -> bool {
+    a == b
+}
+
+/// Without digits after the point: towards zero, or away from it.
+fn truncated(x: Number, away: bool) -> cube::Result<Number> {
+    let nearest = Number::new(x.rescaled(0, Rounding::HalfEven)?, 0);
+    let one = Number::new(sign(x), 0);
+    let beyond = |a: Number, b: Number| {
+        if sign(x) < 0 { compare(a, b).is_lt() } else { compare(a, b).is_gt() }
+    };
+    if away && beyond(x, nearest) {
+        return nearest.plus(one);
+    }
+    if !away && beyond(nearest, x) {
+        return nearest.minus(one);
+    }
+    Ok(nearest)
+}
+
+/// The largest whole number not above a quotient.
+fn floor_quotient(a: Number, b: Number) -> cube::Result<Option<Number>> {
+    let Some(quotient) = a.divided_by(b)? else { return Ok(None) };
+    let whole = truncated(quotient, false)?;
+    let is_below = compare(quotient, whole).is_lt();
+    Ok(Some(if is_below { whole.minus(Number::new(1, 0))? } else { whole }))
+}
+
+/// `a ^ b` of a whole exponent.
+fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
+    let exponent = b.normalized();
+    let whole = exponent.mantissa().filter(|_| exponent.scale == 0);
+    let Some(whole) = whole.and_then(|whole| i32::try_from(whole).ok()) else {
+        return Err(CubeError::InvalidValue {
+            value: b.to_string(),
+            expected: "whole exponent".into(),
+            reason: "a root is not exact".into(),
+        });
+    };
+    let (mut result, mut square) = (Number::new(1, 0), a.normalized());
+    let mut left = whole.unsigned_abs();
+    while left > 0 {
+        if left & 1 == 1 {
+            result = result.times(square)?;
+        }
+        left >>= 1;
+        if left > 0 {
+            square = square.times(square)?;
+        }
+    }
+    if whole < 0 {
+        return Ok(Number::new(1, 0).divided_by(result)?.and_then(number));
+    }
+    Ok(number(result))
+}
+
+/// A value as a measure's stored integer, rounded once.
+pub fn assigned(
+    column: &Column,
+    at: usize,
+    value_type: ValueType,
+    rounding: Rounding,
+) -> cube::Result<Option<i64>> {
+    match value_type {
+        ValueType::Boolean => Ok(column.flag(at).filter(|_| column.is_present(at)).map(i64::from)),
+        ValueType::Date => Ok(column.day(at).map(i64::from)),
+        _ => column.number(at).map(|number| value_type.assign(number, rounding)).transpose(),
+    }
+}
+
+/// `value / unit` rounded, in 64 bits; the unit is a power of ten above 1.
+fn rounded_by(value: i64, unit: i64, rounding: Rounding) -> i64 {
+    let (quotient, rest) = (value / unit, (value % unit).abs());
+    let away = match (rest * 2).cmp(&unit) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => rounding == Rounding::HalfUp || quotient % 2 != 0,
+    };
+    if away { quotient + value.signum() } else { quotient }
+}
+
+/// A whole column as a measure's stored integers.
+pub fn assigned_all(
+    column: &Column,
+    value_type: ValueType,
+    rounding: Rounding,
+) -> Result<Vec<Option<i64>>, Fault> {
+    let one =
+        |at| assigned(column, at, value_type, rounding).map_err(|source| Fault { at, source });
+    if let Column::Fixed(fixed) = column
+        && value_type.is_number()
+        && fixed.scale >= value_type.scale()
+        && let Some(unit) = power_of_ten(fixed.scale - value_type.scale())
+    {
+        return fixed
+            .values
+            .iter()
+            .enumerate()
+            .map(|(at, &value)| {
+                if !fixed.present[at] {
+                    return Ok(None);
+                }
+                let rounded = match (i64::try_from(value), i64::try_from(unit)) {
+                    _ if unit == 1 => Some(value),
+                    (Ok(value), Ok(unit)) => Some(i128::from(rounded_by(value, unit, rounding))),
+                    _ => cube::number::divide_rounded(value, unit, rounding),
+                };
+                let fits = rounded.map(|rounded| value_type.check_range(rounded));
+                fits.transpose().map_err(|source| Fault { at, source })
+            })
+            .collect();
+    }
+    (0..column.len()).map(one).collect()
+}

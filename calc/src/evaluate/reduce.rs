@@ -1,0 +1,383 @@
+//! Aggregations: inner points that lead to the same point become one value.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use cube::{MemberId, Number};
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::apply::compare;
+use super::support::Filters;
+use super::{PARALLEL_POINTS, Session, Unique, members_of};
+use crate::column::{Column, Fixed};
+use crate::error::Result;
+use crate::node::{Aggregator, Reduce, Type, Value};
+use crate::points::{Block, Numbering};
+use crate::tables::Under;
+
+/// Up to so many different points the inner ones are looked for by their members.
+const FILTERED_POINTS_MAX: usize = 100_000;
+
+/// The inner points of an aggregation with their values.
+pub struct Contributions {
+    /// The points.
+    pub blocks: Vec<Block>,
+    /// Their values, weights of what they are under included.
+    pub values: Vec<Column>,
+    /// Per point the result it leads to, or past the end.
+    pub groups: Vec<Vec<u32>>,
+    weights: Vec<Column>,
+}
+
+impl Session<'_> {
+    /// The values of an aggregation at the points of some blocks of its result's frame.
+    pub(super) fn reduce(&self, reduce: &Reduce, blocks: &[Block]) -> Result<Vec<Column>> {
+        let mut unique = Unique::new(self, &reduce.result, blocks);
+        for block in blocks {
+            let axes: Vec<Cow<'_, [MemberId]>> =
+                (0..reduce.result.axes.len()).map(|axis| block.axis(axis)).collect();
+            unique.add(&axes, block.len);
+        }
+        let inner = self.contributions(reduce, &unique)?;
+        let totals = self.totals(reduce, &inner, unique.points.len)?;
+        Ok(unique.places.iter().map(|places| totals.taken(places)).collect())
+    }
+
+    /// What an aggregation reads for one result.
+    pub fn contributions_at(&self, reduce: &Reduce, block: &Block) -> Result<Contributions> {
+        let mut unique = Unique::new(self, &reduce.result, std::slice::from_ref(block));
+        let axes: Vec<Cow<'_, [MemberId]>> =
+            (0..reduce.result.axes.len()).map(|axis| block.axis(axis)).collect();
+        unique.add(&axes, block.len);
+        self.contributions(reduce, &unique)
+    }
+
+    /// What an aggregation reads for some results.
+    pub(super) fn contributions(&self, reduce: &Reduce, wanted: &Unique) -> Result<Contributions> {
+        let points = &wanted.points;
+        let filters: Filters = if points.len <= FILTERED_POINTS_MAX {
+            let members = |column: &Option<Vec<MemberId>>| {
+                let column = column.as_ref()?;
+                let mut members: Vec<u32> = column.iter().map(|member| member.0).collect();
+                members.sort_unstable();
+                members.dedup();
+                Some(members.into_iter().collect::<RoaringBitmap>())
+            };
+            points.columns.iter().map(members).collect()
+        } else {
+            vec![None; points.columns.len()]
+        };
+        let mut blocks = self.inner_blocks(reduce, &filters)?;
+        let groups = self.groups(reduce, &blocks, wanted)?;
+        // few of many: only those that lead somewhere are evaluated
+        let found: usize = groups.iter().flatten().filter(|group| **group != u32::MAX).count();
+        let all: usize = blocks.iter().map(|block| block.len).sum();
+        let groups = if found * 2 < all {
+            let mut kept = Vec::new();
+            for (block, groups) in blocks.iter_mut().zip(groups) {
+                let places: Vec<u32> =
+                    (0..block.len as u32).filter(|&at| groups[at as usize] != u32::MAX).collect();
+                kept.push(places.iter().map(|&at| groups[at as usize]).collect());
+                *block = block.taken(&places);
+            }
+            kept
+        } else {
+            groups
+        };
+        let frame = &reduce.inner.frame;
+        let mut values = self.evaluate_all(&reduce.inner.node, frame, &blocks)?;
+        for (axis, text) in &reduce.under {
+            if let Some(under) = self.tables.under(self.version, frame.axes[*axis], text) {
+                for (block, column) in blocks.iter().zip(&mut values) {
+                    *column = weighted(column, &block.axis(*axis), &under)?;
+                }
+            }
+        }
+        let weights = match &reduce.weight {
+            Some(weight) => self.evaluate_all(weight, frame, &blocks)?,
+            None => Vec::new(),
+        };
+        Ok(Contributions { blocks, values, groups, weights })
+    }
+
+    /// The result to which each inner point leads.
+    fn groups(&self, reduce: &Reduce, blocks: &[Block], wanted: &Unique) -> Result<Vec<Vec<u32>>> {
+        let mut by: Vec<Vec<Column>> = Vec::with_capacity(reduce.by.len());
+        for node in &reduce.by {
+            by.push(self.evaluate_all(node, &reduce.inner.frame, blocks)?);
+        }
+        let numbering: &Numbering = &wanted.numbering;
+        let group = |(position, block): (usize, &Block)| -> Vec<u32> {
+            let axes: Vec<Cow<'_, [MemberId]>> =
+                by.iter().map(|columns| members_of(&columns[position])).collect();
+            wanted.coder.places(numbering, &axes, block.len)
+        };
+        let points: usize = blocks.iter().map(|block| block.len).sum();
+        if points < PARALLEL_POINTS {
+            return Ok(blocks.iter().enumerate().map(group).collect());
+        }
+        Ok(blocks.par_iter().enumerate().map(group).collect())
+    }
+
+    fn totals(&self, reduce: &Reduce, inner: &Contributions, count: usize) -> Result<Column> {
+        if let Some(column) = fixed_totals(reduce.aggregator, inner, count) {
+            return Ok(column);
+        }
+        let value_type = match reduce.aggregator {
+            Aggregator::Count | Aggregator::CountUnique => Type::Number,
+            _ => reduce.inner.node.value_type,
+        };
+        let mut groups: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count];
+        for (block, places) in inner.groups.iter().enumerate() {
+            for (at, &group) in places.iter().enumerate() {
+                if let Some(group) = groups.get_mut(group as usize) {
+                    group.push((block, at));
+                }
+            }
+        }
+        // cells are there where they have a value: the first of them has one
+        let aggregator = match (reduce.aggregator, reduce.inner.frame.rows) {
+            (Aggregator::First, None) => Aggregator::FirstNonBlank,
+            (Aggregator::Last, None) => Aggregator::LastNonBlank,
+            (other, _) => other,
+        };
+        let ordered = matches!(
+            reduce.aggregator,
+            Aggregator::First
+                | Aggregator::Last
+                | Aggregator::FirstNonBlank
+                | Aggregator::LastNonBlank
+        );
+        let mut totals = Vec::with_capacity(count);
+        for mut group in groups {
+            if ordered {
+                group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
+            }
+            let inner_type = reduce.inner.node.value_type;
+            let values = group
+                .iter()
+                .map(|&(block, at)| inner.values[block].supported_value(at, inner_type))
+                .collect::<Vec<_>>();
+            let weights = group
+                .iter()
+                .filter_map(|&(block, at)| Some(inner.weights.get(block)?.number(at)))
+                .collect::<Vec<_>>();
+            totals.push(aggregate(aggregator, &values, &weights)?);
+        }
+        Ok(Column::of_values(totals, value_type))
+    }
+
+    /// Where a point stands: by the declared order of its members, then by its row's key.
+    fn order_key(
+        &self,
+        reduce: &Reduce,
+        inner: &Contributions,
+        block: usize,
+        at: usize,
+    ) -> (Vec<u32>, Vec<cube::value::KeyPart>) {
+        let block = &inner.blocks[block];
+        let axes = reduce.inner.frame.axes.iter().enumerate();
+        let calendar_first = |dimension: cube::DimensionId| {
+            let def = &self.version.dimension(dimension).def;
+            def.calendar.is_none() && def.key_type != cube::KeyType::Date
+        };
+        let mut places: Vec<(bool, u32)> = axes
+            .map(|(axis, of)| {
+                let place = self.version.dimension(of.dimension).order(block.member(axis, at));
+                (calendar_first(of.dimension), place)
+            })
+            .collect();
+        places.sort_by_key(|(late, _)| *late);
+        let keys = block.origin.as_ref().filter(|_| reduce.inner.frame.rows.is_some());
+        let keys = keys.map_or_else(Vec::new, |origin| {
+            let row = origin.rows[at] as usize;
+            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
+        });
+        (places.into_iter().map(|(_, place)| place).collect(), keys)
+    }
+}
+
+/// Values times the weights that their members have.
+fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Column> {
+    let Some((weights, scale)) = &under.weights else { return Ok(column.clone()) };
+    if let Column::Fixed(fixed) = column {
+        let products = fixed
+            .values
+            .iter()
+            .zip(members)
+            .map(|(value, member)| value.checked_mul(i128::from(weights[member.idx()])));
+        if let Some(values) = products.collect::<Option<Vec<_>>>() {
+            let present = fixed.present.iter().zip(members);
+            let present = present.map(|(p, member)| *p && weights[member.idx()] != 0).collect();
+            return Ok(Column::Fixed(Fixed { values, present, scale: fixed.scale + scale }));
+        }
+    }
+    let product = |at: usize| -> cube::Result<Option<Number>> {
+        let weight = weights[members[at].idx()];
+        let weight = Number::new(i128::from(weight), *scale);
+        column.number(at).filter(|_| weight != Number::ZERO).map(|v| v.times(weight)).transpose()
+    };
+    let products = (0..column.len()).map(product).collect::<cube::Result<Vec<_>>>()?;
+    Ok(Column::Numbers(products))
+}
+
+/// Sums, averages and counts of columns in fixed point of one scale.
+fn fixed_totals(aggregator: Aggregator, inner: &Contributions, count: usize) -> Option<Column> {
+    let is_count = aggregator == Aggregator::Count;
+    if !(is_count || matches!(aggregator, Aggregator::Sum | Aggregator::Avg)) {
+        return None;
+    }
+    if is_count {
+        let mut counts = vec![0u32; count];
+        for (column, groups) in inner.values.iter().zip(&inner.groups) {
+            for (at, &group) in groups.iter().enumerate() {
+                if group != u32::MAX && column.is_present(at) {
+                    counts[group as usize] += 1;
+                }
+            }
+        }
+        return Some(Column::Fixed(Fixed {
+            present: counts.iter().map(|&count| count > 0).collect(),
+            values: counts.into_iter().map(i128::from).collect(),
+            scale: 0,
+        }));
+    }
+    let mut scale = None;
+    for column in &inner.values {
+        match column {
+            Column::Fixed(fixed) if scale.is_none_or(|scale| scale == fixed.scale) => {
+                scale = Some(fixed.scale);
+            }
+            Column::Blank(_) => {}
+            _ => return None,
+        }
+    }
+    let scale = scale.unwrap_or(0);
+    let add = |range: std::ops::Range<usize>| -> Option<(Vec<i128>, Vec<u32>)> {
+        let (mut sums, mut counts) = (vec![0i128; count], vec![0u32; count]);
+        for block in range {
+            let Column::Fixed(fixed) = &inner.values[block] else { continue };
+            for (at, &group) in inner.groups[block].iter().enumerate() {
+                if group != u32::MAX && fixed.present[at] {
+                    let sum = &mut sums[group as usize];
+                    *sum = sum.checked_add(fixed.values[at])?;
+                    counts[group as usize] += 1;
+                }
+            }
+        }
+        Some((sums, counts))
+    };
+    let blocks = inner.values.len();
+    let points: usize = inner.blocks.iter().map(|block| block.len).sum();
+    let (sums, counts) = if points < PARALLEL_POINTS.max(count) || blocks < 2 {
+        add(0..blocks)?
+    } else {
+        let middle = blocks / 2;
+        let (a, b) = rayon::join(|| add(0..middle), || add(middle..blocks));
+        let ((mut sums, mut counts), (more_sums, more_counts)) = (a?, b?);
+        for (sum, more) in sums.iter_mut().zip(more_sums) {
+            *sum = sum.checked_add(more)?;
+        }
+        for (count, more) in counts.iter_mut().zip(more_counts) {
+            *count += more;
+        }
+        (sums, counts)
+    };
+    if aggregator == Aggregator::Sum {
+        let present = counts.iter().map(|&count| count > 0).collect();
+        return Some(Column::Fixed(Fixed { values: sums, present, scale }));
+    }
+    let averages = sums.into_iter().zip(counts).map(|(sum, count)| {
+        let average = Number::new(sum, scale).divided_by(Number::new(i128::from(count), 0));
+        average.ok().flatten().filter(|_| count > 0)
+    });
+    Some(Column::Numbers(averages.collect()))
+}
+
+/// One value of several, blanks among them, in order.
+pub(super) fn aggregate(
+    aggregator: Aggregator,
+    values: &[Option<Value>],
+    weights: &[Option<Number>],
+) -> Result<Option<Value>> {
+    let filled = || values.iter().flatten();
+    let numbers = || {
+        filled().filter_map(|value| match value {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        })
+    };
+    let sum = |mut numbers: Box<dyn Iterator<Item = Number> + '_>| -> Result<Option<Number>> {
+        let Some(first) = numbers.next() else { return Ok(None) };
+        Ok(Some(numbers.try_fold(first, |sum, next| sum.plus(next))?))
+    };
+    let counted = |count: usize| (count > 0).then(|| Value::Number(Number::new(count as i128, 0)));
+    Ok(match aggregator {
+        Aggregator::Sum => sum(Box::new(numbers()))?.map(Value::Number),
+        Aggregator::Avg => {
+            let count = Number::new(numbers().count() as i128, 0);
+            let total = sum(Box::new(numbers()))?;
+            let average = total.map(|total| total.divided_by(count)).transpose()?.flatten();
+            average.map(Value::Number)
+        }
+        Aggregator::Wavg => weighted_average(values, weights)?.map(Value::Number),
+        Aggregator::Min => least(filled(), false),
+        Aggregator::Max => least(filled(), true),
+        Aggregator::Count => counted(filled().count()),
+        Aggregator::CountUnique => {
+            let texts: BTreeSet<String> = filled()
+                .map(|value| match value {
+                    Value::Number(number) => format!("{}", number.normalized()),
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            counted(texts.len())
+        }
+        Aggregator::First => values.first().cloned().flatten(),
+        Aggregator::Last => values.last().cloned().flatten(),
+        Aggregator::FirstNonBlank => filled().next().cloned(),
+        Aggregator::LastNonBlank => filled().next_back().cloned(),
+        Aggregator::Any | Aggregator::All => {
+            let mut flags = filled().filter_map(|value| match value {
+                Value::Boolean(flag) => Some(*flag),
+                _ => None,
+            });
+            match (flags.clone().next(), aggregator) {
+                (None, _) => None,
+                (_, Aggregator::Any) => Some(Value::Boolean(flags.any(|flag| flag))),
+                _ => Some(Value::Boolean(flags.all(|flag| flag))),
+            }
+        }
+    })
+}
+
+fn least<'a>(values: impl Iterator<Item = &'a Value>, largest: bool) -> Option<Value> {
+    let order = |a: &Value, b: &Value| match (a, b) {
+        (Value::Number(a), Value::Number(b)) => compare(*a, *b),
+        (Value::Date(a), Value::Date(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
+        _ => std::cmp::Ordering::Equal,
+    };
+    let found =
+        if largest { values.max_by(|a, b| order(a, b)) } else { values.min_by(|a, b| order(a, b)) };
+    found.cloned()
+}
+
+/// The sum of values times weights by the sum of weights, where both are there.
+fn weighted_average(
+    values: &[Option<Value>],
+    weights: &[Option<Number>],
+) -> Result<Option<Number>> {
+    let (mut total, mut weight_total) = (Number::ZERO, Number::ZERO);
+    let mut found = false;
+    for (value, weight) in values.iter().zip(weights) {
+        if let (Some(Value::Number(value)), Some(weight)) = (value, weight) {
+            total = total.plus(value.times(*weight)?)?;
+            weight_total = weight_total.plus(*weight)?;
+            found = true;
+        }
+    }
+    Ok(if found { total.divided_by(weight_total)? } else { None })
+}

@@ -1,0 +1,234 @@
+//! Ranges of an ordered axis: running sums, moving averages, opening and closing values, ranks.
+//!
+//! Points that differ only along the axis are a line. The inner expression is evaluated once at every
+//! position that a line needs, and each point then reads its range of them.
+
+use std::borrow::Cow;
+
+use cube::{MemberId, Number};
+
+use super::Session;
+use super::reduce::aggregate;
+use crate::column::Column;
+use crate::error::Result;
+use crate::node::{Aggregator, Frame, Type, Value, Window, WindowHow};
+use crate::points::{Block, Coder, Points};
+use crate::tables::{Order, Ranges};
+
+/// Points that differ only along the axis, and the positions that they need.
+struct Line {
+    /// Members of the other axes (that of the axis itself is any).
+    members: Vec<MemberId>,
+    /// First position needed.
+    start: usize,
+    /// Past the last one.
+    end: usize,
+    /// Where the line's values begin among all.
+    offset: usize,
+}
+
+impl Session<'_> {
+    /// The values of a range at the points of some blocks of its frame.
+    pub(super) fn window(&self, window: &Window, blocks: &[Block]) -> Result<Vec<Column>> {
+        let axis = window.frame.axes[window.axis];
+        let order = self.tables.order(self.version, axis);
+        let ranges = self.tables.ranges(self.version, axis, window.range);
+        let (mut lines, line_of) = self.lines(window, blocks, &order, &ranges);
+        let mut points = Points::none(window.frame.axes.len());
+        for line in &mut lines {
+            line.offset = points.len;
+            let count = line.end.saturating_sub(line.start);
+            self.check_density(points.len + count)?;
+            points.len += count;
+            for (at, column) in points.columns.iter_mut().enumerate() {
+                let column = column.get_or_insert_default();
+                if at == window.axis {
+                    column.extend_from_slice(&order.members[line.start..line.start + count]);
+                } else {
+                    column.extend(std::iter::repeat_n(line.members[at], count));
+                }
+            }
+        }
+        let inner = self.evaluate_points(&window.inner, &window.frame, points)?;
+        let running = Running::new(window, &inner, &lines)?;
+        let mut columns = Vec::with_capacity(blocks.len());
+        for (block, line_of) in blocks.iter().zip(line_of) {
+            let members = block.axis(window.axis);
+            let mut values = Vec::with_capacity(block.len);
+            for (&member, line) in members.iter().zip(line_of) {
+                let found = order.position(member).zip(lines.get(line as usize));
+                values.push(match found {
+                    Some((position, line)) => {
+                        let (start, end) = ranges.0[position];
+                        let place = |position: usize| line.offset + position - line.start;
+                        let range = place(start as usize)..place(end as usize);
+                        let own = (start as usize <= position && position < end as usize)
+                            .then(|| place(position));
+                        running.value(window, &inner, range, own)?
+                    }
+                    None => None,
+                });
+            }
+            columns.push(Column::of_values(values, window_type(window)));
+        }
+        Ok(columns)
+    }
+
+    /// The lines of some points, and per block the line of each point.
+    fn lines(
+        &self,
+        window: &Window,
+        blocks: &[Block],
+        order: &Order,
+        ranges: &Ranges,
+    ) -> (Vec<Line>, Vec<Vec<u32>>) {
+        let axes = window.frame.axes.len();
+        let others: Vec<usize> = (0..axes).filter(|&at| at != window.axis).collect();
+        let across =
+            Frame { axes: others.iter().map(|&at| window.frame.axes[at]).collect(), rows: None };
+        let coder = Coder::new(self.version, self.tables, &across);
+        let mut numbering = coder.numbering(blocks.iter().map(|block| block.len).sum());
+        let mut lines: Vec<Line> = Vec::new();
+        let mut line_of = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let columns: Vec<Cow<'_, [MemberId]>> =
+                (0..axes).map(|axis| block.axis(axis)).collect();
+            let outer: Vec<Cow<'_, [MemberId]>> =
+                others.iter().map(|&at| Cow::Borrowed(columns[at].as_ref())).collect();
+            let codes = coder.codes(&outer, block.len);
+            let mut of_block = Vec::with_capacity(block.len);
+            for (at, code) in codes.into_iter().enumerate() {
+                let position = order.position(columns[window.axis][at]);
+                let Some((code, position)) = code.zip(position) else {
+                    of_block.push(u32::MAX);
+                    continue;
+                };
+                let (start, end) = ranges.0[position];
+                let (start, end) = (start as usize, end as usize);
+                let (number, is_new) = numbering.add(code);
+                if is_new {
+                    let members = columns.iter().map(|column| column[at]).collect();
+                    lines.push(Line { members, start, end, offset: 0 });
+                }
+                let line = &mut lines[number as usize];
+                line.start = line.start.min(start);
+                line.end = line.end.max(end);
+                of_block.push(number);
+            }
+            line_of.push(of_block);
+        }
+        (lines, line_of)
+    }
+}
+
+fn window_type(window: &Window) -> Type {
+    match window.how {
+        WindowHow::Aggregate(Aggregator::LastNonBlank) => window.inner.value_type,
+        _ => Type::Number,
+    }
+}
+
+/// What is known of all values up to each place, so that a range costs the same however long it is.
+struct Running {
+    /// Sum and number of the values of a line before each place and, at the end, of all.
+    sums: Vec<(Number, u32)>,
+    /// The last place with a value up to each place, itself included.
+    last: Vec<Option<usize>>,
+}
+
+impl Running {
+    fn new(window: &Window, inner: &Column, lines: &[Line]) -> Result<Self> {
+        let mut running = Self { sums: Vec::new(), last: Vec::new() };
+        match window.how {
+            WindowHow::Aggregate(Aggregator::Sum | Aggregator::Avg) => {
+                // sums start again with each line: what is before a line is of another
+                running.sums = vec![(Number::ZERO, 0); inner.len() + 1];
+                for line in lines {
+                    let (mut sum, mut count) = (Number::ZERO, 0);
+                    for place in line.offset..line.offset + (line.end - line.start) {
+                        running.sums[place] = (sum, count);
+                        if let Some(value) = inner.number(place) {
+                            sum = sum.plus(value)?;
+                            count += 1;
+                        }
+                    }
+                }
+            }
+            WindowHow::Aggregate(Aggregator::LastNonBlank) => {
+                let mut last = None;
+                for place in 0..inner.len() {
+                    if inner.is_present(place) {
+                        last = Some(place);
+                    }
+                    running.last.push(last);
+                }
+            }
+            _ => {}
+        }
+        Ok(running)
+    }
+
+    /// Sum and number of the values in a range of one line.
+    fn sum(&self, inner: &Column, range: &std::ops::Range<usize>) -> Result<Option<(Number, u32)>> {
+        let Some(last) = range.end.checked_sub(1).filter(|_| !range.is_empty()) else {
+            return Ok(None);
+        };
+        let (before, count_before) = self.sums[range.start];
+        let (mut sum, mut count) = self.sums[last];
+        if let Some(value) = inner.number(last) {
+            sum = sum.plus(value)?;
+            count += 1;
+        }
+        let count = count - count_before;
+        Ok(if count > 0 { Some((sum.minus(before)?, count)) } else { None })
+    }
+
+    /// The value of one point: `own` is the place of the point itself in its range.
+    fn value(
+        &self,
+        window: &Window,
+        inner: &Column,
+        range: std::ops::Range<usize>,
+        own: Option<usize>,
+    ) -> Result<Option<Value>> {
+        let number = |place: usize| inner.number(place);
+        match window.how {
+            WindowHow::Aggregate(Aggregator::LastNonBlank) => {
+                let last = range.end.checked_sub(1).and_then(|end| self.last[end]);
+                let last = last.filter(|last| range.contains(last));
+                Ok(last.and_then(|last| inner.value(last, window.inner.value_type)))
+            }
+            WindowHow::Aggregate(Aggregator::Sum) => {
+                Ok(self.sum(inner, &range)?.map(|(sum, _)| Value::Number(sum)))
+            }
+            WindowHow::Aggregate(Aggregator::Avg) => {
+                let Some((sum, count)) = self.sum(inner, &range)? else { return Ok(None) };
+                let average = sum.divided_by(Number::new(i128::from(count), 0))?;
+                Ok(average.map(Value::Number))
+            }
+            WindowHow::Aggregate(aggregator) => {
+                let values: Vec<Option<Value>> =
+                    range.map(|at| number(at).map(Value::Number)).collect();
+                aggregate(aggregator, &values, &[])
+            }
+            WindowHow::Difference => {
+                let own_value = own.and_then(number);
+                let before = range.clone().find(|at| Some(*at) != own).and_then(number);
+                Ok(match (own_value, before) {
+                    (None, None) => None,
+                    (a, b) => {
+                        let (a, b) = (a.unwrap_or(Number::ZERO), b.unwrap_or(Number::ZERO));
+                        Some(Value::Number(a.minus(b)?))
+                    }
+                })
+            }
+            WindowHow::Rank { ascending } => {
+                let Some(own) = own.and_then(number) else { return Ok(None) };
+                let is_before =
+                    |value: &Number| if ascending { *value < own } else { *value > own };
+                let before = range.filter_map(number).filter(is_before).count();
+                Ok(Some(Value::Number(Number::new(before as i128 + 1, 0))))
+            }
+        }
+    }
+}

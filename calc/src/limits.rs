@@ -1,0 +1,4 @@
+//! Every limit of this crate, by name.
+
+/// Cells that one formula may fill beyond those that its operands hold.
+pub const FILLED_POINTS_MAX: usize = 20_000_000;

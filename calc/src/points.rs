@@ -1,0 +1,309 @@
+//! Points of a frame: as blocks that are evaluated together, as codes that tell them apart.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cube::segment::{Location, Segment};
+use cube::{CubeId, MemberId, Version};
+use foldhash::fast::FixedState;
+
+use crate::node::Frame;
+use crate::tables::{Order, Tables};
+
+/// Points of a block; small enough for the processor's caches.
+pub const BLOCK_POINTS: usize = 8_192;
+/// Codes up to this are looked up in an array.
+const DENSE_CODES_MAX: u128 = 1 << 23;
+
+/// Points that are evaluated together.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Number of points.
+    pub len: usize,
+    /// Per axis the member of every point; absent where `origin` knows them.
+    pub members: Vec<Vec<MemberId>>,
+    /// The stored rows that the points are.
+    pub origin: Option<Origin>,
+}
+
+/// Stored rows of one segment.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Their cube.
+    pub cube: CubeId,
+    /// Position of the segment among the cube's.
+    pub position: usize,
+    /// The segment.
+    pub segment: Arc<Segment>,
+    /// The rows.
+    pub rows: Vec<u32>,
+}
+
+impl Block {
+    /// Points given by their members.
+    pub fn free(members: Vec<Vec<MemberId>>, len: usize) -> Self {
+        Self { len, members, origin: None }
+    }
+
+    /// The members of an axis.
+    pub fn axis(&self, axis: usize) -> Cow<'_, [MemberId]> {
+        match &self.origin {
+            Some(origin) => {
+                let codes = &origin.segment.coordinates[axis];
+                Cow::Owned(origin.rows.iter().map(|&row| codes.get(row as usize)).collect())
+            }
+            None => Cow::Borrowed(&self.members[axis]),
+        }
+    }
+
+    /// The member of an axis at one point.
+    pub fn member(&self, axis: usize, at: usize) -> MemberId {
+        match &self.origin {
+            Some(origin) => origin.segment.coordinates[axis].get(origin.rows[at] as usize),
+            None => self.members[axis][at],
+        }
+    }
+
+    /// The points at some places.
+    pub fn taken(&self, places: &[u32]) -> Self {
+        let members = self.members.iter();
+        let members = members.map(|column| places.iter().map(|&at| column[at as usize]).collect());
+        let origin = self.origin.as_ref().map(|origin| Origin {
+            rows: places.iter().map(|&at| origin.rows[at as usize]).collect(),
+            segment: Arc::clone(&origin.segment),
+            ..*origin
+        });
+        Self { len: places.len(), members: members.collect(), origin }
+    }
+
+    /// Where a point is stored.
+    pub fn location(&self, at: usize) -> Option<Location> {
+        let origin = self.origin.as_ref()?;
+        Some(Location { segment: origin.position, row: origin.rows[at] as usize })
+    }
+}
+
+/// Points as columns of members; an axis without a column is left open.
+#[derive(Debug, Clone, Default)]
+pub struct Points {
+    /// Number of points.
+    pub len: usize,
+    /// Per axis of the frame.
+    pub columns: Vec<Option<Vec<MemberId>>>,
+}
+
+impl Points {
+    /// No points, of a frame of so many axes, all of them known.
+    pub fn none(axes: usize) -> Self {
+        Self { len: 0, columns: vec![Some(Vec::new()); axes] }
+    }
+
+    /// The points of some blocks.
+    pub fn of_blocks(blocks: &[Block], axes: usize) -> Self {
+        let mut points = Self::none(axes);
+        for block in blocks {
+            points.len += block.len;
+            for (axis, column) in points.columns.iter_mut().enumerate() {
+                if let Some(column) = column {
+                    column.extend_from_slice(&block.axis(axis));
+                }
+            }
+        }
+        points
+    }
+
+    /// The axes that are known, as bits.
+    pub fn known(&self) -> u64 {
+        let known = self.columns.iter().enumerate().filter(|(_, column)| column.is_some());
+        known.fold(0, |mask, (axis, _)| mask | 1 << axis)
+    }
+
+    /// The points at some places.
+    pub fn taken(&self, places: &[u32]) -> Self {
+        let take = |column: &Vec<MemberId>| places.iter().map(|&at| column[at as usize]).collect();
+        let columns = self.columns.iter().map(|column| column.as_ref().map(take)).collect();
+        Self { len: places.len(), columns }
+    }
+
+    /// The points as blocks; all axes must be known.
+    pub fn into_blocks(self) -> Vec<Block> {
+        let columns: Vec<Vec<MemberId>> = self.columns.into_iter().flatten().collect();
+        if self.len <= BLOCK_POINTS {
+            return if self.len == 0 { Vec::new() } else { vec![Block::free(columns, self.len)] };
+        }
+        let starts = (0..self.len).step_by(BLOCK_POINTS);
+        let block = |start: usize| {
+            let end = self.len.min(start + BLOCK_POINTS);
+            let members = columns.iter().map(|column| column[start..end].to_vec()).collect();
+            Block::free(members, end - start)
+        };
+        starts.map(block).collect()
+    }
+}
+
+/// Gives every point of a frame a number: the places of its members along the axes as digits.
+#[derive(Debug)]
+pub struct Coder {
+    orders: Vec<Arc<Order>>,
+    strides: Vec<u128>,
+    space: u128,
+}
+
+impl Coder {
+    /// The coder of a frame.
+    pub fn new(version: &Version, tables: &Tables, frame: &Frame) -> Self {
+        let orders: Vec<Arc<Order>> =
+            frame.axes.iter().map(|&axis| tables.order(version, axis)).collect();
+        let mut strides = vec![0; frame.axes.len()];
+        let mut space = 1u128;
+        for (stride, order) in strides.iter_mut().zip(&orders).rev() {
+            *stride = space;
+            space = space.saturating_mul(order.members.len().max(1) as u128);
+        }
+        Self { orders, strides, space }
+    }
+
+    /// The codes of points, the member of each axis given; none where one is not of the axis.
+    pub fn codes(&self, axes: &[Cow<'_, [MemberId]>], len: usize) -> Vec<Option<u128>> {
+        let mut codes = vec![Some(0u128); len];
+        for ((members, order), stride) in axes.iter().zip(&self.orders).zip(&self.strides) {
+            for (code, &member) in codes.iter_mut().zip(members.iter()) {
+                *code = match (*code, order.position(member)) {
+                    (Some(sum), Some(position)) => Some(sum + stride * position as u128),
+                    _ => None,
+                };
+            }
+        }
+        codes
+    }
+
+    /// The numbers of points, or `u32::MAX` where a point has none.
+    pub fn places(
+        &self,
+        numbering: &Numbering,
+        axes: &[Cow<'_, [MemberId]>],
+        len: usize,
+    ) -> Vec<u32> {
+        let Numbering::Dense { numbers, .. } = numbering else {
+            let codes = self.codes(axes, len).into_iter();
+            return codes
+                .map(|code| code.and_then(|code| numbering.find(code)).unwrap_or(u32::MAX))
+                .collect();
+        };
+        // the space is small, so 32 bits hold a code; a member that is NONE leads out of it
+        let outside = numbers.len() as u32;
+        let mut codes = vec![0u32; len];
+        for ((members, order), &stride) in axes.iter().zip(&self.orders).zip(&self.strides) {
+            let stride = stride as u32;
+            for (code, &member) in codes.iter_mut().zip(members.iter()) {
+                *code = match order.position(member) {
+                    Some(position) if *code < outside => *code + stride * position as u32,
+                    _ => outside,
+                };
+            }
+        }
+        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
+        codes.into_iter().map(number).collect()
+    }
+
+    /// The code of one point; none where a member is not of its axis.
+    pub fn code(&self, members: &[MemberId]) -> Option<u128> {
+        let mut code = 0;
+        for ((&member, order), stride) in members.iter().zip(&self.orders).zip(&self.strides) {
+            code += stride * order.position(member)? as u128;
+        }
+        Some(code)
+    }
+
+    /// An empty numbering of codes.
+    pub fn numbering(&self, expected: usize) -> Numbering {
+        if self.space <= DENSE_CODES_MAX && self.space <= 64 * expected as u128 {
+            Numbering::Dense { numbers: vec![u32::MAX; self.space as usize], count: 0 }
+        } else {
+            Numbering::Sparse(HashMap::with_hasher(FixedState::default()))
+        }
+    }
+}
+
+/// Codes, numbered in the order of their first sight.
+#[derive(Debug)]
+pub enum Numbering {
+    /// A number for every possible code.
+    Dense {
+        /// Per code, its number or `u32::MAX`.
+        numbers: Vec<u32>,
+        /// How many there are.
+        count: u32,
+    },
+    /// A number for those seen.
+    Sparse(HashMap<u128, u32, FixedState>),
+}
+
+impl Numbering {
+    /// The number of a code, and whether it is new.
+    pub fn add(&mut self, code: u128) -> (u32, bool) {
+        match self {
+            Self::Dense { numbers, count } => {
+                let number = &mut numbers[code as usize];
+                let is_new = *number == u32::MAX;
+                if is_new {
+                    *number = *count;
+                    *count += 1;
+                }
+                (*number, is_new)
+            }
+            Self::Sparse(numbers) => {
+                let next = numbers.len() as u32;
+                let number = *numbers.entry(code).or_insert(next);
+                (number, number == next)
+            }
+        }
+    }
+
+    /// The number of a code.
+    pub fn find(&self, code: u128) -> Option<u32> {
+        match self {
+            Self::Dense { numbers, .. } => {
+                numbers.get(code as usize).copied().filter(|&number| number != u32::MAX)
+            }
+            Self::Sparse(numbers) => numbers.get(&code).copied(),
+        }
+    }
+
+    /// How many codes there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Dense { count, .. } => *count as usize,
+            Self::Sparse(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The places of points that are different, the first of each.
+pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Points) -> Points {
+    if points.len < 2 {
+        return points;
+    }
+    let coder = Coder::new(version, tables, frame);
+    let none: &[MemberId] = &[];
+    let axes: Vec<Cow<'_, [MemberId]>> = points
+        .columns
+        .iter()
+        .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(none)))
+        .collect();
+    let mut numbering = coder.numbering(points.len);
+    let mut places = Vec::new();
+    for (at, code) in coder.codes(&axes, points.len).into_iter().enumerate() {
+        if code.is_some_and(|code| numbering.add(code).1) {
+            places.push(at as u32);
+        }
+    }
+    drop(axes);
+    if places.len() == points.len { points } else { points.taken(&places) }
+}

@@ -1,0 +1,105 @@
+//! How the rows of an update differ from those that they replace.
+
+use cube::MeasureId;
+use cube::segment::Rows;
+use cube::version::RowsUpdate;
+
+use crate::points::Points;
+
+/// How rows of an update differ from those they replace.
+pub(super) struct RowChanges {
+    /// Per row of the update, its row among the old ones.
+    old_row: Vec<Option<usize>>,
+    /// Per row of the update, whether it is new or has other members.
+    is_fresh: Vec<bool>,
+    removed: usize,
+}
+
+impl RowChanges {
+    pub(super) fn new(old: &Rows, update: &RowsUpdate) -> Self {
+        let removed = update.removed.len();
+        let mut next = removed;
+        let mut changes = Self { old_row: Vec::new(), is_fresh: Vec::new(), removed };
+        for (row, before) in update.before.iter().enumerate() {
+            let old_row = before.map(|_| {
+                next += 1;
+                next - 1
+            });
+            let moved = old_row.is_some_and(|old_row| {
+                let mut pairs = old.coordinates.iter().zip(&update.rows.coordinates);
+                pairs.any(|(before, after)| before[old_row] != after[row])
+            });
+            changes.old_row.push(old_row);
+            changes.is_fresh.push(old_row.is_none() || moved);
+        }
+        changes
+    }
+
+    /// The coordinates, old and new, at which a measure may have changed.
+    pub(super) fn points(
+        &self,
+        measure: MeasureId,
+        is_touched: bool,
+        old: &Rows,
+        update: &RowsUpdate,
+    ) -> Points {
+        let axes = update.rows.coordinates.len();
+        let mut points = Points::none(axes);
+        let mut push = |rows: &Rows, row: usize| {
+            points.len += 1;
+            for (column, from) in points.columns.iter_mut().zip(&rows.coordinates) {
+                column.get_or_insert_default().push(from[row]);
+            }
+        };
+        let before = &old.values[measure.idx()];
+        let after = &update.rows.values[measure.idx()];
+        let removed = before.iter().take(self.removed).enumerate();
+        removed.filter(|(_, value)| value.is_some()).for_each(|(row, _)| push(old, row));
+        for (row, old_row) in self.old_row.iter().enumerate() {
+            match old_row {
+                Some(old_row) if self.is_fresh[row] => {
+                    push(old, *old_row);
+                    push(&update.rows, row);
+                }
+                Some(old_row) if is_touched && before[*old_row] != after[row] => {
+                    push(&update.rows, row);
+                }
+                None if after[row].is_some() => push(&update.rows, row),
+                _ => {}
+            }
+        }
+        points
+    }
+
+    pub(super) fn fresh_rows(&self, update: &RowsUpdate) -> Vec<usize> {
+        (0..update.rows.len()).filter(|&row| self.is_fresh[row]).collect()
+    }
+
+    /// Rows that are not fresh and have another value of a measure.
+    pub(super) fn changed_rows(
+        &self,
+        measure: MeasureId,
+        old: &Rows,
+        update: &RowsUpdate,
+    ) -> Vec<usize> {
+        let before = &old.values[measure.idx()];
+        let after = &update.rows.values[measure.idx()];
+        let rows = self.old_row.iter().enumerate();
+        rows.filter(|(row, _)| !self.is_fresh[*row])
+            .filter_map(|(row, old_row)| Some((row, (*old_row)?)))
+            .filter(|(row, old_row)| before[*old_row] != after[*row])
+            .map(|(row, _)| row)
+            .collect()
+    }
+}
+
+/// The keys of some rows.
+pub(super) fn keys_of(rows: &Rows, chosen: &[usize]) -> Rows {
+    let keys = rows.keys.iter();
+    let keys = keys.map(|column| chosen.iter().map(|&row| column[row].clone()).collect()).collect();
+    // coordinates give the number of rows
+    let coordinates = rows.coordinates.iter().take(1);
+    let coordinates =
+        coordinates.map(|column| chosen.iter().map(|&row| column[row]).collect()).collect();
+    Rows { keys, coordinates, values: Vec::new() }
+}

@@ -1,0 +1,229 @@
+//! Small cases of what random ones have found: what members and regions do to computed cells.
+
+#[path = "kept/dice.rs"]
+#[allow(dead_code)]
+mod dice;
+#[path = "kept/model.rs"]
+#[allow(dead_code)]
+mod model;
+#[path = "kept/recipe.rs"]
+#[allow(dead_code)]
+mod recipe;
+#[path = "kept/world.rs"]
+#[allow(dead_code)]
+mod world;
+
+use cube::change::{MemberWrite, RowsAction, RowsWrite};
+use cube::model::ModelChange;
+use cube::{Change, CubeId, HierarchyId, MemberId};
+use model::{Choice, PLAN, PRODUCT, SCENARIO};
+use world::{World, set_formula};
+
+/// Plan by product, month and scenario.
+fn world() -> World {
+    let choice = Choice(2);
+    World::new(choice, model::definitions(choice))
+}
+
+fn coordinate(world: &World, keys: [&str; 3]) -> Vec<MemberId> {
+    let version = &world.revision.version;
+    let dimensions = &version.model.cube_def(CubeId::from_idx(PLAN)).dimensions;
+    let find = |(id, key): (&cube::DimensionId, &str)| {
+        version.dimension(*id).find(key).expect("it is there")
+    };
+    dimensions.iter().zip(keys).map(find).collect()
+}
+
+fn write(world: &World, keys: [&str; 3], measure: &str, value: Option<i64>) -> Change {
+    let cube = CubeId::from_idx(PLAN);
+    let measure =
+        world.revision.version.model.cube_def(cube).measure(measure).expect("it is there");
+    let coordinates = coordinate(world, keys);
+    Change::Rows(RowsWrite {
+        cube,
+        action: RowsAction::Set,
+        measures: vec![measure],
+        keys: vec![],
+        coordinates,
+        values: vec![value],
+    })
+}
+
+fn set(world: &mut World, keys: [&str; 3], measure: &str, value: i64) {
+    let change = write(world, keys, measure, Some(value));
+    world.apply(&change).expect("it takes input");
+}
+
+fn value(world: &World, keys: [&str; 3], measure: &str) -> Option<i64> {
+    let version = &world.revision.version;
+    let cube = CubeId::from_idx(PLAN);
+    let measure = version.model.cube_def(cube).measure(measure).expect("it is there");
+    let rows = version.rows(cube);
+    rows.value(rows.find_at(&coordinate(world, keys))?, measure.idx())
+}
+
+fn formula(world: &mut World, target: &str, text: &str) {
+    world.apply(&set_formula(target, text)).expect("the formula is right");
+}
+
+fn moved(world: &mut World, product: &str, category: &str) {
+    let count = world.revision.version.dimension(PRODUCT).member_count();
+    let parents = vec![(HierarchyId(0), Some(category.into()))];
+    let change = MemberWrite { key: product.into(), parents, ..MemberWrite::default() };
+    world.apply(&model::members(PRODUCT, count, vec![change])).expect("it moves");
+}
+
+fn remove(world: &mut World, target: &str) {
+    let change = ModelChange::RemoveFormula { target: target.into() };
+    world.apply(&Change::Model(change)).expect("it is there");
+}
+
+const P0: [&str; 3] = ["p0", "2024-01", "actual"];
+const P2: [&str; 3] = ["p2", "2024-01", "actual"];
+const C0: &str = "plan.mix[product: \"c0\"]";
+
+#[test]
+fn a_member_that_leaves_a_region_leaves_no_values_behind() {
+    let mut world = world();
+    set(&mut world, P0, "a", 70_000);
+    formula(&mut world, C0, "a * 2");
+    assert_eq!(value(&world, P0, "mix"), Some(140_000));
+    moved(&mut world, "p0", "c1");
+    assert_eq!(value(&world, P0, "mix"), None);
+    world.check_inputs();
+    formula(&mut world, "plan.mix", "a * 3");
+    assert_eq!(value(&world, P0, "mix"), Some(210_000));
+    moved(&mut world, "p0", "c0");
+    assert_eq!(value(&world, P0, "mix"), Some(140_000));
+    moved(&mut world, "p0", "c1");
+    assert_eq!(value(&world, P0, "mix"), Some(210_000));
+}
+
+#[test]
+fn a_formula_that_goes_gives_its_cells_back() {
+    let mut world = world();
+    set(&mut world, P0, "a", 70_000);
+    set(&mut world, P2, "a", 10_000);
+    formula(&mut world, "plan.mix", "a * 3");
+    formula(&mut world, C0, "a * 2");
+    formula(&mut world, "plan.mix[product: \"p0\"]", "a");
+    remove(&mut world, C0);
+    assert_eq!(value(&world, P0, "mix"), Some(70_000));
+    remove(&mut world, "plan.mix[product: \"p0\"]");
+    assert_eq!(value(&world, P0, "mix"), Some(210_000));
+    formula(&mut world, C0, "a * 2");
+    remove(&mut world, "plan.mix");
+    assert_eq!((value(&world, P0, "mix"), value(&world, P2, "mix")), (Some(140_000), None));
+}
+
+#[test]
+fn a_member_added_later_is_the_one_that_formulas_name() {
+    let mut world = world();
+    set(&mut world, P0, "a", 70_000);
+    formula(&mut world, "plan.mix[scenario: \"forecast\"]", "a[SELECT: scenario = \"actual\"]");
+    formula(&mut world, "plan.p1", "IF(PARENT(product) = \"c9\", 0, a)");
+    let forecast = model::member("forecast", None, None);
+    world.apply(&model::members(SCENARIO, 2, vec![forecast])).expect("it is new");
+    assert_eq!(value(&world, ["p0", "2024-01", "forecast"], "mix"), Some(70_000));
+    // a name moves from one member to another
+    formula(&mut world, "plan.p2", "a[SELECT: scenario = \"plan\"][ADD CONSTANT: scenario]");
+    let named =
+        MemberWrite { key: "actual".into(), name: Some("plan".into()), ..MemberWrite::default() };
+    world.apply(&model::members(SCENARIO, 3, vec![named])).expect("it takes a name");
+    assert_eq!(value(&world, ["p0", "2024-01", "budget"], "p2"), Some(70_000));
+}
+
+#[test]
+fn a_blank_written_where_a_formula_computes_changes_nothing() {
+    let mut world = world();
+    set(&mut world, P0, "a", 70_000);
+    formula(&mut world, C0, "a * 2");
+    let change = write(&world, P0, "mix", None);
+    world.apply(&change).expect("a blank is no input");
+    assert_eq!(value(&world, P0, "mix"), Some(140_000));
+}
+
+#[test]
+fn regions_that_need_themselves_are_refused() {
+    let mut world = world();
+    set(&mut world, P0, "a", 70_000);
+    let refused = |world: &World, target: &str, text: &str| {
+        let error = world.revision.apply(&[set_formula(target, text)]).err();
+        error.unwrap_or_else(|| panic!("{text} was taken")).to_string()
+    };
+    let error = refused(&world, "plan.mix[product: \"p0\"]", "a + mix[BY SUM: product.category]");
+    assert!(error.contains("formulas need each other"), "{error}");
+    formula(&mut world, "plan.mix[product: \"p0\"]", "a + product.\"p1\"");
+    let error = refused(&world, "plan.mix[product: \"p1\"]", "a + product.\"p0\"");
+    assert!(error.contains("formulas need each other"), "{error}");
+    // they share p0 and 2024-01, and neither is within the other
+    formula(&mut world, "plan.p1[product: \"c0\", date: \"2024-01\"]", "a");
+    let error = refused(&world, "plan.p1[product: \"p0\", date: \"2024\"]", "a");
+    assert!(error.contains("overlaps"), "{error}");
+}
+
+#[test]
+fn a_total_comparison_makes_no_cells_of_its_own() {
+    let mut world = world();
+    formula(&mut world, "plan.hit", "a IN (1, 2)");
+    formula(&mut world, "plan.p1", "(a = 0)[BY COUNTUNIQUE: date]");
+    set(&mut world, P0, "b", 10_000);
+    assert_eq!((value(&world, P0, "hit"), value(&world, P0, "p1")), (None, None));
+    set(&mut world, P0, "a", 10_000);
+    assert_eq!((value(&world, P0, "hit"), value(&world, P0, "p1")), (Some(1), Some(10_000)));
+}
+
+#[test]
+fn a_formula_of_a_cycle_can_be_removed() {
+    let mut world = world();
+    formula(&mut world, "plan.opening", "PREVIOUS(closing)");
+    formula(&mut world, "plan.closing", "opening + a");
+    set(&mut world, P0, "a", 10_000);
+    assert_eq!(value(&world, ["p0", "2024-02", "actual"], "opening"), Some(10_000));
+    remove(&mut world, "plan.opening");
+    assert_eq!(value(&world, ["p0", "2024-02", "actual"], "opening"), None);
+    assert_eq!(value(&world, P0, "closing"), Some(10_000));
+    world.check_inputs();
+}
+
+#[test]
+fn what_runs_along_members_reaches_new_ones() {
+    let mut world = world();
+    set(&mut world, P2, "a", 10_000);
+    formula(&mut world, "plan.p1", "CUMULATE(a, product)");
+    formula(&mut world, "plan.p2", "PREVIOUS(a, product)");
+    let count = world.revision.version.dimension(PRODUCT).member_count();
+    world
+        .apply(&model::members(PRODUCT, count, vec![model::member("p9", Some("c1"), Some(1))]))
+        .expect("it is new");
+    let new = ["p9", "2024-01", "actual"];
+    assert_eq!((value(&world, new, "p1"), value(&world, new, "p2")), (Some(10_000), Some(10_000)));
+}
+
+#[test]
+fn what_looks_back_and_ahead_again_is_not_earlier() {
+    let mut world = world();
+    formula(&mut world, "plan.closing", "opening + a");
+    for text in ["PREVIOUS(NEXT(closing))", "LAG(LEAD(closing, 5), 2)", "NEXT(PREVIOUS(closing))"] {
+        let error = world.revision.apply(&[set_formula("plan.opening", text)]).err();
+        let error = error.unwrap_or_else(|| panic!("{text} was taken"));
+        assert!(error.to_string().contains("formulas need each other"), "{error}");
+    }
+    formula(&mut world, "plan.opening", "PREVIOUS(PREVIOUS(closing))");
+    set(&mut world, P0, "a", 10_000);
+    assert_eq!(value(&world, ["p0", "2024-03", "actual"], "opening"), Some(10_000));
+}
+
+#[test]
+fn large_counts_and_exponents_are_no_trouble() {
+    let mut world = world();
+    set(&mut world, P0, "a", -10_000);
+    formula(&mut world, "plan.p1", "a ^ 2147483647");
+    assert_eq!(value(&world, P0, "p1"), Some(-10_000));
+    for text in
+        ["PARALLEL(a, 2147483647, year)", "PARALLEL(a, -2147483647, month)", "LAG(a, 2147483647)"]
+    {
+        formula(&mut world, "plan.p1", text);
+        assert_eq!(value(&world, P0, "p1"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Explaining a cell: from its text to the tree of what made it, down to the ledger entries.
+//!
+//! The tree is `calc`'s; here the cell is found by the names a person gives it, and every input of
+//! the tree is joined with who wrote it, when, and from which row of which file. Doors only render.
+
+pub mod cell;
+mod origin;
+mod resolve;
+
+use std::sync::Arc;
+
+pub use calc::explain::{CellRef, ExplainNode, Place};
+use cube::Version;
+
+use crate::error::SqlError;
+use crate::provenance::{ProvenanceRequest, WriteRecord};
+use crate::tenant::{Snapshot, Tenant};
+
+pub use resolve::resolve;
+
+/// Contributors of a node that are shown, unless asked for otherwise.
+pub const TOP_DEFAULT: usize = 10;
+/// Contributors of a node that may be asked for.
+pub const TOP_MAX: usize = 1_000;
+
+/// What is shown of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// Contributors of a node, the largest first.
+    pub top: usize,
+    /// Which page of the contributors of the cell itself, from 1.
+    pub page: usize,
+    /// Writes of each input, the newest first.
+    pub writes: usize,
+}
+
+impl Default for ExplainOptions {
+    fn default() -> Self {
+        Self { top: TOP_DEFAULT, page: 1, writes: 1 }
+    }
+}
+
+impl ExplainOptions {
+    fn of_tree(self) -> calc::explain::Options {
+        let page = self.page.saturating_sub(1);
+        calc::explain::Options { top: self.top, page, ..calc::explain::Options::default() }
+    }
+}
+
+/// A node of an explanation with the writes behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// What it is.
+    pub node: ExplainNode,
+    /// Who wrote it, the newest first; of nodes that are written only.
+    pub writes: Vec<WriteRecord>,
+    /// What it is made of, in the order of the node's children, which have moved here.
+    pub children: Vec<Explained>,
+}
+
+impl Explained {
+    /// Key and members as one text, `deal=7, rep=ada`; none of a total over everything.
+    pub fn place_in_words(&self) -> Option<String> {
+        let pairs = self.node.key.iter().flatten().chain(&self.node.place);
+        let words: Vec<String> = pairs.map(|(name, text)| format!("{name}={text}")).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// The explanation of the cell that a text names, in a snapshot of a tenant.
+///
+/// # Errors
+/// A text that names no cell, with the position in it; whatever a read may run into.
+pub async fn explain(
+    tenant: &dyn Tenant,
+    snapshot: &Snapshot,
+    text: &str,
+    options: ExplainOptions,
+) -> Result<Explained, SqlError> {
+    if !(1..=TOP_MAX).contains(&options.top) || options.page == 0 {
+        let message = format!("an explanation shows 1 to {TOP_MAX} contributors, from page 1 on");
+        return Err(SqlError::new("22023", message));
+    }
+    let cell = resolve(&snapshot.view.version, &cell::parse(text)?)?;
+    let read = snapshot.clone();
+    let derived = crate::sql::execution::compute(move || {
+        let Snapshot { view, plan, .. } = &read;
+        let explained = calc::explain::explain(view, plan, &cell, options.of_tree());
+        explained.map_err(|error| SqlError::from(error).into())
+    });
+    let tree = derived.await.map_err(|error| crate::sql::sqlstate::from_engine(&error, ""))?;
+    with_writes(tenant, snapshot, tree, options.writes).await
+}
+
+/// A tree with the newest writes of all its nodes, looked up in one pass over the ledger.
+pub async fn with_writes(
+    tenant: &dyn Tenant,
+    snapshot: &Snapshot,
+    tree: ExplainNode,
+    limit: usize,
+) -> Result<Explained, SqlError> {
+    let mut asked = Vec::new();
+    let numbered = number(&snapshot.view.version, tree, &mut asked);
+    let (lineage, version) = (snapshot.lineage.clone(), Arc::clone(&snapshot.view.version));
+    let writes = if asked.is_empty() || limit == 0 {
+        Vec::new()
+    } else {
+        tenant.provenance(ProvenanceRequest { asked, limit, lineage, version }).await?
+    };
+    Ok(numbered.explained(&writes))
+}
+
+/// A node and its number among the questions.
+struct Numbered {
+    node: ExplainNode,
+    question: Option<usize>,
+    children: Vec<Numbered>,
+}
+
+fn number(
+    version: &Version,
+    mut node: ExplainNode,
+    asked: &mut Vec<crate::provenance::Asked>,
+) -> Numbered {
+    let question = origin::asked_of(version, &node).map(|question| {
+        // the same input may feed several formulas
+        asked.iter().position(|known| *known == question).unwrap_or_else(|| {
+            asked.push(question);
+            asked.len() - 1
+        })
+    });
+    let children = std::mem::take(&mut node.children);
+    let children = children.into_iter().map(|child| number(version, child, asked)).collect();
+    Numbered { node, question, children }
+}
+
+impl Numbered {
+    fn explained(self, writes: &[Vec<WriteRecord>]) -> Explained {
+        let own = self.question.and_then(|question| writes.get(question)).cloned();
+        let children = self.children.into_iter().map(|child| child.explained(writes)).collect();
+        Explained { node: self.node, writes: own.unwrap_or_default(), children }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The tables of schema `perfos`: what the ledger, the branches and the rules of a tenant are.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::error::{DataFusionError, Result};
+
+use super::{SYSTEM_SCHEMA, Scope, one_batch, relation};
+use crate::branches::Branches;
+use crate::rules::RuleHistory;
+use crate::sql::relation::{Relation, RelationKind};
+use crate::tenant::LedgerEntry;
+
+/// Entries that `perfos.ledger` shows.
+const LEDGER_ENTRIES_MAX: usize = 10_000;
+
+/// The tables as catalogs describe them.
+pub(super) fn relations() -> Vec<Relation> {
+    let tables = [
+        ("branches", branches_schema(), "Branches: who made them, why, and what they hold"),
+        (
+            "ledger",
+            ledger_schema(),
+            "The newest ledger entries: who did what, and what was computed again",
+        ),
+        ("rules", rules_schema(), "Every version of every formula of the session's branch"),
+    ];
+    let describe = |(name, schema, comment): (&str, SchemaRef, &str)| {
+        relation(SYSTEM_SCHEMA, name, RelationKind::View, &schema, Some(comment.into()))
+    };
+    tables.into_iter().map(describe).collect()
+}
+
+/// One of the tables.
+pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    let batch = match name {
+        "ledger" => {
+            let entries = scope.tenant.ledger(LEDGER_ENTRIES_MAX).await;
+            ledger(&entries.map_err(DataFusionError::from)?)?
+        }
+        "branches" => branches(&scope.point.branches)?,
+        "rules" => rules(&scope.current.rules)?,
+        _ => return Ok(None),
+    };
+    one_batch(batch).map(Some)
+}
+
+fn ledger_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("sequence", DataType::Int64, false),
+        Field::new("time", timestamp(), false),
+        Field::new("branch", DataType::Utf8, false),
+        Field::new("author", DataType::Utf8, false),
+        Field::new("origin", DataType::Utf8, false),
+        Field::new("summary", DataType::Utf8, false),
+        Field::new("recomputed", DataType::Utf8, false),
+        Field::new("reason", DataType::Utf8, true),
+    ]))
+}
+
+fn ledger(entries: &[LedgerEntry]) -> Result<RecordBatch> {
+    let text = |of: fn(&LedgerEntry) -> &str| texts(entries.iter().map(|entry| Some(of(entry))));
+    let columns = vec![
+        integers(entries.iter().map(|entry| Some(entry.sequence))),
+        times(entries.iter().map(|entry| Some(entry.time_us))),
+        text(|entry| &entry.branch),
+        text(|entry| &entry.author),
+        text(|entry| &entry.origin),
+        text(|entry| &entry.summary),
+        text(|entry| &entry.recomputed),
+        texts(entries.iter().map(|entry| filled(&entry.reason))),
+    ];
+    Ok(RecordBatch::try_new(ledger_schema(), columns)?)
+}
+
+fn branches_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("name", DataType::Utf8, false),
+        Field::new("owner", DataType::Utf8, true),
+        Field::new("reason", DataType::Utf8, true),
+        Field::new("base", DataType::Utf8, true),
+        Field::new("base_sequence", DataType::Int64, true),
+        Field::new("created_at", timestamp(), true),
+        Field::new("head_sequence", DataType::Int64, false),
+        Field::new("entries", DataType::Int64, false),
+    ]))
+}
+
+fn branches(branches: &Branches) -> Result<RecordBatch> {
+    let base = || branches.iter().map(|branch| branch.base.as_ref());
+    let columns = vec![
+        texts(branches.iter().map(|branch| Some(branch.name.as_ref()))),
+        texts(branches.iter().map(|branch| filled(&branch.owner))),
+        texts(branches.iter().map(|branch| filled(&branch.reason))),
+        texts(base().map(|base| base.map(|base| base.name.as_ref()))),
+        integers(base().map(|base| base.map(|base| base.sequence))),
+        times(branches.iter().map(|branch| branch.created_us)),
+        integers(branches.iter().map(|branch| Some(branch.sequence))),
+        integers(branches.iter().map(|branch| Some(branch.entry_count))),
+    ];
+    Ok(RecordBatch::try_new(branches_schema(), columns)?)
+}
+
+fn rules_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("target", DataType::Utf8, false),
+        Field::new("version", DataType::Int64, false),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("description", DataType::Utf8, true),
+        Field::new("author", DataType::Utf8, false),
+        Field::new("time", timestamp(), false),
+        Field::new("sequence", DataType::Int64, false),
+        Field::new("reason", DataType::Utf8, true),
+        Field::new("active", DataType::Boolean, false),
+    ]))
+}
+
+fn rules(rules: &RuleHistory) -> Result<RecordBatch> {
+    let formula = || rules.iter().map(|rule| rule.formula.as_ref());
+    let active = rules.iter().map(|rule| Some(rules.is_active(rule)));
+    let columns: Vec<ArrayRef> = vec![
+        texts(rules.iter().map(|rule| Some(rule.target.as_str()))),
+        integers(rules.iter().map(|rule| Some(u64::from(rule.version)))),
+        texts(formula().map(|formula| formula.map(|formula| formula.text.as_str()))),
+        texts(formula().map(|formula| filled(&formula?.description))),
+        texts(rules.iter().map(|rule| Some(rule.author.as_str()))),
+        times(rules.iter().map(|rule| Some(rule.time_us))),
+        integers(rules.iter().map(|rule| Some(rule.sequence))),
+        texts(rules.iter().map(|rule| filled(&rule.reason))),
+        Arc::new(active.collect::<BooleanArray>()),
+    ];
+    Ok(RecordBatch::try_new(rules_schema(), columns)?)
+}
+
+fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()))
+}
+
+fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
+}
+
+fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn integers(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
+    let fits = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+    Arc::new(values.map(fits).collect::<Int64Array>())
+}
+
+/// A text that is not empty.
+fn filled(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,333 @@
+//! Who wrote what: a tenant's ledger, read backwards for the writes of some cells, rows and members.
+//!
+//! The ledger is read in windows, the newest first, each larger than the one before; within a window
+//! forwards. It ends where everything asked for was found as often as wanted. In memory are the
+//! writes found and one entry.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use cube::change::{DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote};
+use cube::model::ModelChange;
+use cube::value::{KeyPart, format_date};
+use cube::{Change, CubeId, DimensionId, MeasureId, MemberId, Version};
+use protocol::provenance::{Asked, ProvenanceRequest, WriteAction, WriteRecord};
+use storage::{Device, LedgerReader, Record, Sequence};
+
+use crate::error::{Result, ServerError};
+use crate::limits::{PROVENANCE_ASKED_MAX, PROVENANCE_WRITES_MAX};
+use crate::tenant::replay::{Recorded, readable};
+
+/// Entries in the first window; each further one is larger by [`WINDOW_GROWTH`].
+const WINDOW_ENTRIES: u64 = 256;
+const WINDOW_GROWTH: u64 = 8;
+
+/// The newest writes of each thing asked about, newest first, among the entries of its lineage:
+/// other branches give the same ids to other members.
+///
+/// # Errors
+/// A ledger that cannot be read, and limits.
+pub fn writes_of(
+    device: &Arc<dyn Device>,
+    request: &ProvenanceRequest,
+) -> Result<Vec<Vec<WriteRecord>>> {
+    if request.asked.len() > PROVENANCE_ASKED_MAX {
+        return Err(ServerError::Limit { what: "things asked about", limit: PROVENANCE_ASKED_MAX });
+    }
+    let limit = request.limit.min(PROVENANCE_WRITES_MAX);
+    let mut found: Vec<Vec<WriteRecord>> = vec![Vec::new(); request.asked.len()];
+    let (mut last, mut window) = (request.lineage.sequence, WINDOW_ENTRIES);
+    while last > 0 && found.iter().any(|writes| writes.len() < limit) {
+        let first = last.saturating_sub(window - 1).max(1);
+        let mut search = Search::new(&request.version, &request.asked, limit);
+        let reader = LedgerReader::open(Arc::clone(device))?.starting_at(Sequence(first))?;
+        for record in reader.ending_at(Sequence(last)) {
+            let record = record?;
+            if request.lineage.holds(record.content.branch, record.id.sequence.0) {
+                search.record(&record)?;
+            }
+        }
+        for (writes, newer) in search.found.into_iter().zip(&mut found) {
+            let missing = limit - newer.len();
+            newer.extend(writes.into_iter().rev().take(missing));
+        }
+        (last, window) = (first - 1, window.saturating_mul(WINDOW_GROWTH));
+    }
+    Ok(found)
+}
+
+/// What is looked for, by where it may be written; the numbers are positions in the request.
+struct Search<'a> {
+    version: &'a Version,
+    asked: &'a [Asked],
+    limit: usize,
+    cells: HashMap<CubeId, HashMap<&'a [MemberId], Vec<usize>>>,
+    rows: HashMap<CubeId, HashMap<&'a [KeyPart], Vec<usize>>>,
+    members: HashMap<DimensionId, HashMap<&'a str, Vec<usize>>>,
+    formulas: HashMap<&'a str, Vec<usize>>,
+    /// The newest writes of each, oldest first.
+    found: Vec<VecDeque<WriteRecord>>,
+}
+
+/// An entry's write of one thing, as far as it is the same for all that the entry writes.
+struct Written<'a> {
+    record: &'a Record,
+    note: Option<&'a SourceNote>,
+    /// Position among the rows or members of the change.
+    position: usize,
+    action: WriteAction,
+}
+
+impl<'a> Search<'a> {
+    fn new(version: &'a Version, asked: &'a [Asked], limit: usize) -> Self {
+        let mut search = Self {
+            version,
+            asked,
+            limit,
+            cells: HashMap::new(),
+            rows: HashMap::new(),
+            members: HashMap::new(),
+            formulas: HashMap::new(),
+            found: vec![VecDeque::new(); asked.len()],
+        };
+        for (number, asked) in asked.iter().enumerate() {
+            match asked {
+                Asked::Cell { cube, coordinate, .. } => {
+                    index(&mut search.cells, *cube, coordinate.as_slice(), number);
+                }
+                Asked::Row { cube, key, .. } => {
+                    index(&mut search.rows, *cube, key.as_slice(), number);
+                }
+                Asked::Member { dimension, key, .. } => {
+                    index(&mut search.members, *dimension, key.as_str(), number);
+                }
+                Asked::Formula { target } => {
+                    search.formulas.entry(target.as_str()).or_default().push(number);
+                }
+            }
+        }
+        search
+    }
+
+    fn record(&mut self, record: &Record) -> Result<()> {
+        let sequence = record.id.sequence.0;
+        let recorded = readable(record)
+            .map_err(|reason| ServerError::Replay { sequence, reason: Box::new(reason) })?;
+        let Recorded::Changes(entry) = recorded else { return Ok(()) };
+        let note_of = |position: usize| {
+            entry.changes.iter().find_map(|change| match change {
+                Change::Source(note) if note.change as usize == position => Some(note),
+                _ => None,
+            })
+        };
+        for (position, change) in entry.changes.iter().enumerate() {
+            let note = note_of(position);
+            match change {
+                Change::Rows(write) => self.rows(record, note, write),
+                Change::Members(write) => self.members(record, note, write),
+                Change::Dated(write) => self.dated(record, note, write),
+                Change::Model(change) => self.model(record, change),
+                Change::Source(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The writes of cells and rows in one change.
+    fn rows(&mut self, record: &Record, note: Option<&SourceNote>, write: &RowsWrite) {
+        let Some(cube) = self.version.model.cubes.get(write.cube.idx()) else { return };
+        let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
+        let mut hits = Vec::new();
+        if key_width == 0 {
+            let Some(wanted) = self.cells.get(&write.cube) else { return };
+            hits_of(wanted, write.coordinates.chunks(dimension_count.max(1)), &mut hits);
+        } else {
+            let Some(wanted) = self.rows.get(&write.cube) else { return };
+            hits_of(wanted, write.keys.chunks(key_width), &mut hits);
+        }
+        let action = match write.action {
+            RowsAction::Set => WriteAction::Set,
+            RowsAction::Remove => WriteAction::Remove,
+        };
+        for (position, number) in hits {
+            if let Some(values) = self.values_of_row(write, position, number) {
+                self.found(number, Written { record, note, position, action }, values);
+            }
+        }
+    }
+
+    /// What a row of a write says of the thing asked about; none where it says nothing.
+    fn values_of_row(
+        &self,
+        write: &RowsWrite,
+        position: usize,
+        number: usize,
+    ) -> Option<Vec<(String, Option<String>)>> {
+        let measure = match &self.asked[number] {
+            Asked::Cell { measure, .. } => Some(*measure),
+            Asked::Row { measure, .. } => *measure,
+            _ => return None,
+        };
+        if write.action == RowsAction::Remove {
+            return Some(Vec::new());
+        }
+        let width = write.measures.len();
+        let value = |column: usize| write.values.get(position * width + column).copied().flatten();
+        let named = |column: usize| self.value(write.cube, write.measures[column], value(column));
+        match measure {
+            Some(measure) => {
+                let column = write.measures.iter().position(|&written| written == measure)?;
+                Some(vec![named(column)])
+            }
+            None => {
+                let members = self.members_of_row(write, position);
+                Some(members.into_iter().chain((0..width).map(named)).collect())
+            }
+        }
+    }
+
+    fn value(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        value: Option<i64>,
+    ) -> (String, Option<String>) {
+        let def = self.version.model.cube_def(cube).measure_def(measure);
+        (def.name.clone(), value.map(|value| def.value_type.format(value)))
+    }
+
+    /// The members that a row is written at.
+    fn members_of_row(&self, write: &RowsWrite, position: usize) -> Vec<(String, Option<String>)> {
+        let dimensions = &self.version.model.cube_def(write.cube).dimensions;
+        let members = write.coordinates.chunks(dimensions.len().max(1)).nth(position);
+        let named = |(&id, &member): (&DimensionId, &MemberId)| {
+            let dimension = self.version.dimension(id);
+            (dimension.def.name.clone(), Some(dimension.key(member).to_owned()))
+        };
+        dimensions.iter().zip(members.unwrap_or_default()).map(named).collect()
+    }
+
+    /// The writes of members in one change.
+    fn members(&mut self, record: &Record, note: Option<&SourceNote>, write: &MembersWrite) {
+        let Some(wanted) = self.members.get(&write.dimension) else { return };
+        let mut hits = Vec::new();
+        hits_of(wanted, write.members.iter().map(|member| member.key.as_str()), &mut hits);
+        for (position, number) in hits {
+            let member = &write.members[position];
+            if let Some(values) = self.values_of_member(write.dimension, member, number) {
+                let action = WriteAction::Set;
+                self.found(number, Written { record, note, position, action }, values);
+            }
+        }
+    }
+
+    fn values_of_member(
+        &self,
+        dimension: DimensionId,
+        member: &MemberWrite,
+        number: usize,
+    ) -> Option<Vec<(String, Option<String>)>> {
+        let Asked::Member { attribute: wanted, .. } = &self.asked[number] else { return None };
+        let def = &self.version.model.dimension_def(dimension);
+        let attributes = member.attributes.iter();
+        let attributes = attributes.filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id));
+        let named = attributes.filter_map(|(id, value)| {
+            let attribute = def.attributes.get(id.idx())?;
+            let text = value.as_ref().map(|value| value.format(attribute.value_type));
+            Some((attribute.name.clone(), text))
+        });
+        let named: Vec<_> = named.collect();
+        if wanted.is_some() {
+            return (!named.is_empty()).then_some(named);
+        }
+        let name = member.name.iter().map(|name| ("name".to_owned(), Some(name.clone())));
+        let parents = member.parents.iter().filter_map(|(hierarchy, parent)| {
+            let hierarchy = def.hierarchies.get(hierarchy.idx())?;
+            Some((format!("parent in {}", hierarchy.name), parent.clone()))
+        });
+        Some(name.chain(parents).chain(named).collect())
+    }
+
+    /// The writes of values that hold from a day on.
+    fn dated(&mut self, record: &Record, note: Option<&SourceNote>, write: &DatedWrite) {
+        let Some(wanted) = self.members.get(&write.dimension) else { return };
+        let mut hits = Vec::new();
+        hits_of(wanted, write.values.iter().map(|dated| dated.member.as_str()), &mut hits);
+        let attributes = &self.version.model.dimension_def(write.dimension).attributes;
+        let Some(def) = attributes.get(write.attribute.idx()) else { return };
+        let action = WriteAction::Set;
+        for (position, number) in hits {
+            let Asked::Member { attribute, .. } = &self.asked[number] else { continue };
+            if attribute.is_some_and(|attribute| attribute != write.attribute) {
+                continue;
+            }
+            let dated = &write.values[position];
+            let name = format!("{} from {}", def.name, format_date(dated.valid_from));
+            let value = dated.value.as_ref().map(|value| value.format(def.value_type));
+            let at = Written { record, note, position, action };
+            self.found(number, at, vec![(name, value)]);
+        }
+    }
+
+    /// The writes of formulas.
+    fn model(&mut self, record: &Record, change: &ModelChange) {
+        let (target, action, text) = match change {
+            ModelChange::SetFormula(formula) => {
+                (&formula.target, WriteAction::Set, Some(formula.text.clone()))
+            }
+            ModelChange::RemoveFormula { target } => (target, WriteAction::Remove, None),
+            _ => return,
+        };
+        let numbers = self.formulas.get(target.as_str()).cloned().unwrap_or_default();
+        for number in numbers {
+            let values = text.iter().map(|text| ("text".to_owned(), Some(text.clone()))).collect();
+            self.found(number, Written { record, note: None, position: 0, action }, values);
+        }
+    }
+
+    /// Keeps a write, and of all the newest only.
+    fn found(&mut self, number: usize, at: Written<'_>, values: Vec<(String, Option<String>)>) {
+        let content = &at.record.content;
+        let writes = &mut self.found[number];
+        if writes.len() >= self.limit {
+            writes.pop_front();
+        }
+        writes.push_back(WriteRecord {
+            sequence: at.record.id.sequence.0,
+            time_us: content.time_us,
+            author: content.author.clone(),
+            origin: content.origin.clone(),
+            file: at.note.map(|note| note.file.clone()),
+            source_row: at.note.and_then(|note| note.row(at.position as u64)),
+            action: at.action,
+            values,
+        });
+    }
+}
+
+/// Notes that a number of the request is about a key.
+fn index<I: Eq + Hash, K: Eq + Hash>(
+    map: &mut HashMap<I, HashMap<K, Vec<usize>>>,
+    id: I,
+    key: K,
+    number: usize,
+) {
+    map.entry(id).or_default().entry(key).or_default().push(number);
+}
+
+/// Which of the keys that a change writes are asked about: positions of keys with numbers of the
+/// request.
+fn hits_of<K: Eq + Hash>(
+    wanted: &HashMap<K, Vec<usize>>,
+    keys: impl Iterator<Item = K>,
+    hits: &mut Vec<(usize, usize)>,
+) {
+    for (position, key) in keys.enumerate() {
+        let numbers = wanted.get(&key).into_iter().flatten();
+        hits.extend(numbers.map(|&number| (position, number)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+SELECT manager, date, base, amount, all_amounts, share FROM manager_payout ORDER BY manager, date

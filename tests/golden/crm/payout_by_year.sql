@@ -1,0 +1,3 @@
+SELECT owner, date_year, measure(earned) AS earned, measure(effective_rate) AS effective_rate, measure(clawback) AS clawback,
+  measure(amount) AS amount, measure(amount_ytd) AS amount_ytd
+FROM payout GROUP BY owner, date_year ORDER BY owner, date_year
