@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use cube::{AttributeId, CubeId, DimensionId, MeasureId, MemberId};
 use roaring::RoaringBitmap;
 
+use crate::branches::BranchChange;
 use crate::check::{one_to_one, provided};
 use crate::error::Result;
 use crate::evaluate::Session;
@@ -44,6 +45,8 @@ pub enum Changed<'a> {
     },
     /// A dimension has more members.
     NewMembers(DimensionId),
+    /// Another branch has a new head.
+    Branch(&'a BranchChange),
 }
 
 /// Points of a frame that may have another value.
@@ -141,6 +144,7 @@ impl Session<'_> {
             }
             Kind::Share(share) => self.affected_share(share, changed, &mut dirt)?,
             Kind::Tier(tier) => dirt.extend(self.affected_tier(tier, frame, changed)),
+            Kind::OnBranch(on) => dirt.extend(self.affected_on_branch(on, changed)?),
             _ => {}
         }
         Ok(dirt)

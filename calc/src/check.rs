@@ -7,13 +7,16 @@
 mod calls;
 mod coerce;
 mod modifiers;
+mod on_branch;
 mod paths;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use cube::model::{Consolidation, Cube, FormulaDef, TargetText};
+use cube::model::{Consolidation, Cube, FormulaDef, MeasureDef, TargetText};
 use cube::{CubeError, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Model, ValueType};
 
+use crate::branches::Branches;
 use crate::error::{CalcError, Result};
 use crate::functions::{Support, support_of};
 use crate::node::{Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
@@ -38,8 +41,10 @@ pub struct Formula {
     pub region: Vec<(usize, String)>,
     /// What is computed.
     pub node: Node,
-    /// Measures it reads.
+    /// Measures of its own branch that it reads.
     pub reads: BTreeSet<(CubeId, MeasureId)>,
+    /// Branches that it names, its own too.
+    pub branches: BTreeSet<Arc<str>>,
     /// Dimensions (by position) and levels below which the result is blank.
     pub grain: Vec<(usize, LevelId)>,
     /// Whether consolidated cells are computed from consolidated operands.
@@ -85,13 +90,23 @@ impl Formula {
     }
 }
 
-/// Parses and checks a formula.
-pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
+/// Parses and checks a formula of a branch, which may read others.
+pub fn check(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result<Formula> {
     let (cube_id, measure) = model.target(&def.target)?;
     let cube = model.cube_def(cube_id);
-    let frame = Frame::of_cube(model, cube_id);
-    let mut checker =
-        Checker { model, def, cube, cube_id, measure, frame, sources: HashMap::new() };
+    let mut checker = Checker {
+        model,
+        def,
+        cube,
+        target: cube.measure_def(measure),
+        home: Some(cube_id),
+        measure: Some(measure),
+        frame: Frame::of_cube(model, cube_id),
+        branches,
+        branch: branches.own().into(),
+        named: BTreeSet::new(),
+        sources: HashMap::new(),
+    };
     let tree = parse(&def.text).map_err(|error| checker.error(error.span, error.message, None))?;
     let region = checker.region(tree.span)?;
     let frame = checker.frame.clone();
@@ -107,6 +122,7 @@ pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
         cube: cube_id,
         measure,
         reads: node.reads(),
+        branches: checker.named,
         frame,
         region,
         node,
@@ -116,12 +132,22 @@ pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
 }
 
 pub(crate) struct Checker<'a> {
+    /// The model in which names are looked up: another branch's within `[ON branch]`.
     model: &'a Model,
     def: &'a FormulaDef,
+    /// The target's cube and measure, as the formula's own branch defines them.
     cube: &'a Cube,
-    cube_id: CubeId,
-    measure: MeasureId,
+    target: &'a MeasureDef,
+    /// The cube of that name in `model`, and the measure; another branch may lack them.
+    home: Option<CubeId>,
+    measure: Option<MeasureId>,
+    /// The target's own frame, in `model`.
     frame: Frame,
+    branches: &'a dyn Branches,
+    /// The branch whose model it is.
+    branch: Arc<str>,
+    /// Branches that were named so far.
+    named: BTreeSet<Arc<str>>,
     /// What was compiled already, by its place in the text.
     sources: HashMap<Span, Option<Scope>>,
 }
@@ -156,7 +182,7 @@ impl Checker<'_> {
 
     /// The node as the target's type wants it.
     fn assignable(&self, node: Node) -> Result<Node> {
-        match self.cube.measure_def(self.measure).value_type {
+        match self.target.value_type {
             ValueType::Decimal { .. } | ValueType::Integer => self.as_number(node),
             ValueType::Date => self.as_date(node),
             ValueType::Boolean => self.as_boolean(node),
@@ -171,7 +197,7 @@ impl Checker<'_> {
         node.visit(&mut |node| {
             is_plain &= match &node.kind {
                 Kind::Literal(_) | Kind::Blank | Kind::Apply(..) => true,
-                Kind::Stored(cube, _) => *cube == self.cube_id,
+                Kind::Stored(cube, _) => Some(*cube) == self.home,
                 _ => false,
             };
         });
@@ -187,7 +213,7 @@ impl Checker<'_> {
 
     /// A formula needs something that says where it has values.
     fn check_support(&self, node: &Node, region: &[(usize, String)], span: Span) -> Result<()> {
-        if node.reads().is_empty() {
+        if node.reads().is_empty() && node.on_branches().is_empty() {
             return Err(self.error(
                 span,
                 "the formula has no support: it reads no measure".into(),
@@ -223,7 +249,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Result<Vec<(usize, LevelId)>> {
         let is_of_totals = match region {
-            [(axis, _)] => is_of_slices(node, self.cube_id, *axis),
+            [(axis, _)] => self.home.is_some_and(|cube| is_of_slices(node, cube, *axis)),
             _ => false,
         };
         if !self.def.at_or_above.is_empty() && !is_ratio && !is_of_totals {
@@ -735,6 +761,7 @@ pub(crate) fn provided(node: &Node) -> u64 {
             let added = node.mask & !axes(scope.node.mask);
             added | axes(provided(&scope.node))
         }
+        Kind::OnBranch(on) => provided(&on.scope.node),
         Kind::Stored(..) | Kind::Reduce(_) => node.mask,
         _ => 0,
     }

@@ -36,6 +36,14 @@ pub enum CalcError {
         /// What went wrong.
         source: CubeError,
     },
+    /// What another branch's formulas make of a change.
+    #[error("on branch {branch}, whose formulas read this one: {source}")]
+    OnBranch {
+        /// The other branch.
+        branch: String,
+        /// What went wrong there.
+        source: Box<CalcError>,
+    },
     /// An error of the cube itself.
     #[error(transparent)]
     Cube(#[from] CubeError),
@@ -47,6 +55,7 @@ impl CalcError {
         match self {
             Self::Formula { .. } => "42601",
             Self::Cell { source, .. } | Self::Cube(source) => source.sqlstate(),
+            Self::OnBranch { source, .. } => source.sqlstate(),
         }
     }
 
@@ -55,12 +64,17 @@ impl CalcError {
         match self {
             Self::Formula { hint, .. } => hint.clone(),
             Self::Cell { source, .. } | Self::Cube(source) => source.hint(),
+            Self::OnBranch { source, .. } => source.hint(),
         }
     }
 
     /// Where in the formula's text, shown under the text itself.
     pub fn detail(&self) -> Option<String> {
-        let Self::Formula { text, span, .. } = self else { return None };
+        let (text, span) = match self {
+            Self::Formula { text, span, .. } => (text, span),
+            Self::OnBranch { source, .. } => return source.detail(),
+            _ => return None,
+        };
         let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();
         let column = text[line_start..span.start].chars().count();

@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod lookup;
+mod on_branch;
 pub mod reduce;
 mod share;
 pub mod support;
@@ -121,6 +122,7 @@ impl<'a> Session<'a> {
             Kind::Reduce(reduce) => self.reduce(reduce, blocks),
             Kind::Window(window) => self.window(window, blocks),
             Kind::Share(share) => self.share(share, blocks),
+            Kind::OnBranch(on) => self.on_branch(node, on, blocks),
             _ => Ok(blocks.iter().map(|block| Column::Blank(block.len)).collect()),
         }
     }
@@ -257,7 +259,9 @@ impl<'a> Session<'a> {
                 };
                 Column::Numbers((0..len).map(filled).collect())
             }
-            Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) => Column::Blank(len),
+            Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) | Kind::OnBranch(_) => {
+                Column::Blank(len)
+            }
         })
     }
 
@@ -364,7 +368,9 @@ fn collect_sites<'n>(node: &'n Node, sites: &mut Vec<&'n Node>) {
         return;
     }
     match &node.kind {
-        Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) => sites.push(node),
+        Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) | Kind::OnBranch(_) => {
+            sites.push(node);
+        }
         Kind::At(scope, _) if scope.node.is_heavy => sites.push(node),
         _ => node.children().into_iter().for_each(|child| collect_sites(child, sites)),
     }

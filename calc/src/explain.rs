@@ -1,5 +1,7 @@
 //! Explanation: the walk of evaluation at one cell, written down as a tree that ends at inputs.
 
+mod on_branch;
+
 use std::sync::Arc;
 
 use cube::model::Consolidation;
@@ -63,7 +65,7 @@ pub struct ExplainNode {
     /// `finance.amount`, `sum`, `tier slice 0 to 0.5`.
     pub label: String,
     /// `formula`, `input`, `blank`, `consolidation`, `sum` and other aggregations, `range`, `tier`,
-    /// `tier slice`, `attribute`, `split`, `hidden`.
+    /// `tier slice`, `attribute`, `split`, `branch`, `hidden`.
     pub kind: String,
     /// The formula's text.
     pub formula: Option<String>,
@@ -75,6 +77,8 @@ pub struct ExplainNode {
     pub value: Option<String>,
     /// What is worth knowing: a division by zero, a weight.
     pub note: Option<String>,
+    /// The branch of what it is made of, where that is another one.
+    pub branch: Option<String>,
     /// What it is made of.
     pub children: Vec<ExplainNode>,
     /// Contributors that are not shown.
@@ -505,6 +509,7 @@ impl Explainer<'_> {
             }
             Kind::Reduce(reduce) => into.push(self.reduction(node, reduce, frame, block, depth)?),
             Kind::Window(window) => into.push(self.range(node, window, block, depth)?),
+            Kind::OnBranch(on) => into.push(self.on_branch(node, on, frame, block, depth)?),
             Kind::Tier(tier) => {
                 into.push(self.tier(node, tier, frame, block)?);
                 self.expression(&tier.value, frame, block, depth, into, notes)?;

@@ -4,6 +4,7 @@
 //! publishes: a version in which every formula is up to date, and the plan that keeps it so.
 
 pub mod affected;
+pub mod branches;
 pub mod check;
 pub mod column;
 pub mod error;

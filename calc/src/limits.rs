@@ -2,3 +2,5 @@
 
 /// Cells that one formula may fill beyond those that its operands hold.
 pub const FILLED_POINTS_MAX: usize = 20_000_000;
+/// Pairs of states of a dimension of which it is kept which members are the same.
+pub const DIMENSION_PAIRS_KEPT: usize = 64;

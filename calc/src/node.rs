@@ -7,6 +7,7 @@
 
 use cube::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Model, Number};
 
+use crate::branches::OnBranch;
 use crate::functions::Function;
 use crate::syntax::Span;
 
@@ -141,6 +142,9 @@ pub enum Kind {
     Share(Box<Share>),
     /// The support of the second without its values: the first, filled in there.
     Fill(Box<Node>, Box<Node>),
+    /// The value of an expression on another branch, at the members of the same keys. What is inside
+    /// is of that branch's model, so no walk over this tree goes there.
+    OnBranch(Box<OnBranch>),
 }
 
 /// An expression in a frame of its own.
@@ -338,7 +342,8 @@ impl Node {
             | Kind::MemberLiteral(..)
             | Kind::Stored(..)
             | Kind::Axis(_)
-            | Kind::Reduce(_) => Vec::new(),
+            | Kind::Reduce(_)
+            | Kind::OnBranch(_) => Vec::new(),
             Kind::Map(inner, ..)
             | Kind::MemberText(inner, ..)
             | Kind::DateMember(inner, _)
@@ -374,7 +379,26 @@ impl Node {
         self.children().into_iter().for_each(|child| child.visit(visit));
     }
 
-    /// Every measure it reads: cube and measure.
+    /// What it reads on other branches.
+    pub fn on_branches(&self) -> Vec<&OnBranch> {
+        fn collect<'n>(node: &'n Node, found: &mut Vec<&'n OnBranch>) {
+            match &node.kind {
+                Kind::OnBranch(on) => found.push(on),
+                Kind::At(scope, _) => collect(&scope.node, found),
+                Kind::Reduce(reduce) => {
+                    collect(&reduce.inner.node, found);
+                    reduce.by.iter().chain(&reduce.weight).for_each(|node| collect(node, found));
+                }
+                _ => {}
+            }
+            node.children().into_iter().for_each(|child| collect(child, found));
+        }
+        let mut found = Vec::new();
+        collect(self, &mut found);
+        found
+    }
+
+    /// Every measure of its own branch that it reads: cube and measure.
     pub fn reads(&self) -> std::collections::BTreeSet<(CubeId, MeasureId)> {
         let mut reads = std::collections::BTreeSet::new();
         self.visit(&mut |node| match &node.kind {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use cube::{CubeId, DimensionId, MeasureId, Model};
 
+use crate::Revision;
+use crate::branches::Branches;
 use crate::check::{Formula, check};
 use crate::error::{CalcError, Result};
 use crate::node::{Kind, MemberMap, Node};
@@ -15,7 +17,7 @@ use crate::syntax::Span;
 use crate::tables::Tables;
 
 /// The formulas of a model.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// In the order of evaluation.
     pub formulas: Vec<Arc<Formula>>,
@@ -25,16 +27,18 @@ pub struct Plan {
     pub cycles: BTreeMap<usize, DimensionId>,
     /// What follows from members.
     pub tables: Arc<Tables>,
+    /// Other branches that formulas read, with their heads when they were computed last.
+    pub branches: BTreeMap<Arc<str>, Arc<Revision>>,
     /// Per measure, the formulas that read it.
     readers: BTreeMap<(CubeId, MeasureId), Vec<usize>>,
 }
 
 impl Plan {
     /// Checks all formulas of a model. A cycle is an error unless it advances along a dimension.
-    pub fn compile(model: &Model) -> Result<Self> {
+    pub fn compile(model: &Model, branches: &dyn Branches) -> Result<Self> {
         let mut formulas: Vec<Arc<Formula>> = Vec::new();
         for def in &model.formulas {
-            let formula = check(model, def)?;
+            let formula = check(model, def, branches)?;
             overlap(&formulas, &formula)?;
             formulas.push(Arc::new(formula));
         }
@@ -54,7 +58,43 @@ impl Plan {
                 plan.readers.entry(*read).or_default().push(place);
             }
         }
+        plan.collect_heads();
         Ok(plan)
+    }
+
+    /// The same formulas, those that read one of some branches checked against its new head.
+    pub fn rebound(
+        &self,
+        model: &Model,
+        heads: &BTreeMap<Arc<str>, Arc<Revision>>,
+        branches: &dyn Branches,
+    ) -> Result<Self> {
+        let mut plan = self.clone();
+        for formula in &mut plan.formulas {
+            if !formula.branches.iter().any(|branch| heads.contains_key(branch)) {
+                continue;
+            }
+            let def = model.formulas.iter().find(|def| def.target == formula.target);
+            if let Some(def) = def {
+                *formula = Arc::new(check(model, def, branches)?);
+            }
+        }
+        plan.collect_heads();
+        Ok(plan)
+    }
+
+    fn collect_heads(&mut self) {
+        self.branches.clear();
+        for formula in &self.formulas {
+            let expressions = formula.node.on_branches().into_iter();
+            expressions.for_each(|on| on.collect_heads(&mut self.branches));
+        }
+    }
+
+    /// Whether formulas read a branch, or one that reads it.
+    pub fn reads_branch(&self, branch: &str) -> bool {
+        let mut read = self.branches.iter();
+        read.any(|(name, head)| **name == *branch || head.plan.reads_branch(branch))
     }
 
     /// The formulas, by their place, that read a measure.

@@ -20,6 +20,7 @@ use roaring::RoaringBitmap;
 
 use self::rows::{RowChanges, keys_of};
 use crate::affected::{Changed, Dirt};
+use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
 use crate::column::Column;
 use crate::error::{CalcError, Result};
@@ -326,11 +327,35 @@ impl Recompute {
         Ok(())
     }
 
+    /// Takes new heads of other branches in: what reads them is computed where they differ.
+    pub fn follow(
+        &mut self,
+        heads: &BTreeMap<Arc<str>, Arc<crate::Revision>>,
+        branches: &dyn Branches,
+    ) -> Result<()> {
+        let before = Arc::clone(&self.plan);
+        self.plan = Arc::new(before.rebound(&self.version.model, heads, branches)?);
+        let plan = Arc::clone(&self.plan);
+        for (name, old) in &before.branches {
+            let Some(new) = heads.get(name) else { continue };
+            let readers = plan.formulas.iter().enumerate();
+            let readers = readers.filter(|(_, formula)| formula.branches.contains(name));
+            for (place, formula) in readers {
+                let expressions = formula.node.on_branches();
+                let change = BranchChange::between(name, &old.version, &new.version, &expressions);
+                if !change.is_empty() {
+                    self.mark(place, &Changed::Branch(&change), &self.version.clone())?;
+                }
+            }
+        }
+        self.drain()
+    }
+
     /// Changes definitions; values follow by [`Self::fill_measure`].
-    pub fn change_model(&mut self, change: &ModelChange) -> Result<()> {
+    pub fn change_model(&mut self, change: &ModelChange, branches: &dyn Branches) -> Result<()> {
         self.version = self.version.with_model(change)?;
         let before = Arc::clone(&self.plan);
-        self.plan = Arc::new(Plan::compile(&self.version.model)?);
+        self.plan = Arc::new(Plan::compile(&self.version.model, branches)?);
         let pending = std::mem::take(&mut self.pending).into_iter();
         let still = pending.filter_map(|(place, due)| {
             Some((self.plan.place_of(&before.formulas[place].target)?, due))

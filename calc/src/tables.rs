@@ -2,7 +2,7 @@
 //! an axis in their order, ranges, weights. Made when first asked for and kept for as long as the
 //! dimension is the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -11,6 +11,7 @@ use cube::value::parse_date;
 use cube::{DimensionId, HierarchyId, LevelId, MemberId, Scalar, Version};
 use roaring::RoaringBitmap;
 
+use crate::limits::DIMENSION_PAIRS_KEPT;
 use crate::node::{Axis, MemberMap, Range};
 
 /// Where each member leads, and back.
@@ -145,6 +146,16 @@ enum Made {
 #[derive(Debug, Default)]
 pub struct Tables {
     made: Mutex<HashMap<Key, Kept>>,
+    /// States of dimensions, the ids of the one in the other; the newest last.
+    pairs: Mutex<VecDeque<DimensionPair>>,
+}
+
+/// Two states of a dimension, and per member of the one that of the same key in the other.
+#[derive(Debug)]
+struct DimensionPair {
+    from: Arc<Dimension>,
+    to: Arc<Dimension>,
+    table: Arc<MemberTable>,
 }
 
 /// What was made, and of which states of its dimensions.
@@ -216,6 +227,28 @@ impl Tables {
             Made::Under(under) => under,
             _ => None,
         }
+    }
+
+    /// Per member, the one of the same key in another state of its dimension; none where the two are
+    /// one.
+    pub fn ids_in(&self, from: &Arc<Dimension>, to: &Arc<Dimension>) -> Option<Arc<MemberTable>> {
+        if Arc::ptr_eq(from, to) {
+            return None;
+        }
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known =
+            |pair: &&DimensionPair| Arc::ptr_eq(&pair.from, from) && Arc::ptr_eq(&pair.to, to);
+        if let Some(known) = pairs.iter().find(is_known) {
+            return Some(Arc::clone(&known.table));
+        }
+        let table = Arc::new(MemberTable::new(from.ids_in(to)?));
+        let pair =
+            DimensionPair { from: Arc::clone(from), to: Arc::clone(to), table: Arc::clone(&table) };
+        if pairs.len() == DIMENSION_PAIRS_KEPT {
+            pairs.pop_front();
+        }
+        pairs.push_back(pair);
+        Some(table)
     }
 
     /// Per member of a calendar, its first day and the day after its last.

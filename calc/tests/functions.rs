@@ -7,7 +7,9 @@ mod shop;
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
+use calc::branches::Branches;
 use calc::functions::{Entry, FUNCTIONS};
 use calc::{CalcError, Revision};
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
@@ -117,6 +119,12 @@ const MODIFIERS: &[Form] = &[
         "budget.amount[ADD WEIGHT: product BY product.size]",
         "150",
     ),
+    Form(
+        "x[ON branch]",
+        "what x is on another branch, at the members of the same keys",
+        "units[ON whatif] - units",
+        "3",
+    ),
 ];
 
 const AGGREGATORS: &[Form] = &[
@@ -185,6 +193,8 @@ const CUBES: &str = "\
 | `budget(date.month)` | amount 100 in 2024-03 |
 | `fx(currency, date.month)` | rate of EUR, what one is worth in USD: 1.0 in 2024-02, 1.1 in 2024-03 |
 | `orders(product, date)`, rows | o1: bike, 2024-03-05, amount 40, pieces 1, paid; o2: bike, 2024-03-20, amount 60, pieces 3, not paid |
+
+On the branch `whatif` the bicycle's units of 2024-03 are 15; the rest is the same.
 ";
 
 const SCALE: ValueType = ValueType::Decimal { precision: 18, scale: 4 };
@@ -349,10 +359,34 @@ fn example() -> Revision {
     revision
 }
 
+/// The branch `whatif` as `main` sees it.
+struct WhatIf(Revision);
+
+impl Branches for WhatIf {
+    fn own(&self) -> &'static str {
+        "main"
+    }
+
+    fn find(&self, name: &str) -> Option<(Arc<str>, Revision)> {
+        (name == "whatif").then(|| (name.into(), self.0.clone()))
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        vec!["main".into(), "whatif".into()]
+    }
+}
+
+impl WhatIf {
+    fn of(revision: &Revision) -> Self {
+        let units = write(revision, "sales", None, &["bike", "2024-03"], &[("units", 150_000)]);
+        Self(revision.apply(&[units]).expect("the cell is right").0)
+    }
+}
+
 /// What a formula gives at the bicycle in March.
 fn outcome(revision: &Revision, text: &str) -> Result<Option<Number>, CalcError> {
     let change = Change::Model(ModelChange::SetFormula(shop::formula("sales.result", text)));
-    let version = revision.apply(&[change])?.0.version;
+    let version = revision.apply_among(&[change], &WhatIf::of(revision))?.0.version;
     let cube = CubeId(0);
     let measure = version.model.cube_def(cube).measure("result").expect("it is there");
     let member = |id: u32, key| version.dimension(DimensionId(id)).find(key).expect("it is there");

@@ -185,6 +185,20 @@ impl Dimension {
         self.derived.hierarchies.iter().zip(&self.def.hierarchies).find_map(through)
     }
 
+    /// Per member, the one that has its key in another state of the dimension, or NONE; none where
+    /// the two are one.
+    pub fn ids_in(self: &Arc<Self>, other: &Arc<Self>) -> Option<Vec<MemberId>> {
+        if Arc::ptr_eq(self, other) {
+            return None;
+        }
+        let id = |member: MemberId| {
+            let key = self.key(member);
+            let is_same = member.idx() < other.member_count() && other.key(member) == key;
+            if is_same { member } else { other.find(key).unwrap_or(MemberId::NONE) }
+        };
+        Some(self.members().map(id).collect())
+    }
+
     /// A member's key.
     pub fn key(&self, member: MemberId) -> &str {
         &self.keys[member.idx()]

@@ -5,6 +5,7 @@
 //! merged so that their number stays logarithmic. A key is alive in at most one segment.
 
 mod column;
+mod difference;
 mod postings;
 mod replace;
 mod select;

@@ -5,7 +5,7 @@ mod settings;
 #[path = "support/tenant.rs"]
 mod tenant;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cube::change::{RowsAction, RowsWrite};
 use cube::limits::SEGMENT_ROWS_MAX;
@@ -171,6 +171,14 @@ enum Step {
     Many(i64, i64),
 }
 
+/// The shops of orders that are not the same in both.
+fn shops_that_differ(before: &Orders, after: &Orders) -> BTreeSet<u32> {
+    let differs = |id: &&i64| before.get(id) != after.get(id);
+    let ids: BTreeSet<&i64> = before.keys().chain(after.keys()).filter(differs).collect();
+    let rows = ids.iter().flat_map(|id| before.get(id).into_iter().chain(after.get(id)));
+    rows.map(|(shop, _)| *shop).collect()
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let row = (0i64..60, 0..SHOPS as u32, -1_000i64..1_000);
     prop_oneof![
@@ -186,7 +194,9 @@ proptest! {
     #[test]
     fn rows_are_those_of_a_map(steps in prop::collection::vec(step(), 1..30)) {
         let (mut tenant, mut orders) = (tenant(), Orders::new());
+        let mut earlier = Vec::new();
         for step in steps {
+            earlier.push((tenant.clone(), orders.clone()));
             let write = match step {
                 Step::Set(rows) => {
                     let rows: Orders = rows.into_iter().map(|(id, shop, amount)| (id, (shop, amount))).collect();
@@ -206,6 +216,11 @@ proptest! {
             };
             tenant.write(&write).expect("the write is valid");
             check(&tenant, &orders);
+        }
+        for (before, orders_before) in &earlier {
+            let found = tenant.version.rows(CubeId(0)).changed_at(before.version.rows(CubeId(0)), AMOUNT, 1);
+            let found: BTreeSet<u32> = found[0].iter().map(|shop| shop.0).collect();
+            prop_assert_eq!(found, shops_that_differ(orders_before, &orders));
         }
         let mut again = self::tenant();
         again.write(&set(orders.clone())).expect("all rows");

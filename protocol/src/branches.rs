@@ -3,12 +3,15 @@
 //! A branch is a revision of its own that began as another branch's head; they share every piece
 //! that neither has changed. A branch pins its base: what is written there later does not reach it.
 //!
+//! Formulas may read other branches, never in a circle: when a branch gets a new head, those that read
+//! it get theirs with it ([`Branches::advanced`]).
+//!
 //! Invariant: numbers are given once. A name may be used again after its branch was dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use calc::Revision;
+use calc::{CalcError, Recomputed, Revision};
 use cube::Change;
 use cube::error::nearest;
 use cube::view::{Interrupt, MemoryReservation, Moment, Position, Rights, View};
@@ -47,6 +50,8 @@ pub struct Branch {
     pub revision: Revision,
     /// The last ledger entry in it: its own, or the last of its base; 0 before the first.
     pub sequence: u64,
+    /// The last entry that gave it a new head: its own, or one of a branch that its formulas read.
+    pub moved_at: u64,
     /// How many entries were written on it.
     pub entry_count: u64,
     /// Every version of every formula, those of its base included.
@@ -207,28 +212,102 @@ impl Branches {
         }
     }
 
-    /// Takes an entry with changes of a branch in: its next revision.
+    /// The branches as the formulas of one of them see them.
+    pub fn seen_by<'a>(&'a self, own: &'a str) -> SeenBy<'a> {
+        SeenBy { all: self, own, heads: BTreeMap::new() }
+    }
+
+    /// A branch's revision after some changes, with those of the branches that read it, and what was
+    /// computed again.
+    pub fn advanced(&self, branch: &Branch, changes: &[Change]) -> calc::Result<Advanced> {
+        let seen = self.seen_by(&branch.name);
+        let (revision, mut recomputed) = branch.revision.apply_among(changes, &seen)?;
+        let mut heads = BTreeMap::new();
+        let mut followers = Vec::new();
+        let mut waiting: Vec<&Arc<Branch>> = self.readers_of(&branch.name).collect();
+        if !waiting.is_empty() {
+            heads.insert(Arc::clone(&branch.name), Arc::new(revision.clone()));
+        }
+        while !waiting.is_empty() {
+            // one whose own branches have their new heads: there is one, as there is no circle
+            let is_ready = |reader: &&Arc<Branch>| {
+                let reads = &reader.revision.plan.branches;
+                !waiting.iter().any(|other| reads.contains_key(&other.name))
+            };
+            let next = waiting.iter().position(is_ready).unwrap_or(0);
+            let reader = waiting.swap_remove(next);
+            let seen = SeenBy { all: self, own: &reader.name, heads: heads.clone() };
+            let followed = reader.revision.follow(&heads, &seen).map_err(|source| {
+                CalcError::OnBranch { branch: reader.name.to_string(), source: Box::new(source) }
+            })?;
+            let (next, ran) = followed;
+            let ran = ran.0.into_iter();
+            recomputed.0.extend(ran.map(|(target, n)| (format!("{}: {target}", reader.name), n)));
+            heads.insert(Arc::clone(&reader.name), Arc::new(next.clone()));
+            followers.push((reader.number, next));
+        }
+        Ok(Advanced { revision, followers, recomputed })
+    }
+
+    /// The branches whose formulas read a branch, by way of others perhaps.
+    pub fn readers_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Branch>> {
+        self.iter().filter(move |branch| branch.revision.plan.reads_branch(name))
+    }
+
+    /// Takes an entry with changes of a branch in: its next revision, and those of its readers.
     ///
     /// # Panics
     /// If there is no such branch: whoever computed the revision had it.
     pub fn commit(
         &mut self,
         number: u32,
-        revision: Revision,
+        advanced: Advanced,
         changes: &[Change],
         entry: &LedgerEntry,
     ) {
+        let mut take_in = |number: u32, revision: Revision| {
+            let branch = self.by_number.get_mut(&number).expect("a branch that was computed on");
+            let branch = Arc::make_mut(branch);
+            branch.revision = revision;
+            branch.moved_at = entry.sequence;
+        };
+        take_in(number, advanced.revision);
+        advanced.followers.into_iter().for_each(|(number, revision)| take_in(number, revision));
         let branch = self.by_number.get_mut(&number).expect("a branch that was computed on");
         let branch = Arc::make_mut(branch);
-        branch.revision = revision;
         branch.sequence = entry.sequence;
         branch.entry_count += 1;
         branch.rules.record(changes, entry);
         self.sequence = entry.sequence;
     }
 
+    /// Whether a branch may go: 2BP01 where formulas of others read it.
+    pub fn check_unread(&self, branch: &Branch) -> Result<(), SqlError> {
+        let mut readers = self.readers_of(&branch.name).flat_map(|reader| {
+            let formulas = reader.revision.plan.formulas.iter();
+            let reading = formulas.filter(|formula| formula.branches.contains(&branch.name));
+            reading.map(|formula| format!("{} on branch \"{}\"", formula.target, reader.name))
+        });
+        let Some(first) = readers.next() else { return Ok(()) };
+        let others = readers.count();
+        let name = &branch.name;
+        let message = format!("branch \"{name}\" cannot be dropped: formulas read it");
+        let detail = match others {
+            0 => first,
+            others => format!("{first}, and {others} more"),
+        };
+        Err(SqlError::new("2BP01", message)
+            .with_detail(detail)
+            .with_hint(format!("give them a text without [ON {name}], or remove them")))
+    }
+
+    /// The first revision of a new branch.
+    pub fn first_revision(&self, base: &Branch, name: &str) -> calc::Result<Revision> {
+        base.revision.branched(&self.seen_by(name))
+    }
+
     /// Takes an entry in that makes a branch, named as the entry's, from another one's head.
-    pub fn create(&mut self, base: &Branch, entry: &LedgerEntry) {
+    pub fn create(&mut self, base: &Branch, revision: Revision, entry: &LedgerEntry) {
         let name: Arc<str> = entry.branch.as_str().into();
         let from = BranchBase {
             number: base.number,
@@ -243,8 +322,9 @@ impl Branches {
             reason: entry.reason.clone(),
             base: Some(Arc::new(from)),
             created_us: Some(entry.time_us),
-            revision: base.revision.clone(),
+            revision,
             sequence: base.sequence,
+            moved_at: entry.sequence,
             entry_count: 0,
             rules: base.rules.clone(),
         };
@@ -261,6 +341,40 @@ impl Branches {
         assert_ne!(number, MAIN_NUMBER, "main is never dropped");
         self.by_number.remove(&number);
         self.sequence = entry.sequence;
+    }
+}
+
+/// What changes of a branch lead to.
+pub struct Advanced {
+    /// Its next revision.
+    pub revision: Revision,
+    /// Those of the branches that read it, by number.
+    pub followers: Vec<(u32, Revision)>,
+    /// What was computed again; of other branches with their names.
+    pub recomputed: Recomputed,
+}
+
+/// The branches as the formulas of one of them see them.
+pub struct SeenBy<'a> {
+    all: &'a Branches,
+    own: &'a str,
+    /// Heads that are newer than those of `all`.
+    heads: BTreeMap<Arc<str>, Arc<Revision>>,
+}
+
+impl calc::branches::Branches for SeenBy<'_> {
+    fn own(&self) -> &str {
+        self.own
+    }
+
+    fn find(&self, name: &str) -> Option<(Arc<str>, Revision)> {
+        let branch = self.all.find(name)?;
+        let head = self.heads.get(&branch.name).map(|head| Revision::clone(head));
+        Some((Arc::clone(&branch.name), head.unwrap_or_else(|| branch.revision.clone())))
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        self.all.iter().map(|branch| Arc::clone(&branch.name)).collect()
     }
 }
 
@@ -292,6 +406,7 @@ impl ReadPoint {
             memory: self.memory.clone(),
         };
         let lineage = branch.lineage();
-        Snapshot { view, plan: Arc::clone(&branch.revision.plan), lineage }
+        let (plan, branches) = (Arc::clone(&branch.revision.plan), Arc::clone(&self.branches));
+        Snapshot { view, plan, lineage, branches }
     }
 }

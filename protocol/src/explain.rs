@@ -9,12 +9,10 @@ mod resolve;
 
 use std::sync::Arc;
 
-pub use calc::explain::{CellRef, ExplainNode, Place};
-use cube::Version;
-
 use crate::error::SqlError;
 use crate::provenance::{ProvenanceRequest, WriteRecord};
 use crate::tenant::{Snapshot, Tenant};
+pub use calc::explain::{CellRef, ExplainNode, Place};
 
 pub use resolve::resolve;
 
@@ -99,44 +97,78 @@ pub async fn with_writes(
     tree: ExplainNode,
     limit: usize,
 ) -> Result<Explained, SqlError> {
-    let mut asked = Vec::new();
-    let numbered = number(&snapshot.view.version, tree, &mut asked);
     let (lineage, version) = (snapshot.lineage.clone(), Arc::clone(&snapshot.view.version));
-    let writes = if asked.is_empty() || limit == 0 {
-        Vec::new()
-    } else {
-        tenant.provenance(ProvenanceRequest { asked, limit, lineage, version }).await?
-    };
+    let own = ProvenanceRequest { asked: Vec::new(), limit, lineage, version };
+    let mut requests = vec![(snapshot.view.position.branch.to_string(), own)];
+    let numbered = number(snapshot, tree, 0, &mut requests);
+    let mut writes = Vec::with_capacity(requests.len());
+    for (_, request) in requests {
+        writes.push(match request.asked.is_empty() || limit == 0 {
+            true => Vec::new(),
+            false => tenant.provenance(request).await?,
+        });
+    }
     Ok(numbered.explained(&writes))
 }
 
-/// A node and its number among the questions.
+/// A node and its question: the branch's number, and its own there.
 struct Numbered {
     node: ExplainNode,
-    question: Option<usize>,
+    question: Option<(usize, usize)>,
     children: Vec<Numbered>,
 }
 
+/// The questions of a tree whose root is of one of the branches that are asked about.
 fn number(
-    version: &Version,
+    snapshot: &Snapshot,
     mut node: ExplainNode,
-    asked: &mut Vec<crate::provenance::Asked>,
+    of: usize,
+    requests: &mut Vec<(String, ProvenanceRequest)>,
 ) -> Numbered {
-    let question = origin::asked_of(version, &node).map(|question| {
+    let request = &mut requests[of].1;
+    let question = origin::asked_of(&request.version, &node).map(|question| {
         // the same input may feed several formulas
-        asked.iter().position(|known| *known == question).unwrap_or_else(|| {
+        let asked = &mut request.asked;
+        let known = asked.iter().position(|known| *known == question);
+        let place = known.unwrap_or_else(|| {
             asked.push(question);
             asked.len() - 1
-        })
+        });
+        (of, place)
     });
-    let children = std::mem::take(&mut node.children);
-    let children = children.into_iter().map(|child| number(version, child, asked)).collect();
+    let inside = match &node.branch {
+        Some(branch) => request_of(snapshot, branch, requests),
+        None => of,
+    };
+    let children = std::mem::take(&mut node.children).into_iter();
+    let children = children.map(|child| number(snapshot, child, inside, requests)).collect();
     Numbered { node, question, children }
 }
 
+/// The place of the request about a branch, which is added where it is not there yet.
+fn request_of(
+    snapshot: &Snapshot,
+    name: &str,
+    requests: &mut Vec<(String, ProvenanceRequest)>,
+) -> usize {
+    if let Some(known) = requests.iter().position(|(known, _)| known == name) {
+        return known;
+    }
+    // formulas read branches that are there: what is read cannot be dropped
+    let Some(branch) = snapshot.branches.find(name) else { return 0 };
+    let request = ProvenanceRequest {
+        asked: Vec::new(),
+        limit: requests[0].1.limit,
+        lineage: branch.lineage(),
+        version: Arc::clone(&branch.revision.version),
+    };
+    requests.push((name.to_owned(), request));
+    requests.len() - 1
+}
+
 impl Numbered {
-    fn explained(self, writes: &[Vec<WriteRecord>]) -> Explained {
-        let own = self.question.and_then(|question| writes.get(question)).cloned();
+    fn explained(self, writes: &[Vec<Vec<WriteRecord>>]) -> Explained {
+        let own = self.question.and_then(|(of, place)| writes.get(of)?.get(place)).cloned();
         let children = self.children.into_iter().map(|child| child.explained(writes)).collect();
         Explained { node: self.node, writes: own.unwrap_or_default(), children }
     }

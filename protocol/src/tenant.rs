@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use calc::{Plan, Recomputed};
 use cube::{Change, Version, View};
 
-use crate::branches::{Lineage, ReadPoint};
+use crate::branches::{Branches, Lineage, ReadPoint};
 use crate::error::SqlError;
 use crate::provenance::{ProvenanceRequest, WriteRecord};
 
@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub plan: Arc<Plan>,
     /// The ledger entries that led to it.
     pub lineage: Lineage,
+    /// All branches at that moment.
+    pub branches: Arc<Branches>,
 }
 
 /// Something a user asks to change.

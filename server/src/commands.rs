@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cube::model::ModelChange;
 use cube::{Change, Version};
-use protocol::branches::Branch;
+use protocol::branches::{Branch, Branches};
 use protocol::error::SqlError;
 use protocol::tenant::{Command, Receipt};
 use serde::{Deserialize, Serialize};
@@ -108,17 +108,19 @@ pub async fn apply(
 ) -> Result<ApplyReport> {
     let files = Arc::new(files);
     let shared = Arc::clone(&files);
-    let plan = move |head: &Branch| -> Result<(Vec<Change>, Vec<String>)> {
-        let changes = model_files::difference(&head.revision, &shared)?;
+    let plan = move |branches: &Branches, head: &Branch| -> Result<(Vec<Change>, Vec<String>)> {
+        let seen = branches.seen_by(&head.name);
+        let changes = model_files::difference(&head.revision, &seen, &shared)?;
         let described = changes.iter().map(model_files::describe).collect();
         Ok((changes.into_iter().map(Change::Model).collect(), described))
     };
     let refuse = |failed: &[&AssertionResult]| model_files::located(&files, failed).into();
     let checks = Checks::Refuse(&refuse);
     if mode == ApplyMode::Plan {
-        let head = Arc::clone(tenant.branches().get(&asking.branch)?);
+        let branches = tenant.branches();
+        let head = Arc::clone(branches.get(&asking.branch)?);
         let before = Arc::clone(&head);
-        let (planned, changes) = compute(move || plan(&before)).await?;
+        let (planned, changes) = compute(move || plan(&branches, &before)).await?;
         let (_, assertions) = checks.run(tenant, asking, &head, planned).await?;
         let recomputed = BTreeMap::new();
         return Ok(ApplyReport { mode, changes, sequence: None, recomputed, assertions });
@@ -142,7 +144,7 @@ pub async fn load(
 ) -> Result<LoadAnswer> {
     let request = Arc::new(request);
     let shared = Arc::clone(&request);
-    let plan = move |head: &Branch| -> Result<(Vec<Change>, LoadReport)> {
+    let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, LoadReport)> {
         let plan = load::plan(&head.revision.version, &shared)?;
         Ok((plan.changes, plan.report))
     };
@@ -160,7 +162,7 @@ pub async fn change(
     asking: &Asking,
     changes: fn(&Version) -> cube::Result<Vec<Change>>,
 ) -> Result<()> {
-    let plan = move |head: &Branch| -> Result<(Vec<Change>, ())> {
+    let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, ())> {
         Ok((changes(&head.revision.version).map_err(SqlError::from)?, ()))
     };
     submit_planned(tenant, asking, plan, Checks::Skip).await.map(drop)
@@ -198,7 +200,7 @@ impl Checks<'_> {
         if !has_assertions {
             return Ok((changes, Vec::new()));
         }
-        let (candidate, changes) = candidate(head, changes).await?;
+        let (candidate, changes) = candidate(tenant, head, changes).await?;
         let mut results = assertions::check(tenant, &candidate, &asking.author).await?;
         if assertions::count(&results, AssertionState::Failed) > 0 {
             let before = assertions::check(tenant, head, &asking.author).await?;
@@ -211,10 +213,15 @@ impl Checks<'_> {
 }
 
 /// What some changes would make of a branch, and the changes.
-async fn candidate(head: &Branch, changes: Vec<Change>) -> Result<(Branch, Vec<Change>)> {
-    let head = head.clone();
+async fn candidate(
+    tenant: &OpenTenant,
+    head: &Branch,
+    changes: Vec<Change>,
+) -> Result<(Branch, Vec<Change>)> {
+    let (head, branches) = (head.clone(), tenant.branches());
     compute(move || {
-        let (revision, _) = head.revision.apply(&changes).map_err(|error| sql_of_calc(&error))?;
+        let applied = head.revision.apply_among(&changes, &branches.seen_by(&head.name));
+        let (revision, _) = applied.map_err(|error| sql_of_calc(&error))?;
         Ok((Branch { revision, ..head }, changes))
     })
     .await
@@ -235,14 +242,15 @@ pub struct Submitted<T> {
 pub async fn submit_planned<T: Send + 'static>(
     tenant: &OpenTenant,
     asking: &Asking,
-    plan: impl Fn(&Branch) -> Result<(Vec<Change>, T)> + Clone + Send + 'static,
+    plan: impl Fn(&Branches, &Branch) -> Result<(Vec<Change>, T)> + Clone + Send + 'static,
     checks: Checks<'_>,
 ) -> Result<Submitted<T>> {
     let _planning = tenant.planning.lock().await;
     for _ in 0..PLAN_ATTEMPTS_MAX {
-        let head = Arc::clone(tenant.branches().get(&asking.branch)?);
+        let branches = tenant.branches();
+        let head = Arc::clone(branches.get(&asking.branch)?);
         let (plan, before) = (plan.clone(), Arc::clone(&head));
-        let (changes, report) = compute(move || plan(&before)).await?;
+        let (changes, report) = compute(move || plan(&branches, &before)).await?;
         if changes.is_empty() {
             return Ok(Submitted { receipt: None, report, assertions: Vec::new() });
         }
@@ -256,7 +264,7 @@ pub async fn submit_planned<T: Send + 'static>(
             changes,
             base: None,
         };
-        match tenant.submit_expecting(command, Some(head.sequence)).await {
+        match tenant.submit_expecting(command, Some(head.moved_at)).await {
             Ok(receipt) => return Ok(Submitted { receipt: Some(receipt), report, assertions }),
             Err(Refusal::Error(error)) => return Err(error.into()),
             Err(Refusal::Moved) => {}
@@ -301,7 +309,7 @@ mod tests {
             OpenTenant::start(&supervisor, "acme", device, Users::default(), opened, &options);
         let tenant = started.await.unwrap();
         let asking = Asking::on_main("ana", "test");
-        let count_up = |head: &Branch| -> Result<(Vec<Change>, ())> {
+        let count_up = |_: &Branches, head: &Branch| -> Result<(Vec<Change>, ())> {
             let count = head.revision.version.model.description.len();
             let (name, description) = ("m".to_owned(), "x".repeat(count + 1));
             Ok((vec![Change::Model(ModelChange::Describe { name, description })], ()))

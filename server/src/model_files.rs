@@ -142,12 +142,13 @@ impl ModelFiles {
 /// that no change can make yet.
 pub fn difference(
     revision: &Revision,
+    branches: &dyn calc::branches::Branches,
     files: &ModelFiles,
 ) -> Result<Vec<ModelChange>, ModelFileError> {
     let found = |problems| ModelFileError { problems };
     let definitions = Definitions::read(files).map_err(found)?;
     let (planned, mut problems) = compare::compare(&revision.version.model, &definitions);
-    match check::checked(revision, &definitions, planned) {
+    match check::checked(revision, branches, &definitions, planned) {
         Ok(changes) if problems.is_empty() => return Ok(changes),
         Ok(_) => {}
         Err(more) => problems.extend(more),

@@ -6,7 +6,7 @@
 use calc::Revision;
 use cube::Change;
 use cube::model::{FormulaDef, ModelChange};
-use protocol::branches::Branch;
+use protocol::branches::{Branch, Branches};
 use protocol::compare::{Comparison, compare};
 use protocol::error::SqlError;
 use protocol::rules::RuleHistory;
@@ -140,7 +140,8 @@ pub async fn compare_with(
     let changes = changes(&branch.rules, target, formula);
     let from = point.snapshot_of(&branch);
     compute(move || {
-        let applied = branch.revision.apply(&changes);
+        let seen = point.branches.seen_by(&branch.name);
+        let applied = branch.revision.apply_among(&changes, &seen);
         let (Revision { version, plan }, _) = applied.map_err(|error| sql_of_calc(&error))?;
         let mut to = Snapshot { plan, ..from.clone() };
         to.view.version = version;
@@ -181,7 +182,7 @@ async fn put_in_force(
     of_version: Option<u32>,
 ) -> Result<RuleAnswer> {
     let name = target.to_owned();
-    let plan = move |head: &Branch| -> Result<(Vec<Change>, u32)> {
+    let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, u32)> {
         let changes = changes(&head.rules, &name, formula.clone());
         let last = head.rules.of(&name).next_back().map_or(0, |rule| rule.version);
         let version = last + u32::from(!changes.is_empty());

@@ -385,7 +385,7 @@ impl Checker<'_> {
                 None,
             ));
         }
-        let scale = Some(self.cube.measure_def(self.measure).value_type.scale());
+        let scale = Some(self.target.value_type.scale());
         let mask = basis.mask | amount.mask;
         let share = Share { amount, basis, frame: frame.clone(), group, scale };
         let kind = Kind::Share(Box::new(share));
@@ -397,7 +397,7 @@ impl Checker<'_> {
     pub(super) fn covered(&self, node: &Node) -> u64 {
         let own = match node.kind {
             Kind::Axis(axis) => 1u64 << axis,
-            Kind::Stored(..) | Kind::Reduce(_) => node.mask,
+            Kind::Stored(..) | Kind::Reduce(_) | Kind::OnBranch(_) => node.mask,
             _ => 0,
         };
         node.children().into_iter().fold(own, |mask, child| mask | self.covered(child))

@@ -37,10 +37,12 @@ impl Checker<'_> {
 
     /// The target measure at a member: `account."Net Sales"`.
     fn target_at(&self, dimension: DimensionId, text: String, node: &Node) -> Result<Node> {
-        let Some(position) = self.frame.position(dimension) else {
+        let position = self.frame.position(dimension);
+        let (Some(position), Some(cube), Some(measure)) = (position, self.home, self.measure)
+        else {
             return Err(self.expected(node, "a number"));
         };
-        let stored = self.stored(self.cube_id, self.measure, node.span)?;
+        let stored = self.stored(cube, measure, node.span)?;
         let scope = Scope { frame: self.frame.clone(), node: stored };
         let scope = self.slice(scope, position, text, node.span)?;
         self.embed(scope, &self.frame, node.span)

@@ -1,7 +1,7 @@
 //! Modifiers: `x[BY SUM: ...]` and the like, each a change of frame.
 
-use cube::model::Consolidation;
-use cube::{DimensionId, Number};
+use cube::model::{Consolidation, MeasureDef};
+use cube::{DimensionId, Model, Number};
 
 use super::{Checker, apply, at, axis_node, literal, mapped};
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::syntax::Span;
 use crate::syntax::ast::{Argument, BinaryOperator, Expression, ExpressionKind, Modifier, Name};
 
 const MODIFIERS: &str =
-    "BY, REMOVE, KEEP, SELECT, FILTER, EXCLUDE, ADD CONSTANT, ADD SPLIT, ADD WEIGHT";
+    "BY, REMOVE, KEEP, SELECT, FILTER, EXCLUDE, ADD CONSTANT, ADD SPLIT, ADD WEIGHT, ON branch";
 const AGGREGATORS: &str = "SUM, AVG, WAVG, MIN, MAX, COUNT, COUNTUNIQUE, FIRST, LAST, FIRSTNONBLANK, LASTNONBLANK, ANY, ALL";
 
 /// The level of a calendar that a function names.
@@ -24,17 +24,20 @@ fn part_of_calendar(name: &Name) -> Option<&'static str> {
     }
 }
 
+/// The definition of a measure where that is all that is read, on whatever branch.
+fn read_measure<'m>(node: &'m Node, model: &'m Model) -> Option<&'m MeasureDef> {
+    match &node.kind {
+        Kind::Stored(cube, measure) => Some(model.cube_def(*cube).measure_def(*measure)),
+        Kind::OnBranch(on) => read_measure(&on.scope.node, &on.head.version.model),
+        _ => None,
+    }
+}
+
 impl Checker<'_> {
     pub(super) fn modified(&mut self, inner: &Expression, modifier: &Modifier) -> Result<Scope> {
         let keyword = modifier.keyword.text.to_uppercase();
         match keyword.as_str() {
-            "ON" => {
-                return Err(self.error(
-                    modifier.span,
-                    "ON branch is not available yet".into(),
-                    Some("compare two branches with perfos branch compare".into()),
-                ));
-            }
+            "ON" => return self.on_branch(inner, modifier),
             "AS" => {
                 return Err(self.error(modifier.span, "AS OF is not available yet".into(), None));
             }
@@ -244,12 +247,11 @@ impl Checker<'_> {
                 ),
             ));
         }
-        if let (Aggregator::Sum, Kind::Stored(cube, measure)) = (aggregator, &scope.node.kind)
+        if let (Aggregator::Sum, Some(def)) = (aggregator, read_measure(&scope.node, self.model))
             && under.is_empty()
-            && self.model.cube_def(*cube).measure_def(*measure).consolidation
-                == Consolidation::Formula
+            && def.consolidation == Consolidation::Formula
         {
-            let name = &self.model.cube_def(*cube).measure_def(*measure).name;
+            let name = &def.name;
             return Err(self.error(
                 scope.node.span,
                 format!("{name} does not add up: its consolidation is formula"),

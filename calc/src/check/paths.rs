@@ -23,7 +23,7 @@ impl Checker<'_> {
         let is_above = |formula: &std::sync::Arc<FormulaDef>| {
             formula.target == target && !formula.at_or_above.is_empty()
         };
-        if cube != self.cube_id && self.model.formulas.iter().any(is_above) {
+        if Some(cube) != self.home && self.model.formulas.iter().any(is_above) {
             return Err(self.error(
                 span,
                 format!("{} is blank below a level and is not read by other cubes", def.name),
@@ -37,10 +37,12 @@ impl Checker<'_> {
     /// The frame of a cube and a measure of it, where the path names one.
     pub(super) fn measure_scope(&mut self, path: &[Name], span: Span) -> Result<Option<Scope>> {
         let (cube, measure) = match path {
-            [name] => match self.cube.measure(&name.key()) {
-                Ok(measure) => (self.cube_id, measure),
-                Err(_) => return Ok(None),
-            },
+            [name] => {
+                let own = self.home.map(|cube| (cube, self.model.cube_def(cube)));
+                let own = own.and_then(|(id, cube)| Some((id, cube.measure(&name.key()).ok()?)));
+                let Some(own) = own else { return Ok(None) };
+                own
+            }
             [cube, name] => {
                 let Ok(id) = self.model.cube(&cube.key()) else { return Ok(None) };
                 let def = self.model.cube_def(id);

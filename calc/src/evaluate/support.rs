@@ -115,6 +115,7 @@ impl Session<'_> {
             Kind::Tier(tier) => self.support(&tier.value, frame, filters),
             Kind::Share(share) => self.intersection(&[&share.basis, &share.amount], frame, filters),
             Kind::Fill(value, scope) => self.union(&[value, scope], frame, filters),
+            Kind::OnBranch(on) => self.support_on_branch(on, filters),
             Kind::Literal(_)
             | Kind::Blank
             | Kind::MemberLiteral(..)
@@ -127,7 +128,12 @@ impl Session<'_> {
         }
     }
 
-    fn points(&self, support: Support, frame: &Frame, filters: &Filters) -> Option<Points> {
+    pub(super) fn points(
+        &self,
+        support: Support,
+        frame: &Frame,
+        filters: &Filters,
+    ) -> Option<Points> {
         match support {
             Support::Open => None,
             Support::Rows(cube) => {

@@ -340,7 +340,7 @@ impl Parser {
             }
         } else if !["ON", "AS"].contains(&modifier.keyword.text.to_uppercase().as_str()) {
             return Err(self.unexpected("\":\""));
-        } else {
+        } else if modifier.keyword.text.eq_ignore_ascii_case("AS") {
             while !matches!(self.peek().kind, TokenKind::Symbol(_) | TokenKind::End) {
                 self.take();
             }

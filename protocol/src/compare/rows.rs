@@ -4,7 +4,6 @@
 //! can differ. What is left is put in the order of the primary key and merged.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use cube::dimension::Dimension;
@@ -49,11 +48,12 @@ impl<'a> Side<'a> {
         let version = &view.version;
         let rows = version.rows(cube);
         let dimensions = &version.model.cube_def(cube).dimensions;
-        let count = unshared(rows, other).map(|(_, rows)| rows.len()).sum::<usize>();
+        let count = rows.unshared(other).map(|(_, rows)| rows.len()).sum::<usize>();
         let memory = view.memory.reserve((count * size_of::<Place>()) as u64)?;
         let mut places = Vec::with_capacity(count);
-        for (segment, rows) in unshared(rows, other) {
+        for (segment, rows) in rows.unshared(other) {
             view.interrupt.check()?;
+            let segment = segment as u32;
             places.extend(rows.into_iter().map(|row| Place { segment, row }));
         }
         let ids = match leader {
@@ -152,41 +152,16 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Per segment, the rows of `ours` that `theirs` does not have from the same segment.
-fn unshared<'a>(
-    ours: &'a CubeRows,
-    theirs: &'a CubeRows,
-) -> impl Iterator<Item = (u32, Vec<u32>)> + 'a {
-    let by_segment: HashMap<*const Segment, &SegmentView> =
-        theirs.segments().iter().map(|view| (Arc::as_ptr(&view.segment), view)).collect();
-    ours.segments().iter().enumerate().filter_map(move |(idx, view)| {
-        let rows = match by_segment.get(&Arc::as_ptr(&view.segment)) {
-            Some(other) if Arc::ptr_eq(&other.dead, &view.dead) => return None,
-            Some(other) => (&*other.dead - &*view.dead).iter().collect(),
-            None => view.live_rows().map(|row| row as u32).collect(),
-        };
-        Some((u32::try_from(idx).unwrap_or(u32::MAX), rows))
-    })
-}
-
 /// The ids of `leader` for the members of a dimension; those it does not know come behind. None
 /// where they are the same.
 fn renumbered(dimension: &Arc<Dimension>, leader: &Arc<Dimension>) -> Option<Vec<MemberId>> {
-    if Arc::ptr_eq(dimension, leader) {
-        return None;
-    }
     let mut unknown = leader.member_count();
-    let mut number = |member: MemberId| {
-        let key = dimension.key(member);
-        if member.idx() < leader.member_count() && leader.key(member) == key {
-            return member;
-        }
-        leader.find(key).unwrap_or_else(|| {
-            unknown += 1;
-            MemberId::from_idx(unknown - 1)
-        })
-    };
-    Some(dimension.members().map(&mut number).collect())
+    let mut numbers = dimension.ids_in(leader)?;
+    for number in numbers.iter_mut().filter(|number| **number == MemberId::NONE) {
+        *number = MemberId::from_idx(unknown);
+        unknown += 1;
+    }
+    Some(numbers)
 }
 
 /// Calls a function with every row of either side, in the order of the primary key: where it is on

@@ -117,7 +117,12 @@ fn after(revision: &Revision, changes: &[Change]) -> Revision {
 
 fn snapshot(revision: &Revision) -> Snapshot {
     let view = View::unrestricted(Arc::clone(&revision.version));
-    Snapshot { view, plan: Arc::clone(&revision.plan), lineage: Lineage::default() }
+    Snapshot {
+        view,
+        plan: Arc::clone(&revision.plan),
+        lineage: Lineage::default(),
+        branches: Arc::default(),
+    }
 }
 
 fn compared(from: &Revision, to: &Revision, options: &CompareOptions) -> Comparison {

@@ -124,7 +124,7 @@ fn snapshot() -> Snapshot {
     let revision = Revision::default().apply(&changes).expect("a tenant").0;
     assert_eq!(ValueType::Integer.scale(), 0);
     let (view, plan) = (View::unrestricted(revision.version), Arc::clone(&revision.plan));
-    Snapshot { view, plan, lineage: Lineage::default() }
+    Snapshot { view, plan, lineage: Lineage::default(), branches: Arc::default() }
 }
 
 /// What a text names, or what is wrong with it.

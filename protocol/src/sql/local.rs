@@ -401,7 +401,11 @@ impl LocalSession {
         let before = transaction.private.as_ref().map(|private| private.revision.clone());
         let before: Revision = before.unwrap_or_else(|| branch.revision.clone());
         let changes = vec![change.clone()];
-        let work = compute(move || before.apply(&changes).map_err(super::table::external));
+        let (branches, name) = (Arc::clone(&transaction.base.branches), Arc::clone(&branch.name));
+        let work = compute(move || {
+            let seen = branches.seen_by(&name);
+            before.apply_among(&changes, &seen).map_err(super::table::external)
+        });
         let (revision, _) = work.await.map_err(|error| from_engine(&error, ""))?;
         transaction.private = Some(Private { branch: Arc::clone(branch), revision });
         transaction.changes.push(change);

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use calc::branches::Alone;
 use calc::{Measured, Query, Revision, run};
 use cube::rollup::{Filter, Grain};
 use cube::{Change, HierarchyId, Number, View};
@@ -11,7 +12,8 @@ use crate::model_files::difference;
 
 fn modelled() -> Revision {
     let revision = Revision::default();
-    let model = difference(&revision, &model_files()).unwrap_or_else(|error| panic!("{error}"));
+    let model =
+        difference(&revision, &Alone, &model_files()).unwrap_or_else(|error| panic!("{error}"));
     let model: Vec<Change> = model.into_iter().map(Change::Model).collect();
     revision.apply(&model).expect("the model was tried").0
 }
@@ -148,5 +150,5 @@ fn a_seed_gives_one_company() {
     let of = |seed| generate(&modelled.version, seed).expect("the model is there");
     assert_eq!(of(7), of(7));
     assert_ne!(of(7), of(8));
-    assert_eq!(difference(&modelled, &model_files()), Ok(Vec::new()));
+    assert_eq!(difference(&modelled, &Alone, &model_files()), Ok(Vec::new()));
 }

@@ -5,6 +5,7 @@ mod attributes;
 mod levels;
 
 use calc::Revision;
+use calc::branches::Alone;
 use cube::Change;
 
 use super::{LoadRequest, NamedText, Target, plan, read_request};
@@ -71,7 +72,7 @@ fn shop() -> Revision {
     let files = files.map(|(path, text)| ((*path).to_string(), (*text).to_string()));
     let files = ModelFiles { files: files.collect() };
     let revision = Revision::default();
-    let changes = difference(&revision, &files).unwrap_or_else(|error| panic!("{error}"));
+    let changes = difference(&revision, &Alone, &files).unwrap_or_else(|error| panic!("{error}"));
     let changes: Vec<Change> = changes.into_iter().map(Change::Model).collect();
     let mut revision = revision.apply(&changes).expect("the model was tried").0;
     load(&mut revision, &groups("key,name\ng1,Bikes\ng2,Parts\n"));

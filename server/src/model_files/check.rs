@@ -3,6 +3,7 @@
 //! Definitions are tried in stages (dimensions, cubes, formulas, data) so that one fault is not
 //! reported again by everything that needs it; within a stage all faults are reported.
 
+use calc::branches::Branches;
 use calc::{CalcError, Plan, Revision};
 use cube::model::{Consolidation, FormulaDef, ModelChange};
 use cube::{Change, Model};
@@ -15,6 +16,7 @@ use super::source::Step;
 /// The changes in an order that applies, or all that is wrong with them.
 pub(super) fn checked(
     revision: &Revision,
+    branches: &dyn Branches,
     files: &Definitions<'_>,
     planned: Vec<Planned>,
 ) -> Result<Vec<ModelChange>, Vec<FileProblem>> {
@@ -28,11 +30,11 @@ pub(super) fn checked(
         define(&mut model, files, stage)?;
     }
     check_ratios(&model, files)?;
-    check_formulas(&model, files)?;
-    let formulas = in_order(&model, files, formulas)?;
+    check_formulas(&model, branches, files)?;
+    let formulas = in_order(&model, branches, files, formulas)?;
     let ordered = dimensions.into_iter().chain(cubes).chain(formulas).chain(assertions);
     let ordered: Vec<Planned> = ordered.collect();
-    try_on_data(revision, files, &ordered)?;
+    try_on_data(revision, branches, files, &ordered)?;
     Ok(ordered.into_iter().map(|planned| planned.change).collect())
 }
 
@@ -101,10 +103,14 @@ fn check_ratios(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FilePr
 }
 
 /// Checks every formula, then that they do not need each other.
-fn check_formulas(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FileProblem>> {
+fn check_formulas(
+    model: &Model,
+    branches: &dyn Branches,
+    files: &Definitions<'_>,
+) -> Result<(), Vec<FileProblem>> {
     let mut problems = Vec::new();
     for formula in &files.formulas {
-        if let Err(error) = calc::check::check(model, &formula.def) {
+        if let Err(error) = calc::check::check(model, &formula.def, branches) {
             let planned = Planned {
                 change: ModelChange::SetFormula(formula.def.clone()),
                 source: Some(formula.source),
@@ -120,10 +126,11 @@ fn check_formulas(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<File
 /// makes a cycle which the whole does not have.
 fn in_order(
     model: &Model,
+    branches: &dyn Branches,
     files: &Definitions<'_>,
     formulas: Vec<Planned>,
 ) -> Result<Vec<Planned>, Vec<FileProblem>> {
-    let plan = match Plan::compile(model) {
+    let plan = match Plan::compile(model, branches) {
         Ok(plan) => plan,
         Err(error) => return Err(vec![problem_of_target(files, &error)]),
     };
@@ -141,12 +148,14 @@ fn in_order(
 /// Applies the changes one by one to what the tenant holds, and forgets the result.
 fn try_on_data(
     revision: &Revision,
+    branches: &dyn Branches,
     files: &Definitions<'_>,
     ordered: &[Planned],
 ) -> Result<(), Vec<FileProblem>> {
     let mut revision = revision.clone();
     for planned in ordered {
-        match revision.apply(&[Change::Model(planned.change.clone())]) {
+        let change = [Change::Model(planned.change.clone())];
+        match revision.apply_among(&change, branches) {
             Ok((next, _)) => revision = next,
             Err(error) => return Err(vec![problem_of(files, planned, &error)]),
         }

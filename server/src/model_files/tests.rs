@@ -1,6 +1,7 @@
 //! Cases of model files, each with the exact answer.
 
 use calc::Revision;
+use calc::branches::Alone;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::{Change, MemberId};
 
@@ -49,7 +50,7 @@ fn shop_with(path: &str, from: &str, to: &str) -> ModelFiles {
 }
 
 fn applied(revision: &Revision, files: &ModelFiles) -> Revision {
-    let changes = difference(revision, files).unwrap_or_else(|error| panic!("{error}"));
+    let changes = difference(revision, &Alone, files).unwrap_or_else(|error| panic!("{error}"));
     let changes: Vec<Change> = changes.into_iter().map(Change::Model).collect();
     revision.apply(&changes).unwrap_or_else(|error| panic!("{error}")).0
 }
@@ -61,7 +62,7 @@ fn same(found: &str, expected: &str) {
 
 /// What applying files would do, or what is wrong with them.
 fn shown(revision: &Revision, files: &ModelFiles) -> String {
-    match difference(revision, files) {
+    match difference(revision, &Alone, files) {
         Ok(changes) => changes.iter().map(describe).collect::<Vec<_>>().join("\n"),
         Err(error) => error.to_string(),
     }

@@ -83,10 +83,11 @@ impl Replay {
         match recorded {
             Recorded::Changes(Entry { changes, state_hash, .. }) => {
                 let branch = self.branches.numbered(number).ok_or(ReplayFailure::Branch(number))?;
-                let (revision, _) = branch.revision.apply(&changes)?;
-                check_state(&revision.version, state_hash)?;
-                entry.summary = summarize(&changes, &revision.version);
-                self.branches.commit(number, revision, &changes, &entry);
+                let advanced = self.branches.advanced(branch, &changes)?;
+                let version = &advanced.revision.version;
+                check_state(version, state_hash)?;
+                entry.summary = summarize(&changes, version);
+                self.branches.commit(number, advanced, &changes, &entry);
             }
             Recorded::BranchCreated(created) => {
                 let next = self.branches.next_number();
@@ -100,7 +101,8 @@ impl Replay {
                     return Err(ReplayFailure::BranchBase { found, recorded });
                 }
                 check_state(&base.revision.version, created.state_hash)?;
-                self.branches.create(&base, &entry);
+                let revision = self.branches.first_revision(&base, &created.name)?;
+                self.branches.create(&base, revision, &entry);
             }
             Recorded::BranchDropped(dropped) => {
                 let branch = self.branches.numbered(number);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use calc::{Recomputed, Revision};
 use cube::Change;
-use protocol::branches::{Branch, Branches, MAIN_NUMBER};
+use protocol::branches::{Advanced, Branch, Branches, MAIN_NUMBER};
 use protocol::error::SqlError;
 use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt};
 use storage::entry::{
@@ -27,8 +27,8 @@ use crate::tenant::replay::Replay;
 use crate::tenant::summary::{self, describe_recomputed, summarize};
 use crate::timestamp::now_us;
 
-/// From a revision and changes to the next revision, and what was computed again.
-pub type Apply = fn(&Revision, &[Change]) -> calc::Result<(Revision, Recomputed)>;
+/// From changes of a branch to the next revisions, and what was computed again.
+pub type Apply = fn(&Branches, &Branch, &[Change]) -> calc::Result<Advanced>;
 
 /// What computing depends on besides commands.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { apply: |revision, changes| revision.apply(changes), clock: now_us }
+        Self { apply: Branches::advanced, clock: now_us }
     }
 }
 
@@ -118,8 +118,8 @@ struct Computed {
 
 /// What a task does to the branches.
 enum Step {
-    Change { number: u32, revision: Revision },
-    CreateBranch { base: Arc<Branch> },
+    Change { number: u32, advanced: Advanced },
+    CreateBranch { base: Arc<Branch>, revision: Revision },
     DropBranch { number: u32 },
 }
 
@@ -174,7 +174,7 @@ impl Engine {
         if command.branch_number.is_some_and(|number| number != branch.number) {
             return Err(made_again(branch).into());
         }
-        if expected.is_some_and(|expected| expected != branch.sequence) {
+        if expected.is_some_and(|expected| expected != branch.moved_at) {
             return Err(Refusal::Moved);
         }
         let version = &branch.revision.version;
@@ -182,20 +182,22 @@ impl Engine {
             conflict::check_base(&command.changes, base, version)?;
         }
         conflict::check_new_members(&command.changes, version)?;
-        let applied = (self.apply)(&branch.revision, &command.changes);
-        let (revision, recomputed) = applied.map_err(|error| sql_of_calc(&error))?;
-        let state_hash = revision.version.state_hash().to_bytes();
+        let applied = (self.apply)(branches, branch, &command.changes);
+        let mut advanced = applied.map_err(|error| sql_of_calc(&error))?;
+        let recomputed = std::mem::take(&mut advanced.recomputed);
+        let version = &advanced.revision.version;
+        let state_hash = version.state_hash().to_bytes();
         let payload = Entry::encode_parts(&command.changes, &state_hash, &command.reason);
         let asker =
             Asker { author: &command.author, origin: &command.origin, reason: &command.reason };
         let record = self.record(KIND_COMMAND, branch.number, &asker, payload)?;
         let entry = LedgerEntry {
-            summary: summarize(&command.changes, &revision.version),
+            summary: summarize(&command.changes, version),
             recomputed: describe_recomputed(&recomputed),
             ..entry_of(branches, &record, &branch.name, &asker)
         };
         let receipt = Receipt { sequence: entry.sequence, recomputed };
-        let step = Step::Change { number: branch.number, revision };
+        let step = Step::Change { number: branch.number, advanced };
         Ok(Computed { step, record, entry, receipt })
     }
 
@@ -216,6 +218,8 @@ impl Engine {
             state_hash: base.revision.version.state_hash().to_bytes(),
             reason: new.reason.clone(),
         };
+        let revision = branches.first_revision(base, &new.name);
+        let revision = revision.map_err(|error| sql_of_calc(&error))?;
         let asker = Asker { author: &new.author, origin: &new.origin, reason: &new.reason };
         let number = branches.next_number();
         let record = self.record(KIND_BRANCH_CREATED, number, &asker, payload.encode())?;
@@ -223,7 +227,8 @@ impl Engine {
             summary: summary::branch_created(&new.name, &base.name),
             ..entry_of(branches, &record, &new.name, &asker)
         };
-        Ok(Computed::without_changes(Step::CreateBranch { base: Arc::clone(base) }, record, entry))
+        let step = Step::CreateBranch { base: Arc::clone(base), revision };
+        Ok(Computed::without_changes(step, record, entry))
     }
 
     fn drop_branch(&self, branches: &Branches, old: &OldBranch) -> Result<Computed, SqlError> {
@@ -232,6 +237,7 @@ impl Engine {
             return Err(SqlError::new("42939", "the branch \"main\" cannot be dropped")
                 .with_hint("`perfos tenant drop` removes the tenant with all that it has"));
         }
+        branches.check_unread(branch)?;
         let payload = BranchDropped {
             state_hash: branch.revision.version.state_hash().to_bytes(),
             reason: old.reason.clone(),
@@ -301,14 +307,14 @@ fn entry_of(
 /// The branches after a task.
 fn take_in(branches: &mut Branches, step: Step, task: &Task, entry: &LedgerEntry) {
     match step {
-        Step::Change { number, revision } => {
+        Step::Change { number, advanced } => {
             let changes: &[Change] = match task {
                 Task::Change(command) => &command.changes,
                 Task::CreateBranch(_) | Task::DropBranch(_) => &[],
             };
-            branches.commit(number, revision, changes, entry);
+            branches.commit(number, advanced, changes, entry);
         }
-        Step::CreateBranch { base } => branches.create(&base, entry),
+        Step::CreateBranch { base, revision } => branches.create(&base, revision, entry),
         Step::DropBranch { number } => branches.remove(number, entry),
     }
 }

@@ -255,9 +255,9 @@ async fn a_command_for_another_head_is_told_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_a_computation_refuses_that_command_alone() {
     let mut options = options();
-    options.engine.apply = |revision, changes| {
+    options.engine.apply = |branches, branch, changes| {
         assert!(!changes.contains(&cell(2, 0, Some(13))), "thirteen");
-        revision.apply(changes)
+        branches.advanced(branch, changes)
     };
     let tenant = start_with_model(Arc::new(MemoryDevice::new(1)), &options).await;
     let commands = [1, 13, 3].map(|value| tenant.submit(command(vec![cell(2, 0, Some(value))])));
@@ -469,10 +469,10 @@ async fn closing_finishes_what_waits_and_takes_no_more() {
     static SLOW: AtomicU64 = AtomicU64::new(0);
     let device = Arc::new(MemoryDevice::new(1));
     let mut options = options();
-    options.engine.apply = |revision, changes| {
+    options.engine.apply = |branches, branch, changes| {
         SLOW.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(5));
-        revision.apply(changes)
+        branches.advanced(branch, changes)
     };
     let tenant = start_with_model(device.clone(), &options).await;
     let submitted = (0..10).map(|n| {

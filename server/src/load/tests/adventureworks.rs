@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use calc::Revision;
+use calc::branches::Alone;
 use cube::Change;
 
 use super::super::{LoadReport, Target, plan, read_request};
@@ -66,11 +67,11 @@ fn adventureworks_loads_by_its_maps_to_the_totals_of_its_source() {
     let files = read_folder(&example()).unwrap_or_else(|error| panic!("{error}"));
     let mut revision = Revision::default();
     let start = Instant::now();
-    let changes = difference(&revision, &files).unwrap_or_else(|error| panic!("{error}"));
+    let changes = difference(&revision, &Alone, &files).unwrap_or_else(|error| panic!("{error}"));
     let changes: Vec<Change> = changes.into_iter().map(Change::Model).collect();
     revision = revision.apply(&changes).expect("the changes were tried").0;
     println!("model of {} changes in {:.0?}", changes.len(), start.elapsed());
-    assert_eq!(difference(&revision, &files), Ok(Vec::new()));
+    assert_eq!(difference(&revision, &Alone, &files), Ok(Vec::new()));
     let mut reports = Vec::new();
     for (target, file, map) in loads() {
         reports.push(load(&mut revision, &data, target, &file, &map));
@@ -93,7 +94,7 @@ fn adventureworks_loads_by_its_maps_to_the_totals_of_its_source() {
     check("reseller_sales.sales_amount", &below_272, "23201862.8159");
     check("sales_quota.sales_amount_quota", &[], "95714000.0000");
     check("sales_quota.actual_sales", &[], "80450596.9823");
-    assert_eq!(difference(&revision, &files), Ok(Vec::new()));
+    assert_eq!(difference(&revision, &Alone, &files), Ok(Vec::new()));
     check_again(&revision, &data);
 }
 

@@ -1,7 +1,9 @@
 //! Branches of a tenant: what is shared, what is not, and what the ledger keeps of them.
 
 use super::*;
+use crate::tenant::command::Refusal;
 use crate::tenant::replay::VerifiedBranch;
+use cube::model::FormulaDef;
 use protocol::branches::Branch;
 
 fn new_branch(name: &str, from: &str) -> NewBranch {
@@ -335,4 +337,94 @@ fn branch_records_that_do_not_fit_are_found() {
     check(5, KIND_BRANCH_DROPPED, dropped, "branch 5 is unknown");
     let entry = storage::Entry::encode_parts(&[], &hash, "").unwrap();
     check(5, 1, entry, "branch 5 is unknown");
+}
+
+fn formula(target: &str, text: &str) -> Change {
+    let (target, text) = (target.into(), text.into());
+    let def = FormulaDef { target, text, description: String::new(), at_or_above: <_>::default() };
+    Change::Model(ModelChange::SetFormula(def))
+}
+
+/// The bonus of a representative on a branch, which formulas compute here.
+fn bonus_on(tenant: &OpenTenant, name: &str, member: u32) -> Option<i64> {
+    let version = &branch(tenant, name).revision.version;
+    let at = version.rows(CubeId(0)).find_at(&[MemberId(member)])?;
+    version.rows(CubeId(0)).value(at, 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formulas_follow_the_branches_that_they_read() {
+    let device = Arc::new(MemoryDevice::new(1));
+    let tenant = start_with_model(device.clone(), &options()).await;
+    tenant.submit(command(vec![cell(0, 0, Some(5)), cell(1, 0, Some(6))])).await.unwrap();
+    tenant.create_branch(new_branch("whatif", MAIN)).await.unwrap();
+    let text = "amount[ON whatif] - amount";
+    tenant.submit(command(vec![formula("quota.bonus", text)])).await.unwrap();
+    assert_eq!(bonus_on(&tenant, MAIN, 0), Some(0));
+    // one entry of the one branch gives both their heads
+    let before = tenant.head();
+    let receipt = tenant.submit(on("whatif", vec![cell(0, 0, Some(50))])).await.unwrap();
+    assert_eq!(receipt.recomputed.0, [("main: quota.bonus".to_string(), 1)].into());
+    assert_eq!((bonus_on(&tenant, MAIN, 0), amount_on(&tenant, MAIN, 0)), (Some(45), Some(5)));
+    let after = tenant.head();
+    assert_eq!((after.sequence, after.moved_at), (before.sequence, receipt.sequence));
+    // what was planned on the head before is planned again
+    let planned = command(vec![cell(1, 0, Some(7))]);
+    let moved = tenant.submit_expecting(planned, Some(before.moved_at)).await;
+    assert!(matches!(moved, Err(Refusal::Moved)));
+    // a branch of a branch that reads another goes on to read it
+    tenant.create_branch(new_branch("copy", MAIN)).await.unwrap();
+    tenant.submit(on("whatif", vec![cell(2, 0, Some(3))])).await.unwrap();
+    assert_eq!((bonus_on(&tenant, MAIN, 2), bonus_on(&tenant, "copy", 2)), (Some(3), Some(3)));
+    let entry = &tenant.ledger(1).await.unwrap()[0];
+    assert!(entry.recomputed.contains("copy: quota.bonus"), "{entry:?}");
+    // a restart computes the same
+    tenant.close().await;
+    let again = start(device.clone(), &options()).await;
+    for name in [MAIN, "copy"] {
+        let bonuses = [0, 1, 2].map(|member| bonus_on(&again, name, member));
+        assert_eq!(bonuses, [Some(45), Some(0), Some(3)], "{name}");
+    }
+    again.submit(on("whatif", vec![cell(1, 0, Some(16))])).await.unwrap();
+    assert_eq!((bonus_on(&again, MAIN, 1), bonus_on(&again, "copy", 1)), (Some(10), Some(10)));
+    assert_eq!(verify(device).unwrap().entry_count, 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_of_branches_is_computed_in_its_order() {
+    let tenant = start_with_model(Arc::new(MemoryDevice::new(1)), &options()).await;
+    tenant.submit(command(vec![cell(0, 0, Some(1))])).await.unwrap();
+    for name in ["a", "b", "c"] {
+        tenant.create_branch(new_branch(name, MAIN)).await.unwrap();
+    }
+    let set = |name, text| on(name, vec![formula("quota.bonus", text)]);
+    tenant.submit(set("c", "amount[ON main] * 2")).await.unwrap();
+    tenant.submit(set("a", "bonus[ON c] + amount[ON main]")).await.unwrap();
+    tenant.submit(set("b", "bonus[ON a] * 10 + bonus[ON c]")).await.unwrap();
+    tenant.submit(command(vec![cell(0, 0, Some(4))])).await.unwrap();
+    let bonuses = ["c", "a", "b"].map(|name| bonus_on(&tenant, name, 0));
+    assert_eq!(bonuses, [Some(8), Some(12), Some(128)]);
+    // a circle is refused wherever it would be closed
+    let refused = tenant.submit(set(MAIN, "bonus[ON b]")).await.unwrap_err();
+    assert!(refused.message.contains("branch b reads main"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_formula_of_another_branch_cannot_take_is_refused() {
+    let tenant = start_with_model(Arc::new(MemoryDevice::new(1)), &options()).await;
+    tenant.submit(command(vec![cell(0, 0, Some(1))])).await.unwrap();
+    tenant.create_branch(new_branch("whatif", MAIN)).await.unwrap();
+    let text = "amount[ON whatif] * 1000000000000";
+    tenant.submit(command(vec![formula("quota.bonus", text)])).await.unwrap();
+    let too_large = on("whatif", vec![cell(0, 0, Some(1_000_000_000_000))]);
+    let refused = tenant.submit(too_large).await.unwrap_err();
+    assert_eq!(refused.sqlstate, "22003");
+    assert!(refused.message.starts_with("on branch main"), "{}", refused.message);
+    assert_eq!(amount_on(&tenant, "whatif", 0), Some(1));
+    let refused = tenant.drop_branch(old_branch("whatif")).await.unwrap_err();
+    assert_eq!(refused.sqlstate, "2BP01");
+    assert_eq!(refused.detail.as_deref(), Some("quota.bonus on branch \"main\""));
+    let remove = ModelChange::RemoveFormula { target: "quota.bonus".into() };
+    tenant.submit(command(vec![Change::Model(remove)])).await.unwrap();
+    tenant.drop_branch(old_branch("whatif")).await.unwrap();
 }

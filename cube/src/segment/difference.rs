@@ -1,0 +1,114 @@
+//! What two states of a cube do not share: found by the pieces that only one of them has.
+//!
+//! A segment that both hold has the same rows in both; only those that one of them marks as dead
+//! can differ.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{CubeRows, Segment, SegmentView};
+use crate::id::{MeasureId, MemberId};
+use crate::value::KeyPart;
+
+/// A row's key and members.
+type Identity = (Vec<KeyPart>, Vec<MemberId>);
+
+impl CubeRows {
+    /// Per segment of its own, the live rows that `other` does not have from the same segment.
+    pub fn unshared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (usize, Vec<u32>)> + 'a {
+        let by_segment: HashMap<*const Segment, &SegmentView> =
+            other.segments.iter().map(|view| (Arc::as_ptr(&view.segment), view)).collect();
+        self.segments.iter().enumerate().filter_map(move |(position, view)| {
+            let rows = match by_segment.get(&Arc::as_ptr(&view.segment)) {
+                Some(other) if Arc::ptr_eq(&other.dead, &view.dead) => return None,
+                Some(other) => (&*other.dead - &*view.dead).iter().collect(),
+                None => view.live_rows().map(|row| row as u32).collect(),
+            };
+            Some((position, rows))
+        })
+    }
+
+    /// The coordinates at which a measure has other values than in `before`, a column a dimension;
+    /// with ids of members that mean the same in both. A coordinate may be there more than once.
+    pub fn changed_at(&self, before: &Self, measure: MeasureId, axes: usize) -> Vec<Vec<MemberId>> {
+        let mut changed: Vec<Vec<MemberId>> = vec![Vec::new(); axes];
+        let mut push = |members: &[MemberId]| {
+            changed.iter_mut().zip(members).for_each(|(column, member)| column.push(*member));
+        };
+        let mut old: Vec<(usize, Vec<u32>)> = before.unshared(self).collect();
+        let mut new: Vec<(usize, Vec<u32>)> = Vec::new();
+        for (position, rows) in self.unshared(before) {
+            let view = &self.segments[position];
+            // a column that was replaced leaves the rest of its segment as it was
+            let is_twin = |(other, _): &(usize, _)| before.segments[*other].has_rows_of(view);
+            let Some(twin) = old.iter().position(is_twin) else {
+                new.push((position, rows));
+                continue;
+            };
+            let other = &before.segments[old.swap_remove(twin).0].segment;
+            if view.segment.shares_values(other, measure) {
+                continue;
+            }
+            let differs =
+                |row: &u32| view.segment.value(*row, measure) != other.value(*row, measure);
+            rows.into_iter().filter(differs).for_each(|row| push(&view.segment.members(row)));
+        }
+        let old = before.valued(&old, measure);
+        let new = self.valued(&new, measure);
+        for (identity, value) in &new {
+            if old.get(identity) != Some(value) {
+                push(&identity.1);
+            }
+        }
+        for (identity, _) in old.iter().filter(|(identity, _)| !new.contains_key(*identity)) {
+            push(&identity.1);
+        }
+        changed
+    }
+
+    /// Rows with a value of a measure, by what tells them apart.
+    fn valued(&self, rows: &[(usize, Vec<u32>)], measure: MeasureId) -> HashMap<Identity, i64> {
+        let each = rows.iter().flat_map(|(position, rows)| {
+            let segment = &self.segments[*position].segment;
+            rows.iter().filter_map(move |&row| {
+                let value = segment.value(row, measure)?;
+                let keys = segment.keys.iter().map(|column| column[row as usize].clone());
+                Some(((keys.collect(), segment.members(row)), value))
+            })
+        });
+        each.collect()
+    }
+}
+
+impl SegmentView {
+    /// Whether another segment has the same rows, with values of its own perhaps.
+    fn has_rows_of(&self, other: &Self) -> bool {
+        let shares = |a: &Segment, b: &Segment| {
+            let coordinates = a.coordinates.iter().zip(&b.coordinates);
+            let keys = a.keys.iter().zip(&b.keys);
+            a.coordinates.len() == b.coordinates.len()
+                && !a.coordinates.is_empty()
+                && { coordinates }.all(|(a, b)| Arc::ptr_eq(a, b))
+                && { keys }.all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        Arc::ptr_eq(&self.dead, &other.dead) && shares(&self.segment, &other.segment)
+    }
+}
+
+impl Segment {
+    fn value(&self, row: u32, measure: MeasureId) -> Option<i64> {
+        // a measure declared later is blank in older segments
+        self.values.get(measure.idx())?.get(row as usize)
+    }
+
+    fn members(&self, row: u32) -> Vec<MemberId> {
+        self.coordinates.iter().map(|codes| codes.get(row as usize)).collect()
+    }
+
+    fn shares_values(&self, other: &Self, measure: MeasureId) -> bool {
+        match (self.values.get(measure.idx()), other.values.get(measure.idx())) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        }
+    }
+}
