@@ -19,6 +19,18 @@ pub enum CubeError {
         /// The nearest names that exist.
         suggestions: Vec<String>,
     },
+    /// A day or a period that a calendar does not have.
+    #[error("{key} is outside the calendar of {dimension}, which runs from {first} to {last}")]
+    OutsideCalendar {
+        /// The day or period.
+        key: String,
+        /// The dimension of the calendar.
+        dimension: String,
+        /// Its first day.
+        first: String,
+        /// Its last day.
+        last: String,
+    },
     /// A definition that cannot be.
     #[error("{0}")]
     Definition(String),
@@ -70,7 +82,7 @@ impl CubeError {
     /// The stable code of the error, as SQLSTATE where it surfaces in SQL.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Unknown { kind: "member", .. } => "23503",
+            Self::Unknown { kind: "member", .. } | Self::OutsideCalendar { .. } => "23503",
             Self::Unknown { .. } => "42704",
             Self::Definition(_) => "42P16",
             Self::Exists { .. } => "42710",
@@ -89,6 +101,9 @@ impl CubeError {
             Self::Unknown { suggestions, .. } if !suggestions.is_empty() => {
                 Some(format!("did you mean {}?", suggestions.join(", ")))
             }
+            Self::OutsideCalendar { dimension, .. } => Some(format!(
+                "correct the date, or let the calendar in dimensions/{dimension}.toml start earlier or end later"
+            )),
             Self::Memory(_) => {
                 Some("group by fewer columns, filter more, or raise the limit".into())
             }
