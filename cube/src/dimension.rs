@@ -135,11 +135,10 @@ impl Dimension {
     /// other dates that look like it would not help.
     pub fn outside_calendar(&self, key: &str) -> Option<CubeError> {
         let calendar = self.def.calendar.as_ref().filter(|_| is_period(key))?;
+        let CalendarDef { start, end, .. } = calendar;
         (self.find_spelled(self.def.key_type, key).is_none()).then(|| CubeError::OutsideCalendar {
             key: key.to_string(),
-            dimension: self.def.name.clone(),
-            first: calendar.start.clone(),
-            last: calendar.end.clone(),
+            calendar: format!("{}, which runs from {start} to {end}", self.def.name),
         })
     }
 

@@ -20,16 +20,12 @@ pub enum CubeError {
         suggestions: Vec<String>,
     },
     /// A day or a period that a calendar does not have.
-    #[error("{key} is outside the calendar of {dimension}, which runs from {first} to {last}")]
+    #[error("{key} is outside the calendar of {calendar}")]
     OutsideCalendar {
         /// The day or period.
         key: String,
-        /// The dimension of the calendar.
-        dimension: String,
-        /// Its first day.
-        first: String,
-        /// Its last day.
-        last: String,
+        /// Its dimension and its days: `date, which runs from 2026-01-01 to 2026-12-31`.
+        calendar: String,
     },
     /// A definition that cannot be.
     #[error("{0}")]
@@ -101,9 +97,10 @@ impl CubeError {
             Self::Unknown { suggestions, .. } if !suggestions.is_empty() => {
                 Some(format!("did you mean {}?", suggestions.join(", ")))
             }
-            Self::OutsideCalendar { dimension, .. } => Some(format!(
-                "correct the date, or let the calendar in dimensions/{dimension}.toml start earlier or end later"
-            )),
+            Self::OutsideCalendar { .. } => Some(
+                "correct the date, or let the calendar start earlier or end later in the file of its dimension"
+                    .into(),
+            ),
             Self::Memory(_) => {
                 Some("group by fewer columns, filter more, or raise the limit".into())
             }
