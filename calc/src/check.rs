@@ -6,6 +6,7 @@
 
 mod calls;
 mod coerce;
+mod hints;
 mod modifiers;
 mod on_branch;
 mod paths;
@@ -90,12 +91,31 @@ impl Formula {
     }
 }
 
+/// Whether hints are looked for, by checking the formula with what they say in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advice {
+    /// They are.
+    Tried,
+    /// They are not: a hint is being tried.
+    None,
+}
+
 /// Parses and checks a formula of a branch, which may read others.
 pub fn check(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result<Formula> {
+    check_advised(model, def, branches, Advice::Tried)
+}
+
+fn check_advised(
+    model: &Model,
+    def: &FormulaDef,
+    branches: &dyn Branches,
+    advice: Advice,
+) -> Result<Formula> {
     let (cube_id, measure) = model.target(&def.target)?;
     let cube = model.cube_def(cube_id);
     let mut checker = Checker {
         model,
+        own_model: model,
         def,
         cube,
         target: cube.measure_def(measure),
@@ -105,16 +125,20 @@ pub fn check(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result
         branches,
         branch: branches.own().into(),
         named: BTreeSet::new(),
+        advice,
         sources: HashMap::new(),
     };
-    let tree = parse(&def.text).map_err(|error| checker.error(error.span, error.message, None))?;
+    let tree = parse(&def.text).map_err(|error| {
+        let hint = hints::syntax_hint(&def.text, error.span.start);
+        checker.error(error.span, error.message, hint)
+    })?;
     let region = checker.region(tree.span)?;
     let frame = checker.frame.clone();
     let node = checker.node(&tree, &frame)?;
     let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
     checker.check_ratio(is_ratio, &node, tree.span)?;
-    checker.check_support(&node, &region, tree.span)?;
+    checker.check_support(&node, &region, &tree)?;
     let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
     Ok(Formula {
         target: def.target.clone(),
@@ -134,6 +158,8 @@ pub fn check(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result
 pub(crate) struct Checker<'a> {
     /// The model in which names are looked up: another branch's within `[ON branch]`.
     model: &'a Model,
+    /// The model of the formula's own branch.
+    own_model: &'a Model,
     def: &'a FormulaDef,
     /// The target's cube and measure, as the formula's own branch defines them.
     cube: &'a Cube,
@@ -148,6 +174,7 @@ pub(crate) struct Checker<'a> {
     branch: Arc<str>,
     /// Branches that were named so far.
     named: BTreeSet<Arc<str>>,
+    advice: Advice,
     /// What was compiled already, by its place in the text.
     sources: HashMap<Span, Option<Scope>>,
 }
@@ -173,7 +200,8 @@ impl Checker<'_> {
         let axis = |(dimension, member): (String, String)| {
             let id = self.model.dimension(&dimension)?;
             let position = self.frame.position(id).ok_or_else(|| {
-                self.error(span, format!("the target has no dimension {dimension}"), None)
+                let message = format!("the target has no dimension {dimension}");
+                self.error(span, message, Some(self.dimensions_of(&self.frame)))
             })?;
             Ok((position, member))
         };
@@ -212,12 +240,17 @@ impl Checker<'_> {
     }
 
     /// A formula needs something that says where it has values.
-    fn check_support(&self, node: &Node, region: &[(usize, String)], span: Span) -> Result<()> {
+    fn check_support(
+        &self,
+        node: &Node,
+        region: &[(usize, String)],
+        tree: &Expression,
+    ) -> Result<()> {
         if node.reads().is_empty() && node.on_branches().is_empty() {
             return Err(self.error(
-                span,
+                tree.span,
                 "the formula has no support: it reads no measure".into(),
-                Some("a constant alone would fill the whole cube".into()),
+                Some("what reads no measure would fill the whole cube; put it where a measure has values: IF(ISBLANK(measure), BLANK, ...)".into()),
             ));
         }
         if self.frame.rows.is_some() {
@@ -225,20 +258,11 @@ impl Checker<'_> {
         }
         let fixed = region.iter().fold(0, |mask, &(position, _)| mask | 1 << position);
         let missing = self.frame.full() & !(provided(node) | fixed);
-        let names: Vec<&str> = (0..self.frame.axes.len())
+        let missing: Vec<Axis> = (0..self.frame.axes.len())
             .filter(|position| missing >> position & 1 == 1)
-            .map(|position| self.axis_name(self.frame.axes[position]))
+            .map(|position| self.frame.axes[position])
             .collect();
-        match names.first() {
-            None => Ok(()),
-            Some(first) => Err(self.error(
-                span,
-                format!("the formula has no support along {}", names.join(", ")),
-                Some(format!(
-                    "bring the dimension in, for example [ADD CONSTANT: {first}], or multiply by a measure that has it"
-                )),
-            )),
-        }
+        if missing.is_empty() { Ok(()) } else { Err(self.unsupported(node, &missing, tree)) }
     }
 
     fn grain(
@@ -313,7 +337,9 @@ impl Checker<'_> {
             ExpressionKind::Call(name, arguments) => self.call(name, arguments, frame, span),
             ExpressionKind::On(inner, date) => self.on_date(inner, date, frame, span),
             ExpressionKind::Modified(inner, _) => {
-                Err(self.error(inner.span, "a modifier needs a measure before it".into(), None))
+                let message = "a modifier needs a measure before it".into();
+                let hint = "modifiers stand behind a measure, or an expression in brackets";
+                Err(self.error(inner.span, message, Some(hint.into())))
             }
         }
     }
@@ -464,15 +490,14 @@ impl Checker<'_> {
             return Ok(scope);
         }
         let frame = self.natural_frame(expression)?;
-        if frame.axes.is_empty() {
-            self.node(expression, &frame)?;
+        let node = self.node(expression, &frame)?;
+        if frame.axes.is_empty() && node.reads().is_empty() {
             return Err(self.error(
                 expression.span,
                 "this reads no measure, so there is nothing to look at elsewhere".into(),
-                None,
+                Some("name a measure, or an expression in brackets that reads one".into()),
             ));
         }
-        let node = self.node(expression, &frame)?;
         Ok(Scope { frame, node })
     }
 
@@ -557,8 +582,11 @@ impl Checker<'_> {
             if frame.rows.is_some_and(|own| own != rows) {
                 return Err(self.error(
                     span,
-                    "rows of two records cubes do not meet; aggregate one of them with BY".into(),
-                    None,
+                    "rows of two records cubes do not meet".into(),
+                    Some(
+                        "aggregate one of them, or both, with BY to dimensions that they share"
+                            .into(),
+                    ),
                 ));
             }
             *frame = other.clone();
@@ -595,12 +623,7 @@ impl Checker<'_> {
     /// The member of an axis to which a point of a frame leads.
     fn member_for(&self, axis: Axis, frame: &Frame, span: Span) -> Result<Node> {
         let Some(position) = frame.position(axis.dimension) else {
-            let name = &self.model.dimension_def(axis.dimension).name;
-            return Err(self.error(
-                span,
-                format!("this varies over {name}, which the formula's target does not have here"),
-                Some(format!("take it away with [REMOVE SUM: {name}] or choose a member with [SELECT: {name} = \"...\"]")),
-            ));
+            return Err(self.lacks(axis.dimension, frame, span));
         };
         let outer = frame.axes[position];
         let member = axis_node(position, outer.dimension, span);
@@ -609,19 +632,7 @@ impl Checker<'_> {
         }
         match self.ancestor_map(outer, axis) {
             Some(map) => Ok(mapped(member, map, axis.dimension)),
-            None => Err(self.error(
-                span,
-                format!(
-                    "this is by {}, which is finer than {} here",
-                    self.axis_name(axis),
-                    self.axis_name(outer)
-                ),
-                Some(format!(
-                    "aggregate it: [BY SUM: {}.{}]",
-                    self.model.dimension_def(axis.dimension).name,
-                    self.axis_name(outer)
-                )),
-            )),
+            None => Err(self.is_no_level(axis, outer, frame, span)),
         }
     }
 
@@ -631,18 +642,16 @@ impl Checker<'_> {
             return Ok(scope.node);
         }
         if let Some(rows) = scope.frame.rows {
-            let cube = &self.model.cube_def(rows).def;
-            return Err(self.error(
-                span,
-                format!(
-                    "{} is a cube of rows: what it holds is read through an aggregation",
-                    cube.name
-                ),
-                Some(format!(
-                    "for example [BY SUM: {}]",
-                    cube.dimension_names().collect::<Vec<_>>().join(", ")
-                )),
-            ));
+            return Err(self.rows_here(&scope, rows, frame, span));
+        }
+        let leads = |axis: &Axis| {
+            let outer = frame.position(axis.dimension).map(|position| frame.axes[position]);
+            outer.is_some_and(|outer| {
+                outer.level == axis.level || self.ancestor_map(outer, *axis).is_some()
+            })
+        };
+        if !scope.frame.axes.iter().all(leads) {
+            return Err(self.does_not_fit(&scope, frame, span));
         }
         let axes = scope.frame.axes.clone();
         let members = axes.iter().map(|&axis| self.member_for(axis, frame, span));

@@ -1,7 +1,13 @@
 //! Explanation: the walk of evaluation at one cell, written down as a tree that ends at inputs.
+//!
+//! Here a cell becomes a formula, a total or an input; [`expression`] follows what a formula reads,
+//! and [`decision`] names what only decides where it reads: attributes, parents, members of rows.
 
+mod decision;
+mod expression;
 mod on_branch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cube::model::Consolidation;
@@ -11,16 +17,13 @@ use cube::value::KeyPart;
 use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, View};
 
 use crate::check::Formula;
-use crate::column::Column;
 use crate::error::Result;
 use crate::evaluate::Session;
-use crate::evaluate::tier::slices;
-use crate::functions::Function;
-use crate::node::{Aggregator, Frame, Kind, Node, Reduce, Tier, Type, Value, Window, WindowHow};
 use crate::plan::Plan;
 use crate::points::{Block, Origin};
 use crate::query::members::{collect_slices, member_filter};
 use crate::query::{Measured, Query, run};
+use expression::CONTRIBUTION_DEPTH;
 
 /// What is explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +67,8 @@ impl Default for Options {
 pub struct ExplainNode {
     /// `finance.amount`, `sum`, `tier slice 0 to 0.5`.
     pub label: String,
-    /// `formula`, `input`, `blank`, `consolidation`, `sum` and other aggregations, `range`, `tier`,
-    /// `tier slice`, `attribute`, `split`, `branch`, `hidden`.
+    /// `formula`, `input`, `blank`, `consolidation`, `sum` and other aggregations, `contribution`,
+    /// `range`, `tier`, `tier slice`, `attribute`, `parent`, `member`, `split`, `branch`, `hidden`.
     pub kind: String,
     /// The formula's text.
     pub formula: Option<String>,
@@ -79,6 +82,8 @@ pub struct ExplainNode {
     pub note: Option<String>,
     /// The branch of what it is made of, where that is another one.
     pub branch: Option<String>,
+    /// The day from which a dated value of an attribute holds.
+    pub valid_from: Option<String>,
     /// What it is made of.
     pub children: Vec<ExplainNode>,
     /// Contributors that are not shown.
@@ -93,10 +98,36 @@ pub fn explain(view: &View, plan: &Plan, cell: &CellRef, options: Options) -> Re
         session: Session::new(&view.version, &plan.tables, "explanation"),
         options,
     };
-    match &cell.place {
-        Place::Row(key) => explainer.row(cell, key),
-        Place::Cell(members) => explainer.cell(cell, members),
+    let tree = match &cell.place {
+        Place::Row(key) => explainer.row(cell, key)?,
+        Place::Cell(members) => explainer.cell(cell, members)?,
+    };
+    Ok(taken_apart_once(tree, &mut HashMap::new()))
+}
+
+/// The tree with each formula of a cell taken apart where it stands first. `seen` holds what was, as
+/// it was: what goes deeper the second time stays.
+fn taken_apart_once(mut node: ExplainNode, seen: &mut HashMap<String, ExplainNode>) -> ExplainNode {
+    if node.kind == "formula" && !node.children.is_empty() {
+        let name = format!("{} {:?} {:?}", node.label, node.place, node.key);
+        match seen.get(&name) {
+            Some(earlier) if *earlier == node => {
+                let note = node.note.map_or_else(String::new, |note| format!("{note}; "));
+                let note = Some(format!("{note}explained above"));
+                return ExplainNode { note, children: Vec::new(), more: 0, ..node };
+            }
+            Some(_) => {}
+            None => {
+                seen.insert(name, node.clone());
+            }
+        }
     }
+    // the same cell of another branch is another one
+    let mut there = HashMap::new();
+    let seen = if node.branch.is_some() { &mut there } else { seen };
+    let children = std::mem::take(&mut node.children);
+    node.children = children.into_iter().map(|child| taken_apart_once(child, seen)).collect();
+    node
 }
 
 struct Explainer<'a> {
@@ -268,7 +299,7 @@ impl Explainer<'_> {
         let end = found.len().min(start + self.options.top);
         for &(location, _) in &found[start..end] {
             let block = self.stored_block(cell.cube, location);
-            node.children.push(self.point(cell.cube, cell.measure, &block, 2)?);
+            node.children.push(self.point(cell.cube, cell.measure, &block, CONTRIBUTION_DEPTH)?);
         }
         node.more = found.len() - end;
         Ok(())
@@ -378,7 +409,7 @@ impl Explainer<'_> {
             return Ok(node);
         }
         if depth == 0 {
-            node.note = Some("not followed further".into());
+            node.note = Some("not followed further: explain it by itself".into());
             return Ok(node);
         }
         let mut notes = Vec::new();
@@ -429,331 +460,4 @@ impl Explainer<'_> {
             None => self.plan.formula(cube, measure).map(AsRef::as_ref),
         }
     }
-
-    fn value_of(&self, node: &Node, frame: &Frame, block: &Block) -> Result<Column> {
-        let mut columns = self.session.evaluate_all(node, frame, std::slice::from_ref(block))?;
-        Ok(columns.pop().unwrap_or(Column::Blank(1)))
-    }
-
-    fn text_of(&self, column: &Column, value_type: Type) -> Option<String> {
-        Some(match column.value(0, value_type)? {
-            Value::Number(number) => number.normalized().to_string(),
-            Value::Date(day) => cube::value::format_date(day),
-            Value::Text(text) => text.to_string(),
-            Value::Boolean(flag) => flag.to_string(),
-            Value::Member(member) => match value_type {
-                Type::Member(dimension) => {
-                    self.view.version.dimension(dimension).key(member).into()
-                }
-                _ => return None,
-            },
-        })
-    }
-
-    /// What an expression reads at a point.
-    fn expression(
-        &self,
-        node: &Node,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
-        into: &mut Vec<ExplainNode>,
-        notes: &mut Vec<String>,
-    ) -> Result<()> {
-        match &node.kind {
-            Kind::Stored(cube, measure) => {
-                let read = self.stored(*cube, *measure, frame, block, depth)?;
-                // what an expression reads twice is shown once
-                if !into.contains(&read) {
-                    into.push(read);
-                }
-            }
-            Kind::Apply(function, arguments) => {
-                if *function == Function::Divide {
-                    let divisor = self.value_of(&arguments[1], frame, block)?;
-                    if divisor.number(0).is_some_and(|divisor| divisor == cube::Number::ZERO) {
-                        notes.push("division by zero gives blank".into());
-                    }
-                }
-                for argument in self.followed(*function, arguments, frame, block)? {
-                    self.expression(argument, frame, block, depth, into, notes)?;
-                }
-            }
-            Kind::At(scope, members) => {
-                let mut inner = Vec::with_capacity(members.len());
-                for member in members {
-                    let column = self.value_of(member, frame, block)?;
-                    inner.push(vec![column.member(0)]);
-                }
-                let inner = Block::free(inner, 1);
-                self.expression(&scope.node, &scope.frame, &inner, depth, into, notes)?;
-            }
-            Kind::Attribute(member, dimension, attribute, on) => {
-                let def = &self.view.version.dimension(*dimension).def;
-                let name = &def.attributes[attribute.idx()].name;
-                let key = self.text_of(&self.value_of(member, frame, block)?, member.value_type);
-                let note = match on {
-                    Some(on) => self
-                        .text_of(&self.value_of(on, frame, block)?, on.value_type)
-                        .map(|day| format!("on {day}")),
-                    None => None,
-                };
-                into.push(ExplainNode {
-                    label: format!("{}.{name}", def.name),
-                    kind: "attribute".into(),
-                    place: key.map(|key| (def.name.clone(), key)).into_iter().collect(),
-                    value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
-                    note,
-                    ..ExplainNode::default()
-                });
-            }
-            Kind::Reduce(reduce) => into.push(self.reduction(node, reduce, frame, block, depth)?),
-            Kind::Window(window) => into.push(self.range(node, window, block, depth)?),
-            Kind::OnBranch(on) => into.push(self.on_branch(node, on, frame, block, depth)?),
-            Kind::Tier(tier) => {
-                into.push(self.tier(node, tier, frame, block)?);
-                self.expression(&tier.value, frame, block, depth, into, notes)?;
-            }
-            Kind::Share(share) => {
-                let mut part = ExplainNode {
-                    label: "part of an amount in proportion to a basis".into(),
-                    kind: "split".into(),
-                    value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
-                    ..ExplainNode::default()
-                };
-                self.expression(&share.amount, frame, block, depth, &mut part.children, notes)?;
-                self.expression(&share.basis, frame, block, depth, &mut part.children, notes)?;
-                into.push(part);
-            }
-            _ => {
-                for child in node.children() {
-                    self.expression(child, frame, block, depth, into, notes)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The arguments that matter: of a choice, what decides and what is chosen.
-    fn followed<'n>(
-        &self,
-        function: Function,
-        arguments: &'n [Node],
-        frame: &Frame,
-        block: &Block,
-    ) -> Result<Vec<&'n Node>> {
-        let value = |at: usize| -> Result<Option<Value>> {
-            let node = &arguments[at];
-            Ok(self.value_of(node, frame, block)?.value(0, node.value_type))
-        };
-        Ok(match function {
-            Function::If => {
-                let is_true = value(0)? == Some(Value::Boolean(true));
-                let chosen = arguments.get(if is_true { 1 } else { 2 });
-                std::iter::once(&arguments[0]).chain(chosen).collect()
-            }
-            Function::Switch => {
-                let wanted = value(0)?;
-                let mut case = 1;
-                while case + 1 < arguments.len() && value(case)? != wanted {
-                    case += 2;
-                }
-                let chosen = if case + 1 < arguments.len() { case + 1 } else { case };
-                std::iter::once(&arguments[0]).chain(arguments.get(chosen)).collect()
-            }
-            _ => arguments.iter().collect(),
-        })
-    }
-
-    /// A measure at a point of its own frame.
-    fn stored(
-        &self,
-        cube: CubeId,
-        measure: MeasureId,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
-    ) -> Result<ExplainNode> {
-        if block.origin.as_ref().is_some_and(|origin| origin.cube == cube) {
-            return self.point(cube, measure, block, depth);
-        }
-        let members = (0..frame.axes.len()).map(|axis| block.member(axis, 0)).collect::<Vec<_>>();
-        if members.contains(&MemberId::NONE) {
-            return self.point(cube, measure, block, depth);
-        }
-        self.point(cube, measure, &self.block_at(cube, members), depth)
-    }
-
-    /// An aggregation with its largest contributors.
-    fn reduction(
-        &self,
-        node: &Node,
-        reduce: &Reduce,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
-    ) -> Result<ExplainNode> {
-        let mut sum = ExplainNode {
-            label: format!("{:?}", reduce.aggregator).to_uppercase(),
-            kind: match reduce.aggregator {
-                Aggregator::Sum => "sum".into(),
-                other => format!("{other:?}").to_lowercase(),
-            },
-            place: self.frame_place(frame, block),
-            value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
-            ..ExplainNode::default()
-        };
-        let inner = self.session.contributions_at(reduce, block)?;
-        let mut found: Vec<(usize, usize)> = Vec::new();
-        for (at, column) in inner.values.iter().enumerate() {
-            let counts =
-                |row: &usize| inner.groups[at][*row] != u32::MAX && column.is_present(*row);
-            found.extend((0..column.len()).filter(counts).map(|row| (at, row)));
-        }
-        let size = |&(at, row): &(usize, usize)| inner.values[at].number(row).map(absolute);
-        found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
-        let shown = found.len().min(self.options.top);
-        for &(at, row) in &found[..shown] {
-            let point = inner.blocks[at].taken(&[row as u32]);
-            let mut parts = Vec::new();
-            let mut notes = Vec::new();
-            let inner_frame = &reduce.inner.frame;
-            self.expression(
-                &reduce.inner.node,
-                inner_frame,
-                &point,
-                depth.min(1),
-                &mut parts,
-                &mut notes,
-            )?;
-            let value = inner.values[at].taken(&[row as u32]);
-            let value = self.text_of(&value, reduce.inner.node.value_type);
-            sum.children.push(match (parts.len(), &reduce.inner.node.kind) {
-                (1, Kind::Stored(..)) => parts.remove(0),
-                _ => ExplainNode {
-                    label: "contribution".into(),
-                    kind: "contribution".into(),
-                    place: self.frame_place(inner_frame, &point),
-                    value,
-                    children: parts,
-                    ..ExplainNode::default()
-                },
-            });
-        }
-        sum.more = found.len() - shown;
-        Ok(sum)
-    }
-
-    fn frame_place(&self, frame: &Frame, block: &Block) -> Vec<(String, String)> {
-        let axes = frame.axes.iter().enumerate();
-        axes.filter_map(|(position, axis)| {
-            let dimension = self.view.version.dimension(axis.dimension);
-            let member = block.member(position, 0);
-            let key = (member != MemberId::NONE).then(|| dimension.key(member).to_string())?;
-            Some((dimension.def.name.clone(), key))
-        })
-        .collect()
-    }
-
-    /// A range with the values in it.
-    fn range(
-        &self,
-        node: &Node,
-        window: &Window,
-        block: &Block,
-        depth: usize,
-    ) -> Result<ExplainNode> {
-        let frame = &window.frame;
-        let axis = frame.axes[window.axis];
-        let version = &self.view.version;
-        let order = self.plan.tables.order(version, axis);
-        let ranges = self.plan.tables.ranges(version, axis, window.range);
-        let mut range = ExplainNode {
-            label: match window.how {
-                WindowHow::Aggregate(aggregator) => {
-                    format!("{aggregator:?} over a range").to_lowercase()
-                }
-                WindowHow::Difference => "difference to the member before".into(),
-                WindowHow::Rank { .. } => "rank".into(),
-            },
-            kind: "range".into(),
-            place: self.frame_place(frame, block),
-            value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
-            ..ExplainNode::default()
-        };
-        let Some(position) = order.position(block.member(window.axis, 0)) else { return Ok(range) };
-        let (start, end) = ranges.0[position];
-        let mut points = Vec::new();
-        for position in start..end {
-            let members = (0..frame.axes.len()).map(|axis| {
-                vec![if axis == window.axis {
-                    order.members[position as usize]
-                } else {
-                    block.member(axis, 0)
-                }]
-            });
-            let point = Block::free(members.collect(), 1);
-            if self.value_of(&window.inner, frame, &point)?.is_present(0) {
-                points.push(point);
-            }
-        }
-        // the latest are the ones a planner asks about
-        let hidden = points.len().saturating_sub(self.options.top.max(12));
-        let mut notes = Vec::new();
-        for point in &points[hidden..] {
-            self.expression(
-                &window.inner,
-                frame,
-                point,
-                depth.min(1),
-                &mut range.children,
-                &mut notes,
-            )?;
-        }
-        range.more = hidden;
-        Ok(range)
-    }
-
-    /// A rate table with the slices that the value runs through.
-    fn tier(&self, node: &Node, tier: &Tier, frame: &Frame, block: &Block) -> Result<ExplainNode> {
-        let value = self.value_of(&tier.value, frame, block)?;
-        let mut explained = ExplainNode {
-            label: self.view.version.model.cube_def(tier.cube).def.name.clone(),
-            kind: "tier".into(),
-            value: self.text_of(&self.value_of(node, frame, block)?, Type::Number),
-            ..ExplainNode::default()
-        };
-        let mut chosen = Vec::new();
-        for (_, shared) in &tier.shared {
-            let column = self.value_of(shared, frame, block)?;
-            chosen.push(column.member(0));
-            if let (Type::Member(dimension), Some(key)) =
-                (shared.value_type, self.text_of(&column, shared.value_type))
-            {
-                let name = self.view.version.dimension(dimension).def.name.clone();
-                explained.place.push((name, key));
-            }
-        }
-        let tables = self.session.tier_tables(tier);
-        let (Some(value), Some(steps)) = (value.number(0), tables.get(&chosen)) else {
-            explained.note = Some("no value, or no table".into());
-            return Ok(explained);
-        };
-        explained.note = Some(format!("of {}", value.normalized()));
-        for slice in slices(tier.mode, value, steps)? {
-            let to = slice.to.map_or_else(|| "on".into(), |to| format!("to {}", to.normalized()));
-            explained.children.push(ExplainNode {
-                label: format!("{} {to}", slice.from.normalized()),
-                kind: "tier slice".into(),
-                value: Some(slice.amount.normalized().to_string()),
-                note: Some(format!("{} at {}", slice.part.normalized(), slice.rate.normalized())),
-                ..ExplainNode::default()
-            });
-        }
-        Ok(explained)
-    }
-}
-
-fn absolute(number: cube::Number) -> cube::Number {
-    if number < cube::Number::ZERO { number.negate().unwrap_or(number) } else { number }
 }

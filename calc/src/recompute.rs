@@ -33,7 +33,7 @@ use crate::points::{BLOCK_POINTS, Block, Points};
 use crate::region_cycle;
 use crate::syntax::Span;
 
-/// Which formulas ran, and for how many cells each.
+/// Which formulas ran, and in how many cells each was evaluated, whether its value changed or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recomputed(pub BTreeMap<String, u64>);
 

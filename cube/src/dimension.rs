@@ -125,7 +125,20 @@ impl Dimension {
     /// The member of a key in any spelling its type allows.
     pub fn resolve(&self, key: &str) -> Result<MemberId> {
         self.find_spelled(self.def.key_type, key).ok_or_else(|| {
-            CubeError::unknown("member", key, self.keys.iter().map(|existing| existing.as_ref()))
+            let keys = self.keys.iter().map(|existing| existing.as_ref());
+            let outside = self.outside_calendar(key);
+            outside.unwrap_or_else(|| CubeError::unknown("member", key, keys))
+        })
+    }
+
+    /// Why a day or a period is no member, where only the calendar's first and last day are to blame;
+    /// other dates that look like it would not help.
+    pub fn outside_calendar(&self, key: &str) -> Option<CubeError> {
+        let calendar = self.def.calendar.as_ref().filter(|_| is_period(key))?;
+        let CalendarDef { start, end, .. } = calendar;
+        (self.find_spelled(self.def.key_type, key).is_none()).then(|| CubeError::OutsideCalendar {
+            key: key.to_string(),
+            calendar: format!("{}, which runs from {start} to {end}", self.def.name),
         })
     }
 
@@ -143,6 +156,9 @@ impl Dimension {
         let member = self.find_spelled(self.key_type_at(level), key);
         let member = member.or_else(|| self.find_spelled(self.def.key_type, key));
         let Some(member) = member else {
+            if let Some(outside) = self.outside_calendar(key) {
+                return Err(outside);
+            }
             let on_level = self.members().filter(|&member| self.holds_facts_at(level, member));
             return Err(CubeError::unknown("member", key, on_level.map(|member| self.key(member))));
         };
@@ -692,6 +708,15 @@ fn weight_of(value: Option<&Scalar>, value_type: ValueType) -> Result<Number> {
             }
         },
     })
+}
+
+/// Whether a key is one that some calendar has: a day, a month, a quarter or a year.
+fn is_period(key: &str) -> bool {
+    let first_day = match key.split_once("-Q") {
+        Some((year, "1" | "2" | "3" | "4")) => format!("{year}-01-01"),
+        _ => format!("{key}{}", "-01".repeat(2usize.saturating_sub(key.matches('-').count()))),
+    };
+    parse_date(&first_day).is_some()
 }
 
 fn calendar_members(def: &DimensionDef, calendar: &CalendarDef) -> Result<Vec<MemberWrite>> {

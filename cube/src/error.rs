@@ -19,6 +19,14 @@ pub enum CubeError {
         /// The nearest names that exist.
         suggestions: Vec<String>,
     },
+    /// A day or a period that a calendar does not have.
+    #[error("{key} is outside the calendar of {calendar}")]
+    OutsideCalendar {
+        /// The day or period.
+        key: String,
+        /// Its dimension and its days: `date, which runs from 2026-01-01 to 2026-12-31`.
+        calendar: String,
+    },
     /// A definition that cannot be.
     #[error("{0}")]
     Definition(String),
@@ -70,7 +78,7 @@ impl CubeError {
     /// The stable code of the error, as SQLSTATE where it surfaces in SQL.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Unknown { kind: "member", .. } => "23503",
+            Self::Unknown { kind: "member", .. } | Self::OutsideCalendar { .. } => "23503",
             Self::Unknown { .. } => "42704",
             Self::Definition(_) => "42P16",
             Self::Exists { .. } => "42710",
@@ -89,6 +97,10 @@ impl CubeError {
             Self::Unknown { suggestions, .. } if !suggestions.is_empty() => {
                 Some(format!("did you mean {}?", suggestions.join(", ")))
             }
+            Self::OutsideCalendar { .. } => Some(
+                "correct the date, or let the calendar start earlier or end later in the file of its dimension"
+                    .into(),
+            ),
             Self::Memory(_) => {
                 Some("group by fewer columns, filter more, or raise the limit".into())
             }

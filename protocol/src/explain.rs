@@ -90,6 +90,15 @@ pub async fn explain(
     with_writes(tenant, snapshot, tree, options.writes).await
 }
 
+/// The answer to a question about an earlier state.
+pub fn no_history() -> SqlError {
+    const AS_OF_REFUSED: &str =
+        "explain --as-of (as_of) is not available yet: the history of values is not served";
+    SqlError::new("0A000", AS_OF_REFUSED)
+        .with_detail("a cell is explained as it is now")
+        .with_hint("--writes N shows the last N writes of each input, with their values and times")
+}
+
 /// A tree with the newest writes of all its nodes, looked up in one pass over the ledger.
 pub async fn with_writes(
     tenant: &dyn Tenant,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cube::value::KeyPart;
-use cube::{AttributeId, CubeId, DimensionId, MeasureId, MemberId, Version};
+use cube::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, MemberId, Version};
 
 use crate::branches::Lineage;
 
@@ -38,8 +38,8 @@ pub enum Asked {
         cube: CubeId,
         /// The row's key.
         key: Vec<KeyPart>,
-        /// The measure; none for the whole row.
-        measure: Option<MeasureId>,
+        /// What of it.
+        part: RowPart,
     },
     /// A member.
     Member {
@@ -47,14 +47,38 @@ pub enum Asked {
         dimension: DimensionId,
         /// Its key.
         key: String,
-        /// The attribute; none for the whole member.
-        attribute: Option<AttributeId>,
+        /// What of it.
+        part: MemberPart,
     },
     /// A formula's text.
     Formula {
         /// `cube.measure`.
         target: String,
     },
+}
+
+/// A part of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowPart {
+    /// All of it.
+    Whole,
+    /// A measure.
+    Measure(MeasureId),
+    /// Its member of a dimension, by the dimension's position in the cube.
+    Member(usize),
+}
+
+/// A part of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberPart {
+    /// All of it, dated values included.
+    Whole,
+    /// The value of an attribute that holds before all dated ones.
+    Undated(AttributeId),
+    /// The value of an attribute that holds from a day on, in days since 1970-01-01.
+    Dated(AttributeId, i32),
+    /// Its parent in a hierarchy.
+    Parent(HierarchyId),
 }
 
 /// One write.

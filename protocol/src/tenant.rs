@@ -131,6 +131,7 @@ pub struct LedgerEntry {
     pub reason: String,
     /// What it did, in one line.
     pub summary: String,
-    /// What was computed again: formula and cells, in one line; empty for entries before the start.
+    /// What was computed again: formula and cells in which it was evaluated, whether its value changed
+    /// or not, in one line; empty for entries before the start.
     pub recomputed: String,
 }

@@ -102,6 +102,16 @@ impl fmt::Display for AssertionResult {
     }
 }
 
+/// Why nothing was done: which assertions would fail, one a line, behind what nothing was done to.
+pub fn refusal(failed: &[&AssertionResult], nothing: &str) -> String {
+    let noun = if failed.len() == 1 { "assertion fails" } else { "assertions fail" };
+    let mut message = format!("{} {noun}; {nothing}", failed.len());
+    for result in failed {
+        message.push_str(&format!("\n  {}: {}", result.file, result.message()));
+    }
+    message
+}
+
 /// How many of some results are in a state.
 pub fn count(results: &[AssertionResult], state: AssertionState) -> usize {
     results.iter().filter(|result| result.state == state).count()

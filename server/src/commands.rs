@@ -42,7 +42,7 @@ pub struct ApplyReport {
     pub changes: Vec<String>,
     /// The ledger entry, if there was something to apply.
     pub sequence: Option<u64>,
-    /// The formulas that ran, and for how many cells.
+    /// The formulas that ran, and in how many cells each was evaluated, changed or not.
     pub recomputed: BTreeMap<String, u64>,
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
@@ -56,7 +56,7 @@ pub struct LoadAnswer {
     pub report: LoadReport,
     /// The ledger entry; none where the file changed nothing.
     pub sequence: Option<u64>,
-    /// The formulas that ran, and for how many cells.
+    /// The formulas that ran, and in how many cells each was evaluated, changed or not.
     pub recomputed: BTreeMap<String, u64>,
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]

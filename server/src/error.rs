@@ -277,9 +277,7 @@ impl ServerError {
 
 /// An error of the formulas or the cube, as clients see it.
 pub fn sql_of_calc(error: &calc::CalcError) -> SqlError {
-    let sql = SqlError::new(error.sqlstate(), error.to_string());
-    let sql = error.detail().into_iter().fold(sql, SqlError::with_detail);
-    error.hint().into_iter().fold(sql, SqlError::with_hint)
+    SqlError::from(error)
 }
 
 /// An error of the storage, as clients see it.

@@ -91,6 +91,7 @@ pub fn to_json(explained: &Explained) -> Value {
         "key": node.key.as_deref().map(pairs),
         "value": node.value,
         "note": node.note,
+        "valid_from": node.valid_from,
         "more": node.more,
         "writes": explained.writes.iter().map(write_json).collect::<Vec<_>>(),
         "children": explained.children.iter().map(to_json).collect::<Vec<_>>(),

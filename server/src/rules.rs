@@ -13,6 +13,7 @@ use protocol::rules::RuleHistory;
 use protocol::tenant::{Snapshot, Tenant};
 use serde::{Deserialize, Serialize};
 
+use crate::assertions::{self, AssertionResult};
 use crate::branches::CompareRequest;
 use crate::commands::{Asking, Checks, Submitted, compute, submit_planned, unpack};
 use crate::error::{Result, sql_of_calc};
@@ -53,8 +54,11 @@ pub struct RuleAnswer {
     pub of_version: Option<u32>,
     /// The ledger entry; none where that formula was in force already.
     pub sequence: Option<u64>,
-    /// The formulas that ran, and for how many cells.
+    /// The formulas that ran, and in how many cells each was evaluated, changed or not.
     pub recomputed: std::collections::BTreeMap<String, u64>,
+    /// The model's assertions on what it gives; none of them failed.
+    #[serde(default)]
+    pub assertions: Vec<AssertionResult>,
 }
 
 /// A formula to be tried: a text, or a version there was.
@@ -91,7 +95,8 @@ pub fn list(tenant: &OpenTenant, branch: &str, target: Option<&str>) -> Result<V
     }
 }
 
-/// Puts a formula in force. What it does not say stays: the description, the levels.
+/// Puts a formula in force. What it does not say stays: the description, the levels. Where an
+/// assertion does not hold of what that gives, the formula in force stays, here and when going back.
 pub async fn set(
     tenant: &OpenTenant,
     asking: &Asking,
@@ -188,10 +193,20 @@ async fn put_in_force(
         let version = last + u32::from(!changes.is_empty());
         Ok((changes, version))
     };
-    let Submitted { receipt, report: version, .. } =
-        submit_planned(tenant, asking, plan, Checks::Skip).await?;
+    let refuse = |failed: &[&AssertionResult]| refused(target, failed).into();
+    let Submitted { receipt, report: version, assertions } =
+        submit_planned(tenant, asking, plan, Checks::Refuse(&refuse)).await?;
     let (sequence, recomputed) = unpack(receipt);
-    Ok(RuleAnswer { target: target.to_owned(), version, of_version, sequence, recomputed })
+    let target = target.to_owned();
+    Ok(RuleAnswer { target, version, of_version, sequence, recomputed, assertions })
+}
+
+/// The error that assertions do not hold of what a formula would give.
+fn refused(target: &str, failed: &[&AssertionResult]) -> SqlError {
+    let message = assertions::refusal(failed, "the formula in force stays");
+    let error = SqlError::new("23514", format!("{target}: {message}"));
+    let hint = failed.iter().find_map(|result| result.hint.clone());
+    hint.into_iter().fold(error, SqlError::with_hint)
 }
 
 /// Exactly one of a text and a version.

@@ -98,7 +98,36 @@ fn assertions_wait_for_data_and_then_guard_it() -> Result<()> {
     has(&data.run(&["load", &deals, "--cube", "deals"])?, &["1 assertion holds"])?;
     let tested = data.run(&["test"])?;
     has(&tested, &["passed   what Ben sold", "1 passed, 0 failed, 1 pending"])?;
-    ensure!(data.verify()?.starts_with("verified 3 entries"), "{}", data.verify()?);
+    formulas_are_guarded(&data, &model)?;
+    ensure!(data.verify()?.starts_with("verified 7 entries"), "{}", data.verify()?);
+    Ok(())
+}
+
+/// A formula that would break an assertion is not put in force, nor gone back to.
+fn formulas_are_guarded(data: &DataFolder, model: &Model) -> Result<()> {
+    let sold = "[[assertion]]\nname = \"Ben's sales\"\n\
+                sql = \"SELECT measure(sales) FROM quota WHERE rep = 2\"\nequals = \"100.5\"\n\
+                needs = [\"deals\"]\n";
+    let (double, plain) =
+        ("2 * deals.amount[BY SUM: rep, date]", "deals.amount[BY SUM: rep, date]");
+    let set = |text: &'static str| ["rule", "set", "quota.sales", "--reason", "r", "--text", text];
+    has(&data.run(&set(double))?, &["version 2 is in force", "evaluated quota.sales in 2 cells"])?;
+    has(&data.run(&set(plain))?, &["version 3 is in force", "1 assertion holds"])?;
+    model.assert(&format!("{ASSERTIONS}{sold}"))?;
+    // cells without a quota hold nothing but results: the table counts as empty
+    data.run(&[
+        "query",
+        "INSERT INTO quota (rep, date, quota_amount) VALUES (3, '2026-05-01', 10)",
+    ])?;
+    has(&data.run(&["apply", &model.path("")])?, &["2 assertions hold"])?;
+    let before = data.verify()?;
+    let back = ["rule", "rollback", "quota.sales", "--to", "2", "--reason", "r"];
+    for arguments in [&set(double)[..], &back] {
+        let printed = refused(data, arguments)?;
+        let expected = "tests/deals.toml: assertion \"Ben's sales\": expected 100.5, found 201.00";
+        has(&printed, &["quota.sales: 1 assertion fails; the formula in force stays", expected])?;
+    }
+    ensure!(data.verify()? == before, "something was recorded");
     Ok(())
 }
 

@@ -152,6 +152,10 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
     contains(&tried, &["rule deals.commission: main: amount * rep.rate; ", "3 cells differ"])?;
     ensure!(server.rows("SELECT count(*) FROM perfos.ledger")? == entries, "no trace");
     ensure!(server.rows(commission)? == before, "nothing changed");
+    // the marks stand under the text, whatever a door writes before it
+    let wrong = ["rule", "compare", "deals.commission", "--text", "amount * rep.rat"];
+    let marked = text_of(&on_server(&data, &server, &wrong)?);
+    contains(&marked, &["\namount * rep.rat\n             ^^^\nhint: did you mean rate?"])?;
     let set = ["rule", "set", "deals.commission", "--text", text, "--reason", "agreed on 12 May"];
     contains(&ok(&data, &server, &set)?, &["version 2 is in force"])?;
     ensure!(server.rows(commission)? != before);

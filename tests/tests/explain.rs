@@ -41,6 +41,9 @@ fn a_row_is_traced_to_the_row_of_its_file() -> Result<()> {
     has(&total, &["= 100.50", "deals.csv row 2: 100.25", "deals.csv row 4: 0.25"])?;
     let commission = data.run(&["explain", "deals.commission[deal=2]"])?;
     has(&commission, &["= 0.005000", ": amount * rep.rate", "deals.csv row 4", "reps.csv row 3"])?;
+    let output = data.command(&["explain", CELL, "--as-of", "2026-01-01"])?.output()?;
+    ensure!(!output.status.success(), "history is served");
+    has(&text_of(&output), &["explain --as-of", "is not available yet", "hint: --writes N"])?;
     let output = data.command(&["explain", "deals.amount[deel=2]"])?.output()?;
     ensure!(!output.status.success(), "an unknown column is no error");
     has(&text_of(&output), &["\"deel\" does not exist", "did you mean deal?"])?;

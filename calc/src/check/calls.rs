@@ -4,12 +4,12 @@ use cube::error::nearest;
 use cube::{DimensionId, HierarchyId, LevelId, MeasureId};
 
 use super::coerce::{member_text, period};
-use super::{Checker, apply, at, axis_node, mapped, provided};
+use super::{Checker, apply, at, axis_node, literal, mapped, provided};
 use crate::error::Result;
 use crate::functions::{Entry, FUNCTIONS, Function, Param, Shape, Special, find};
 use crate::node::{
     Aggregator, Axis, Frame, Kind, MemberMap, Node, PeriodEdge, Range, Scope, Share, Tier,
-    TierMode, Type, Window, WindowHow,
+    TierMode, Type, Value, Window, WindowHow,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::{Argument, Expression, ExpressionKind, Name};
@@ -233,7 +233,9 @@ impl Checker<'_> {
                 let count = self.required(&found, 1, "n")?;
                 let periods = u32::try_from(self.whole_number(count)?).unwrap_or(0);
                 if periods == 0 {
-                    return Err(self.error(count.span, "expected 1 or more periods".into(), None));
+                    let hint = "MOVINGSUM(x, 3) is the sum of this period and the two before";
+                    let message = "expected 1 or more periods".into();
+                    return Err(self.error(count.span, message, Some(hint.into())));
                 }
                 let aggregator = match special {
                     Special::MovingSum => Aggregator::Sum,
@@ -266,7 +268,7 @@ impl Checker<'_> {
                         return Err(self.error(
                             span,
                             "expected order: ascending or descending".into(),
-                            None,
+                            Some("where no order is named the largest is 1".into()),
                         ));
                     }
                 };
@@ -333,30 +335,53 @@ impl Checker<'_> {
         match (calendars.next(), calendars.next()) {
             (Some(position), None) => Ok(position),
             (Some(_), Some(_)) => {
-                Err(self.error(span, "this varies over two calendars; name the axis".into(), None))
+                let message = "this varies over two calendars".into();
+                let hint =
+                    format!("name the axis as the last argument; {}", self.dimensions_of(frame));
+                Err(self.error(span, message, Some(hint)))
             }
             (None, _) => Err(self.error(
                 span,
                 "this varies over no calendar".into(),
-                Some("name the axis as the last argument".into()),
+                Some(format!(
+                    "name the axis as the last argument where the function takes one; {}",
+                    self.dimensions_of(frame)
+                )),
             )),
         }
     }
 
     fn level_named(&self, axis: Axis, expression: &Expression) -> Result<LevelId> {
         let Some(word) = word_of(expression) else {
-            return Err(self.error(expression.span, "expected a level such as year".into(), None));
+            let levels = self.model.dimension_def(axis.dimension).levels.iter();
+            let levels = levels.map(|level| level.name.as_str()).collect::<Vec<_>>().join(", ");
+            let message = "expected a level such as year".into();
+            return Err(self.error(
+                expression.span,
+                message,
+                Some(format!("the levels are {levels}")),
+            ));
         };
         self.calendar_level(axis, &word, expression.span)
     }
 
     fn calendar_level(&self, axis: Axis, name: &str, span: Span) -> Result<LevelId> {
         let def = self.model.dimension_def(axis.dimension);
-        let level = def.level(name).map_err(|error| self.cube_error(span, &error))?;
+        let level = def.level(name).map_err(|_| self.unknown_level(span, axis.dimension, name))?;
         let same = axis.level.or(def.leaf_level()) == Some(level);
         if !same && self.ancestor_map(axis, Axis { level: Some(level), ..axis }).is_none() {
             let message = format!("{name} is not above {}", self.axis_name(axis));
-            return Err(self.error(span, message, None));
+            let is_above = |level: &&cube::model::LevelDef| {
+                let level = def.level(&level.name).ok();
+                self.ancestor_map(axis, Axis { level, ..axis }).is_some()
+            };
+            let above = def.levels.iter().filter(is_above).map(|level| level.name.as_str());
+            let above = above.collect::<Vec<_>>().join(", ");
+            let hint = match above.is_empty() {
+                true => format!("no level is above {}", self.axis_name(axis)),
+                false => format!("above it are {above}"),
+            };
+            return Err(self.error(span, message, Some(hint)));
         }
         Ok(level)
     }
@@ -382,7 +407,7 @@ impl Checker<'_> {
                 span,
                 "the amount varies over every dimension of the basis: there is nothing to allocate"
                     .into(),
-                None,
+                Some("the amount has fewer dimensions than the basis, as a total has; take some away with REMOVE".into()),
             ));
         }
         let scale = Some(self.target.value_type.scale());
@@ -461,14 +486,17 @@ impl Checker<'_> {
                     return Err(self.error(
                         name.span,
                         "expected the name of an attribute".into(),
-                        None,
+                        Some(
+                            "it is written ATTR(dimension, attribute), or dimension.attribute"
+                                .into(),
+                        ),
                     ));
                 };
                 let attribute = self
                     .model
                     .dimension_def(dimension)
                     .attribute(&word)
-                    .map_err(|error| self.cube_error(name.span, &error))?;
+                    .map_err(|_| self.unknown_attribute(name.span, dimension, &word))?;
                 self.attribute(
                     axis_node(position, dimension, span),
                     dimension,
@@ -522,14 +550,16 @@ impl Checker<'_> {
         span: Span,
     ) -> Result<Node> {
         let def = self.model.dimension_def(dimension);
-        let level = def.level(level).map_err(|error| self.cube_error(span, &error))?;
+        let level = def.level(level).map_err(|_| self.unknown_level(span, dimension, level))?;
         let name = &def.levels[level.idx()].name;
         let found = def.hierarchies.iter().enumerate().find_map(|(idx, hierarchy)| {
             let position = hierarchy.levels.iter().position(|other| other == name)?;
             Some((HierarchyId::from_idx(idx), position))
         });
         let Some((hierarchy, position)) = found else {
-            return Err(self.error(span, format!("no hierarchy has level {name}"), None));
+            let hint = "put the level into a hierarchy of its dimension";
+            let message = format!("no hierarchy has level {name}");
+            return Err(self.error(span, message, Some(hint.into())));
         };
         Ok(Node { span, ..mapped(node, MemberMap::Ancestor(hierarchy, position), dimension) })
     }
@@ -558,19 +588,17 @@ impl Checker<'_> {
             let name = &self.model.cube_def(rows).def.name;
             return Err(self.error(
                 span,
-                format!("{name} is a cube of rows; aggregate it with BY first"),
-                None,
+                format!("{name} is a cube of rows, which have no place to look at"),
+                Some("aggregate it with BY to the dimensions that are named, within LOOKUP".into()),
             ));
         }
         let mut members: Vec<Option<Node>> = vec![None; scope.frame.axes.len()];
         for (name, value) in &found.named {
             let Some(position) = self.axis_named(&scope.frame, name) else {
-                let axes = scope.frame.axes.iter().map(|&axis| self.axis_name(axis));
-                let near = axes.collect::<Vec<_>>().join(", ");
                 return Err(self.error(
                     name.span,
                     format!("{} is not a dimension of what is looked up", name.text),
-                    Some(format!("its dimensions are {near}")),
+                    Some(self.dimensions_of(&scope.frame)),
                 ));
             };
             let node = self.node(value, frame)?;
@@ -580,6 +608,16 @@ impl Checker<'_> {
         let given = members.into_iter().zip(axes);
         let members = given.map(|(member, axis)| match member {
             Some(member) => self.at_level(member, axis, span),
+            None if frame.position(axis.dimension).is_none() => {
+                let name = &self.model.dimension_def(axis.dimension).name;
+                let owner = self.owner(frame);
+                let message =
+                    format!("what is looked up varies over {name}, which {owner} does not have");
+                let hint = format!(
+                    "name it in LOOKUP: {name}: and a member in quotes, or an attribute that leads to one"
+                );
+                Err(self.error(span, message, Some(hint)))
+            }
             None => self.member_for(axis, frame, span),
         });
         let members = members.collect::<Result<Vec<_>>>()?;
@@ -626,7 +664,7 @@ impl Checker<'_> {
                     return Err(self.error(
                         level.span,
                         "expected the name of a level".into(),
-                        None,
+                        Some("it is written ANCESTOR(dimension, level); of a parent-child hierarchy the levels are l1, l2 and so on".into()),
                     ));
                 };
                 let depth = word.strip_prefix('l').and_then(|depth| depth.parse::<usize>().ok());
@@ -658,14 +696,19 @@ impl Checker<'_> {
         let value = self.number(self.required(&found, 0, "x")?, frame)?;
         let table = self.required(&found, 1, "table")?;
         let Some(word) = word_of(table) else {
-            return Err(self.error(table.span, "expected the cube of the rate table".into(), None));
+            let hint = "a rate table is a cube of cells with the measures threshold and rate";
+            let message = "expected the cube of the rate table".into();
+            return Err(self.error(table.span, message, Some(hint.into())));
         };
-        let cube = self.model.cube(&word).map_err(|error| self.cube_error(table.span, &error))?;
+        let cube = self.model.cube(&word).map_err(|_| self.unknown_cube(table.span, &word))?;
         let mut mode = TierMode::Marginal;
         let mut chosen: Vec<(usize, Node)> = Vec::new();
         let table_frame = Frame::of_cube(self.model, cube);
         if table_frame.rows.is_some() {
-            return Err(self.error(table.span, "a rate table is a cells cube".into(), None));
+            let message = "a rate table is a cube of cells".into();
+            let hint =
+                "a step a cell, with the measures threshold and rate; this is a cube of rows";
+            return Err(self.error(table.span, message, Some(hint.into())));
         }
         for (name, expression) in &found.named {
             if name.key() == "mode" {
@@ -677,7 +720,10 @@ impl Checker<'_> {
                         return Err(self.error(
                             expression.span,
                             "expected mode: marginal, whole or interpolated".into(),
-                            None,
+                            Some(
+                                "where no mode is named it is marginal: each slice at its own rate"
+                                    .into(),
+                            ),
                         ));
                     }
                 };
@@ -687,7 +733,7 @@ impl Checker<'_> {
                 return Err(self.error(
                     name.span,
                     format!("{} is not a dimension of the table", name.text),
-                    None,
+                    Some(self.dimensions_of(&table_frame)),
                 ));
             };
             let node = self.node(expression, frame)?;
@@ -704,7 +750,9 @@ impl Checker<'_> {
         chosen.sort_by_key(|(position, _)| *position);
         let measure = |name: &str| -> Result<MeasureId> {
             let def = self.model.cube_def(cube);
-            def.measure(name).map_err(|error| self.cube_error(table.span, &error))
+            let message = || format!("cube {word} is no rate table: it has no measure {name}");
+            let hint = "a rate table has the measures threshold and rate";
+            def.measure(name).map_err(|_| self.error(table.span, message(), Some(hint.into())))
         };
         let (threshold, rate) = (measure("threshold")?, measure("rate")?);
         let is_heavy = value.is_heavy || chosen.iter().any(|(_, node)| node.is_heavy);
@@ -737,7 +785,9 @@ impl Checker<'_> {
             Some(Some(word)) if word == "error" => false,
             Some(Some(word)) if word == "last" => true,
             Some(_) => {
-                return Err(self.error(span, "expected missing: error or last".into(), None));
+                let hint = "where it is not named, a missing rate is an error";
+                let message = "expected missing: error or last".into();
+                return Err(self.error(span, message, Some(hint.into())));
             }
         };
         if takes_last {
@@ -753,8 +803,8 @@ impl Checker<'_> {
         let Some(currency) = currency else {
             return Err(self.error(
                 from.span,
-                "expected a member of a dimension of the rates, such as an attribute that is a member of currency".into(),
-                None,
+                "expected a member of a dimension of the rates".into(),
+                Some(format!("name a dimension of the rates, or an attribute that is a member of one; of the rates {}", self.dimensions_of(&rate.frame))),
             ));
         };
         let dimension = rate.frame.axes[currency].dimension;
@@ -776,7 +826,12 @@ impl Checker<'_> {
         }
         let same = apply(Function::Equal, vec![from, to], Type::Boolean, span);
         let rate = at(rate, members, rate_text.span);
-        Ok(apply(Function::Convert, vec![amount, same, rate], Type::Number, span))
+        let mut arguments = vec![amount, same, rate];
+        if takes_last {
+            // for the error where even the last known rate is missing
+            arguments.push(literal(Value::Boolean(true), Type::Boolean, span));
+        }
+        Ok(apply(Function::Convert, arguments, Type::Number, span))
     }
 }
 

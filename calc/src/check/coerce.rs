@@ -10,8 +10,14 @@ use crate::functions::Function;
 use crate::node::{Kind, MemberText, Node, PeriodEdge, Scope, Type, Value};
 
 impl Checker<'_> {
-    fn expected(&self, node: &Node, expected: &str) -> CalcError {
-        let found = match node.value_type {
+    fn expected(&self, node: &Node, expected: &str, wanted: Type) -> CalcError {
+        let found = self.in_words(node.value_type);
+        let message = format!("expected {expected}, found {found}");
+        self.error(node.span, message, self.conversion(node, wanted))
+    }
+
+    fn in_words(&self, value_type: Type) -> String {
+        match value_type {
             Type::Number => "a number".to_string(),
             Type::Text => "a text".to_string(),
             Type::Date => "a date".to_string(),
@@ -20,8 +26,7 @@ impl Checker<'_> {
                 format!("a member of {}", self.model.dimension_def(dimension).name)
             }
             Type::Blank => "BLANK".to_string(),
-        };
-        self.error(node.span, format!("expected {expected}, found {found}"), None)
+        }
     }
 
     /// A number; a member of a dimension of the target stands for the target there.
@@ -31,7 +36,7 @@ impl Checker<'_> {
             (Type::Member(dimension), Kind::MemberLiteral(_, text)) => {
                 self.target_at(*dimension, text.clone(), &node)
             }
-            _ => Err(self.expected(&node, "a number")),
+            _ => Err(self.expected(&node, "a number", Type::Number)),
         }
     }
 
@@ -40,7 +45,7 @@ impl Checker<'_> {
         let position = self.frame.position(dimension);
         let (Some(position), Some(cube), Some(measure)) = (position, self.home, self.measure)
         else {
-            return Err(self.expected(node, "a number"));
+            return Err(self.expected(node, "a number", Type::Number));
         };
         let stored = self.stored(cube, measure, node.span)?;
         let scope = Scope { frame: self.frame.clone(), node: stored };
@@ -51,7 +56,7 @@ impl Checker<'_> {
     pub(super) fn as_boolean(&self, node: Node) -> Result<Node> {
         match node.value_type {
             Type::Boolean | Type::Blank => Ok(node),
-            _ => Err(self.expected(&node, "a condition")),
+            _ => Err(self.expected(&node, "a condition", Type::Boolean)),
         }
     }
 
@@ -63,7 +68,7 @@ impl Checker<'_> {
                 Ok(apply(Function::Text, vec![node], Type::Text, span))
             }
             Type::Member(dimension) => Ok(member_text(node, dimension, MemberText::Key)),
-            _ => Err(self.expected(&node, "a text")),
+            _ => Err(self.expected(&node, "a text", Type::Text)),
         }
     }
 
@@ -72,13 +77,13 @@ impl Checker<'_> {
             (Type::Date | Type::Blank, _) => Ok(node),
             (Type::Text, Kind::Literal(Value::Text(text))) => match parse_date(text) {
                 Some(day) => Ok(literal(Value::Date(day), Type::Date, node.span)),
-                None => Err(self.expected(&node, "a date, as in '2024-03-31'")),
+                None => Err(self.expected(&node, "a date, as in '2024-03-31'", Type::Date)),
             },
             (Type::Member(dimension), _) if self.is_calendar(*dimension) => {
                 let dimension = *dimension;
                 Ok(period(node, dimension, PeriodEdge::Start))
             }
-            _ => Err(self.expected(&node, "a date")),
+            _ => Err(self.expected(&node, "a date", Type::Date)),
         }
     }
 
@@ -111,7 +116,8 @@ impl Checker<'_> {
             }),
             _ => {
                 let name = &self.model.dimension_def(dimension).name;
-                Err(self.expected(&node, &format!("a member of {name}")))
+                let wanted = Type::Member(dimension);
+                Err(self.expected(&node, &format!("a member of {name}"), wanted))
             }
         }
     }
@@ -135,9 +141,8 @@ impl Checker<'_> {
             (Type::Number, _) => Ok((a, self.as_number(b)?)),
             (_, Type::Number) => Ok((self.as_number(a)?, b)),
             _ => {
-                let wanted = self.expected(&a, "").to_string();
-                let wanted = wanted.rsplit("found ").next().unwrap_or_default().to_string();
-                Err(self.expected(&b, &wanted))
+                let wanted = self.in_words(a.value_type);
+                Err(self.expected(&b, &wanted, a.value_type))
             }
         }
     }

@@ -39,7 +39,9 @@ impl Checker<'_> {
         match keyword.as_str() {
             "ON" => return self.on_branch(inner, modifier),
             "AS" => {
-                return Err(self.error(modifier.span, "AS OF is not available yet".into(), None));
+                let hint = "put the figures of that day into a measure of their own";
+                let message = "AS OF is not available yet".into();
+                return Err(self.error(modifier.span, message, Some(hint.into())));
             }
             _ => {}
         }
@@ -97,7 +99,13 @@ impl Checker<'_> {
         for argument in &modifier.arguments {
             if let Some(name) = &argument.name {
                 if name.key() != "weight" {
-                    return Err(self.error(name.span, "expected weight:".into(), None));
+                    let hint =
+                        "BY takes dimensions, levels and attributes; WAVG also weight: measure";
+                    return Err(self.error(
+                        name.span,
+                        "expected weight:".into(),
+                        Some(hint.into()),
+                    ));
                 }
                 let node = self.node(&argument.value, &scope.frame)?;
                 weight = Some(self.as_number(node)?);
@@ -110,7 +118,7 @@ impl Checker<'_> {
                 return Err(self.error(
                     argument.value.span,
                     format!("BY names {name} twice"),
-                    None,
+                    Some("name each dimension once, at the level that is wanted".into()),
                 ));
             }
             taken.push(self.covered(&member));
@@ -151,7 +159,7 @@ impl Checker<'_> {
             return Err(self.error(
                 expression.span,
                 "the target has no calendar for this date".into(),
-                None,
+                Some(format!("leave the date out; {}", self.dimensions_of(&self.frame))),
             ));
         };
         let day = self.as_member(node, calendar)?;
@@ -183,7 +191,7 @@ impl Checker<'_> {
                 return Err(self.error(
                     member.span,
                     "expected a dimension, found a member".into(),
-                    None,
+                    Some("BY keeps all members; choose some with FILTER, or one of a cube of cells with SELECT".into()),
                 ));
             }
             _ => None,
@@ -205,7 +213,8 @@ impl Checker<'_> {
             named |= 1 << self.axis_of(&argument.value, &scope.frame)?;
         }
         if named == 0 {
-            return Err(self.error(modifier.span, "expected a dimension".into(), None));
+            let hint = self.dimensions_of(&scope.frame);
+            return Err(self.error(modifier.span, "expected a dimension".into(), Some(hint)));
         }
         let kept: Vec<usize> = (0..scope.frame.axes.len())
             .filter(|position| (named >> position & 1 == 1) == keeps)
@@ -261,8 +270,11 @@ impl Checker<'_> {
         if (aggregator == Aggregator::Wavg) != weight.is_some() {
             return Err(self.error(
                 span,
-                "WAVG, and only it, takes a weight: [BY WAVG: dimension, weight: measure]".into(),
-                None,
+                "WAVG, and only it, takes a weight".into(),
+                Some(
+                    "add weight: and a measure to WAVG, or leave the weight out and say AVG or SUM"
+                        .into(),
+                ),
             ));
         }
         let value_type = match aggregator {
@@ -289,7 +301,7 @@ impl Checker<'_> {
             self.error(
                 choice.span,
                 "expected axis - n, axis + n or axis = member".into(),
-                Some("for example [SELECT: month - 12] or [SELECT: scenario = \"Budget\"]".into()),
+                Some("as in SELECT: month - 12, or SELECT: scenario = \"Budget\"".into()),
             )
         };
         match &choice.kind {
@@ -333,10 +345,22 @@ impl Checker<'_> {
                 {
                     Ok(name.text.clone())
                 }
-                _ => Err(self.error(expression.span, "expected a member in quotes".into(), None)),
+                _ => Err(self.member_expected(expression)),
             },
-            _ => Err(self.error(expression.span, "expected a member in quotes".into(), None)),
+            _ => Err(self.member_expected(expression)),
         }
+    }
+
+    fn member_expected(&self, expression: &Expression) -> crate::CalcError {
+        let message = "expected a member in quotes".into();
+        let quoted = format!("\"{}\"", self.text(expression.span));
+        let is_name = matches!(&expression.kind, ExpressionKind::Path(path) if path.len() == 1);
+        let tried = is_name.then(|| self.first_tried(expression.span, &[quoted])).flatten();
+        let hint = tried.map_or_else(
+            || "a member stands by its key or name in double quotes, as \"Budget\"".to_string(),
+            |quoted| format!("write {quoted}"),
+        );
+        self.error(expression.span, message, Some(hint))
     }
 
     /// A literal whole number.
@@ -350,9 +374,11 @@ impl Checker<'_> {
             _ => (None, 1),
         };
         let whole = number.and_then(|number| number.to_string().parse::<i32>().ok());
-        whole
-            .map(|whole| sign * whole)
-            .ok_or_else(|| self.error(expression.span, "expected a whole number".into(), None))
+        whole.map(|whole| sign * whole).ok_or_else(|| {
+            let hint = "how far it looks is the same in every cell: a number such as 1 or 12";
+            let message = "expected a whole number".into();
+            self.error(expression.span, message, Some(hint.into()))
+        })
     }
 
     /// What an expression is at one member of an axis, which goes away; of a consolidated member, its
@@ -369,7 +395,10 @@ impl Checker<'_> {
             return Err(self.error(
                 span,
                 format!("{name} is a cube of rows"),
-                Some("choose rows with [FILTER: ...]".into()),
+                Some(format!(
+                    "choose rows with FILTER: {}, then aggregate them with BY",
+                    self.text(span)
+                )),
             ));
         }
         let dimension = scope.frame.axes[position].dimension;
@@ -453,7 +482,9 @@ impl Checker<'_> {
         let how = modifier.aggregator.as_ref().map(|name| name.text.to_uppercase());
         let mut frame = scope.frame.clone();
         if frame.rows.is_some() {
-            return Err(self.error(modifier.span, "rows take no further dimension".into(), None));
+            let hint = "aggregate the rows with BY first, then bring the dimension in";
+            let message = "rows take no further dimension".into();
+            return Err(self.error(modifier.span, message, Some(hint.into())));
         }
         for argument in &modifier.arguments {
             let axis = self.added_axis(&argument.value)?;
@@ -462,7 +493,10 @@ impl Checker<'_> {
                 return Err(self.error(
                     argument.value.span,
                     format!("{name} is there already"),
-                    None,
+                    Some(
+                        "leave it out of ADD; what varies over a level of it keeps that level"
+                            .into(),
+                    ),
                 ));
             }
             frame.axes.push(axis);
@@ -509,7 +543,7 @@ impl Checker<'_> {
                 return Err(self.error(
                     modifier.span,
                     "expected ADD CONSTANT: axis, ADD SPLIT: axis [BY basis] or ADD WEIGHT: axis BY weight".into(),
-                    None,
+                    Some("CONSTANT is the same in each member, SPLIT a part, WEIGHT the value times a weight".into()),
                 ));
             }
         };

@@ -52,6 +52,7 @@ impl Checker<'_> {
         let measure = home.and_then(|cube| model.cube_def(cube).measure(&self.target.name).ok());
         let mut there = Checker {
             model: &model,
+            own_model: self.own_model,
             def: self.def,
             cube: self.cube,
             target: self.target,
@@ -61,6 +62,7 @@ impl Checker<'_> {
             branches: self.branches,
             branch: Arc::clone(&branch),
             named: std::mem::take(&mut self.named),
+            advice: self.advice,
             sources: HashMap::new(),
         };
         let scope = there.scope(inner);

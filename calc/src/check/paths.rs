@@ -48,12 +48,12 @@ impl Checker<'_> {
                 let def = self.model.cube_def(id);
                 match def.measure(&name.key()) {
                     Ok(measure) => (id, measure),
-                    Err(error) => {
+                    Err(_) => {
                         let is_axis = self.axis_named(&Frame::of_cube(self.model, id), name);
                         if is_axis.is_some() {
                             return Ok(None);
                         }
-                        return Err(self.cube_error(name.span, &error));
+                        return Err(self.unknown_measure(name.span, id, &name.key()));
                     }
                 }
             }
@@ -93,12 +93,9 @@ impl Checker<'_> {
             _ => None,
         };
         axis.ok_or_else(|| {
-            let names: Vec<&str> = frame.axes.iter().map(|&axis| self.axis_name(axis)).collect();
-            self.error(
-                expression.span,
-                "expected a dimension of what stands before".into(),
-                Some(format!("its dimensions are {}", names.join(", "))),
-            )
+            let owner = self.owner(frame);
+            let message = format!("expected a dimension of {owner}");
+            self.error(expression.span, message, Some(self.dimensions_of(frame)))
         })
     }
 
@@ -119,8 +116,8 @@ impl Checker<'_> {
             }
             _ => Err(self.error(
                 span,
-                "a path has up to three names: cube.measure, dimension.attribute, dimension.\"member\"".into(),
-                None,
+                "a path has up to three names".into(),
+                Some("cube.measure, dimension.attribute, dimension.\"member\", or one of these behind a cube and a dot".into()),
             )),
         }
     }
@@ -130,9 +127,7 @@ impl Checker<'_> {
         let dimensions = self.model.dimensions.iter().map(|def| def.name.as_str());
         match error {
             CubeError::Unknown { .. } => {
-                let near =
-                    CubeError::unknown("cube or dimension", &name.text, cubes.chain(dimensions));
-                self.cube_error(name.span, &near)
+                self.unknown(name.span, "cube or dimension", &name.text, cubes.chain(dimensions))
             }
             other => self.cube_error(name.span, other),
         }
@@ -156,8 +151,7 @@ impl Checker<'_> {
         }
         let measures = self.cube.def.measures.iter().map(|measure| measure.name.as_str());
         let axes = frame.axes.iter().map(|&axis| self.axis_name(axis));
-        let error = CubeError::unknown("measure or dimension", &name.text, measures.chain(axes));
-        Err(self.cube_error(span, &error))
+        Err(self.unknown(span, "measure or dimension", &name.text, measures.chain(axes)))
     }
 
     /// The ancestor of an axis's member at a level of a name.
@@ -197,8 +191,7 @@ impl Checker<'_> {
         }
         let attributes = def.attributes.iter().map(|attribute| attribute.name.as_str());
         let levels = def.levels.iter().map(|level| level.name.as_str());
-        let error = CubeError::unknown("attribute or level", &name.text, attributes.chain(levels));
-        Err(self.cube_error(name.span, &error))
+        Err(self.unknown(name.span, "attribute or level", &name.text, attributes.chain(levels)))
     }
 
     /// The member of a dimension at a point, at whatever level the frame has it.
@@ -251,11 +244,9 @@ impl Checker<'_> {
         span: Span,
     ) -> Result<Node> {
         let expected = || {
-            self.error(
-                inner.span,
-                "ON follows an attribute: dimension.attribute ON date".into(),
-                None,
-            )
+            let hint =
+                "dimension.attribute ON date; a measure has its value at the cell's own date";
+            self.error(inner.span, "ON follows an attribute".into(), Some(hint.into()))
         };
         let ExpressionKind::Path(path) = &inner.kind else { return Err(expected()) };
         let [.., dimension, name] = path.as_slice() else { return Err(expected()) };
@@ -267,7 +258,7 @@ impl Checker<'_> {
             .model
             .dimension_def(id)
             .attribute(&name.key())
-            .map_err(|error| self.cube_error(name.span, &error))?;
+            .map_err(|_| self.unknown_attribute(name.span, id, &name.key()))?;
         let member = self.member_in(id, frame, span)?;
         let date = self.node(date, frame)?;
         let date = self.as_date(date)?;
@@ -283,7 +274,9 @@ impl Checker<'_> {
         let def = self.model.dimension_def(dimension);
         match name {
             Some(name) => {
-                def.hierarchy(&name.key()).map_err(|error| self.cube_error(name.span, &error))
+                let names = def.hierarchies.iter().map(|hierarchy| hierarchy.name.as_str());
+                let unknown = |_| self.unknown(name.span, "hierarchy", &name.key(), names);
+                def.hierarchy(&name.key()).map_err(unknown)
             }
             None => Ok(HierarchyId(0)),
         }

@@ -520,9 +520,11 @@ impl Row<'_> {
             None => Err(CubeError::InvalidValue {
                 value: amount.to_string(),
                 expected: "amount to convert".into(),
-                reason:
-                    "its currency has no rate on that date; load the rate, or write missing: last"
-                        .into(),
+                reason: match self.columns.len() {
+                    0..=3 => "its currency has no rate on that date; load the rate, or write missing: last",
+                    _ => "its currency has no rate on that date or before; load the first rate",
+                }
+                .into(),
             }),
         }
     }

@@ -150,6 +150,10 @@ fn member(
     match named.as_slice() {
         [member] => Ok(*member),
         [] => {
+            if let Some(outside) = dimension.outside_calendar(&word.text) {
+                let error = SqlError { sqlstate: "42704", ..SqlError::from(outside) };
+                return Err(error.at(word.position));
+            }
             let members = || dimension.members().filter(fits);
             let keys = members().map(|member| dimension.key(member));
             let names = members().map(|member| dimension.name(member));

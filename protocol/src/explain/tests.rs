@@ -178,6 +178,14 @@ fn what_does_not_exist_is_said_with_the_nearest() {
         "42704 member \"Adda\" does not exist at 18; did you mean Ada, ada?",
     );
     check("quota.target[rep_l1=Ada]", "42704 member \"Ada\" does not exist at 21");
+    for period in ["2031-01-01", "2024-12", "2031-Q2", "2031"] {
+        let runs = "which runs from 2025-01-01 to 2026-12-31 at 19";
+        let hint = "correct the date, or let the calendar start earlier or end later in the file of its dimension";
+        check(
+            &format!("quota.target[date={period}]"),
+            &format!("42704 {period} is outside the calendar of date, {runs}; {hint}"),
+        );
+    }
     check(
         "quota.target[rep=Ben]",
         "42702 2 members of rep are called \"Ben\" at 18; name one by its key: ben, ben2",

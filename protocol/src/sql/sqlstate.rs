@@ -15,13 +15,21 @@ impl From<CubeError> for SqlError {
     }
 }
 
-impl From<CalcError> for SqlError {
-    fn from(error: CalcError) -> Self {
+impl From<&CalcError> for SqlError {
+    fn from(error: &CalcError) -> Self {
+        // doors write a word before a detail: the text that is marked begins on a line of its own
+        let marked = |text| format!("where the formula is marked:\n{text}");
         Self {
             hint: error.hint(),
-            detail: error.detail(),
+            detail: error.detail().map(marked),
             ..Self::new(error.sqlstate(), error.to_string())
         }
+    }
+}
+
+impl From<CalcError> for SqlError {
+    fn from(error: CalcError) -> Self {
+        Self::from(&error)
     }
 }
 

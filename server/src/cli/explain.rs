@@ -22,6 +22,9 @@ pub struct ExplainArgs {
     /// The branch.
     #[arg(long, value_name = "NAME", default_value = MAIN)]
     branch: String,
+    /// Asked for by scripts that know it; refused by name until history is served.
+    #[arg(long, value_name = "TIME", hide = true)]
+    as_of: Option<String>,
     /// Contributors shown of each value, the largest first.
     #[arg(long, value_name = "N", default_value_t = TOP_DEFAULT)]
     top: usize,
@@ -40,6 +43,9 @@ pub struct ExplainArgs {
 
 /// Runs the command.
 pub fn run(args: ExplainArgs, below: Settings) -> Result<()> {
+    if args.as_of.is_some() {
+        return Err(explain::no_history().into());
+    }
     let options = ExplainOptions { top: args.top, page: args.page, writes: args.writes };
     let settings = args.place.settings()?.over(below);
     match settings.place()? {

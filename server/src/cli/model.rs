@@ -167,13 +167,13 @@ fn print_loaded(answer: &LoadAnswer) -> Result<()> {
         None => print_line(", nothing changed")?,
     }
     answer.recomputed.iter().try_for_each(|(formula, cells)| {
-        print_line(format_args!("computed {formula} for {cells} cells"))
+        print_line(format_args!("evaluated {formula} in {cells} cells"))
     })?;
     print_checked(&answer.assertions)
 }
 
 /// Says which assertions wait for data, and how many hold.
-fn print_checked(results: &[AssertionResult]) -> Result<()> {
+pub(super) fn print_checked(results: &[AssertionResult]) -> Result<()> {
     let pending = results.iter().filter(|result| result.state == AssertionState::Pending);
     for result in pending {
         let reason = result.reason.as_deref().unwrap_or_default();

@@ -7,6 +7,7 @@ use crate::cli::PlaceArgs;
 use crate::cli::branch::WantedArgs;
 use crate::cli::comparison::{print_comparison, text_table};
 use crate::cli::local::{LocalTenant, asking};
+use crate::cli::model::print_checked;
 use crate::cli::output::{print, print_line};
 use crate::cli::query::remote;
 use crate::commands::Asking;
@@ -192,7 +193,7 @@ fn rule_asking(settings: &Settings, origin: &str, branch: &str, reason: &str) ->
 }
 
 fn print_answer(answer: &RuleAnswer) -> Result<()> {
-    let RuleAnswer { target, version, of_version, sequence, recomputed } = answer;
+    let RuleAnswer { target, version, of_version, sequence, recomputed, assertions } = answer;
     let of = of_version.map_or_else(String::new, |of| format!(", the formula of version {of}"));
     match sequence {
         None => return print_line(format_args!("{target}: version {version} is in force already")),
@@ -201,6 +202,7 @@ fn print_answer(answer: &RuleAnswer) -> Result<()> {
         ))?,
     }
     recomputed.iter().try_for_each(|(formula, cells)| {
-        print_line(format_args!("computed {formula} for {cells} cells"))
-    })
+        print_line(format_args!("evaluated {formula} in {cells} cells"))
+    })?;
+    print_checked(assertions)
 }

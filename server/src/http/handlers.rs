@@ -145,6 +145,7 @@ struct ExplainParameters {
     top: Option<usize>,
     page: Option<usize>,
     writes: Option<usize>,
+    as_of: Option<String>,
 }
 
 /// Shows what a cell is made of, down to who wrote it: JSON, or an indented tree as plain text.
@@ -158,6 +159,9 @@ pub async fn explain(state: State, request: HttpRequest, tenant: web::Path<Strin
         }
     };
     let asked: ExplainParameters = parameters(&request)?;
+    if asked.as_of.is_some() {
+        return Err(explain::no_history().into());
+    }
     let defaults = ExplainOptions::default();
     let options = ExplainOptions {
         top: asked.top.unwrap_or(defaults.top),

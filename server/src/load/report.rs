@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Target;
-use crate::assertions::AssertionResult;
+use crate::assertions::{self, AssertionResult};
 use crate::limits::LOAD_REJECTED_LISTED_MAX;
 use crate::model_files::FileProblem;
 
@@ -123,11 +123,7 @@ impl LoadError {
 
     /// The error that assertions do not hold of what the file would bring.
     pub fn of_assertions(file: &str, failed: &[&AssertionResult]) -> Self {
-        let noun = if failed.len() == 1 { "assertion fails" } else { "assertions fail" };
-        let mut message = format!("{} {noun}; nothing was loaded", failed.len());
-        for result in failed {
-            message.push_str(&format!("\n  {}: {}", result.file, result.message()));
-        }
+        let message = assertions::refusal(failed, "nothing was loaded");
         Self::new(file, message).with_hint(failed.iter().find_map(|result| result.hint.clone()))
     }
 

@@ -55,6 +55,9 @@ impl Suggestions {
                 "{reason}: the dimension has no members yet; load them first, with --dimension {name}"
             );
         }
+        if let Some(outside) = dimension.outside_calendar(key) {
+            return outside.to_string();
+        }
         if self.is_spent(dimension) {
             return reason;
         }

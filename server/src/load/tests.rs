@@ -221,7 +221,7 @@ fn rows_that_cannot_be_placed_are_listed() {
         r#"
 error: file.csv: 13 of 15 rows cannot be placed; nothing was loaded
   row 2, Id "x": "x" is not a valid key of type integer: expected an integer
-  row 3, Day "2026-04-05": member "2026-04-05" of dimension date does not exist; did you mean 2026-01-05, 2026-02-05, 2026-03-05?
+  row 3, Day "2026-04-05": 2026-04-05 is outside the calendar of date, which runs from 2026-01-01 to 2026-03-31
   row 4, Product "g1": "g1" is not a valid leaf member of dimension product: it is a consolidated member; facts go to its leaves
   row 5, Product "Road": "Road" is not a valid key of type integer: expected an integer; "1" is the key of what has this name
   row 6, Units "2.5": "2.5" is not a valid integer: digits after the point

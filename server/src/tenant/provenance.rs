@@ -11,8 +11,10 @@ use std::sync::Arc;
 use cube::change::{DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote};
 use cube::model::ModelChange;
 use cube::value::{KeyPart, format_date};
-use cube::{Change, CubeId, DimensionId, MeasureId, MemberId, Version};
-use protocol::provenance::{Asked, ProvenanceRequest, WriteAction, WriteRecord};
+use cube::{AttributeId, Change, CubeId, DimensionId, MeasureId, MemberId, Version};
+use protocol::provenance::{
+    Asked, MemberPart, ProvenanceRequest, RowPart, WriteAction, WriteRecord,
+};
 use storage::{Device, LedgerReader, Record, Sequence};
 
 use crate::error::{Result, ServerError};
@@ -164,9 +166,9 @@ impl<'a> Search<'a> {
         position: usize,
         number: usize,
     ) -> Option<Vec<(String, Option<String>)>> {
-        let measure = match &self.asked[number] {
-            Asked::Cell { measure, .. } => Some(*measure),
-            Asked::Row { measure, .. } => *measure,
+        let part = match &self.asked[number] {
+            Asked::Cell { measure, .. } => RowPart::Measure(*measure),
+            Asked::Row { part, .. } => *part,
             _ => return None,
         };
         if write.action == RowsAction::Remove {
@@ -175,12 +177,16 @@ impl<'a> Search<'a> {
         let width = write.measures.len();
         let value = |column: usize| write.values.get(position * width + column).copied().flatten();
         let named = |column: usize| self.value(write.cube, write.measures[column], value(column));
-        match measure {
-            Some(measure) => {
+        match part {
+            RowPart::Measure(measure) => {
                 let column = write.measures.iter().position(|&written| written == measure)?;
                 Some(vec![named(column)])
             }
-            None => {
+            RowPart::Member(at) => {
+                let member = self.members_of_row(write, position).into_iter().nth(at)?;
+                Some(vec![member])
+            }
+            RowPart::Whole => {
                 let members = self.members_of_row(write, position);
                 Some(members.into_iter().chain((0..width).map(named)).collect())
             }
@@ -228,25 +234,33 @@ impl<'a> Search<'a> {
         member: &MemberWrite,
         number: usize,
     ) -> Option<Vec<(String, Option<String>)>> {
-        let Asked::Member { attribute: wanted, .. } = &self.asked[number] else { return None };
+        let Asked::Member { part, .. } = &self.asked[number] else { return None };
         let def = &self.version.model.dimension_def(dimension);
-        let attributes = member.attributes.iter();
-        let attributes = attributes.filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id));
-        let named = attributes.filter_map(|(id, value)| {
+        let wants = |id: &AttributeId| match part {
+            MemberPart::Whole => true,
+            MemberPart::Undated(wanted) => wanted == id,
+            MemberPart::Dated(..) | MemberPart::Parent(_) => false,
+        };
+        let attributes = member.attributes.iter().filter(|(id, _)| wants(id));
+        let attributes = attributes.filter_map(|(id, value)| {
             let attribute = def.attributes.get(id.idx())?;
             let text = value.as_ref().map(|value| value.format(attribute.value_type));
             Some((attribute.name.clone(), text))
         });
-        let named: Vec<_> = named.collect();
-        if wanted.is_some() {
-            return (!named.is_empty()).then_some(named);
-        }
-        let name = member.name.iter().map(|name| ("name".to_owned(), Some(name.clone())));
-        let parents = member.parents.iter().filter_map(|(hierarchy, parent)| {
+        let name = member.name.iter().filter(|_| *part == MemberPart::Whole);
+        let name = name.map(|name| ("name".to_owned(), Some(name.clone())));
+        let parents = member.parents.iter().filter(|(hierarchy, _)| match part {
+            MemberPart::Whole => true,
+            MemberPart::Parent(wanted) => wanted == hierarchy,
+            MemberPart::Undated(_) | MemberPart::Dated(..) => false,
+        });
+        let parents = parents.filter_map(|(hierarchy, parent)| {
             let hierarchy = def.hierarchies.get(hierarchy.idx())?;
             Some((format!("parent in {}", hierarchy.name), parent.clone()))
         });
-        Some(name.chain(parents).chain(named).collect())
+        let values: Vec<_> = name.chain(parents).chain(attributes).collect();
+        // a write of the whole member may say that it is there, and nothing else
+        (*part == MemberPart::Whole || !values.is_empty()).then_some(values)
     }
 
     /// The writes of values that hold from a day on.
@@ -258,11 +272,18 @@ impl<'a> Search<'a> {
         let Some(def) = attributes.get(write.attribute.idx()) else { return };
         let action = WriteAction::Set;
         for (position, number) in hits {
-            let Asked::Member { attribute, .. } = &self.asked[number] else { continue };
-            if attribute.is_some_and(|attribute| attribute != write.attribute) {
+            let Asked::Member { part, .. } = &self.asked[number] else { continue };
+            let dated = &write.values[position];
+            let is_asked = match *part {
+                MemberPart::Whole => true,
+                MemberPart::Dated(wanted, from) => {
+                    (wanted, from) == (write.attribute, dated.valid_from)
+                }
+                MemberPart::Undated(_) | MemberPart::Parent(_) => false,
+            };
+            if !is_asked {
                 continue;
             }
-            let dated = &write.values[position];
             let name = format!("{} from {}", def.name, format_date(dated.valid_from));
             let value = dated.value.as_ref().map(|value| value.format(def.value_type));
             let at = Written { record, note, position, action };

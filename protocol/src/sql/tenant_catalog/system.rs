@@ -26,7 +26,7 @@ pub(super) fn relations() -> Vec<Relation> {
         (
             "ledger",
             ledger_schema(),
-            "The newest ledger entries: who did what, and what was computed again",
+            "The newest ledger entries: who did what, and in how many cells which formulas were evaluated, changed or not",
         ),
         ("rules", rules_schema(), "Every version of every formula of the session's branch"),
     ];

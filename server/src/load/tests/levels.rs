@@ -43,7 +43,7 @@ error: file.csv: 5 of 5 rows cannot be placed; nothing was loaded
   row 3, product "1": "1" is not a valid group of dimension product: it is on level product, and the cube is at group; level = "group" in the map takes the group it is in
   row 4, date "2026": "2026" is not a valid month of dimension date: it is on level year, and the cube is at month
   row 5, date "2026-13": member "2026-13" of dimension date does not exist; did you mean 2026-01, 2026-03, 2026-02?; the cube is at month
-  row 6, date "2031-01-01": member "2031-01-01" of dimension date does not exist; the cube is at month
+  row 6, date "2031-01-01": 2031-01-01 is outside the calendar of date, which runs from 2026-01-01 to 2026-03-31; the cube is at month
 "#,
     );
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cube::Change;
 use cube::change::{DatedValue, DatedWrite, RowsAction, RowsWrite};
 use cube::value::KeyPart;
-use protocol::provenance::{Asked, ProvenanceRequest, WriteAction, WriteRecord};
+use cube::{Change, HierarchyId};
+use protocol::provenance::{
+    Asked, MemberPart, ProvenanceRequest, RowPart, WriteAction, WriteRecord,
+};
 use protocol::tenant::{Command, Snapshot, Tenant};
 use ractor::Actor;
 use storage::{LedgerId, LedgerWriter, MemoryDevice};
@@ -18,6 +20,8 @@ use crate::model_files::ModelFiles;
 use crate::tenant::actor::Supervisor;
 use crate::tenant::store::Opened;
 use crate::tenant::{Authority, MAIN, OpenTenant, TenantOptions};
+
+mod decisions;
 
 const FILES: [(&str, &str); 5] = [
     ("model.toml", "name = \"shop\"\n"),
@@ -50,6 +54,10 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
+        Self::of(&FILES).await
+    }
+
+    async fn of(files: &[(&str, &str)]) -> Self {
         let device = Arc::new(MemoryDevice::new(1));
         LedgerWriter::create(device.clone(), LedgerId([1; 16]), Default::default()).unwrap();
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, ()).await.unwrap();
@@ -59,7 +67,7 @@ impl Shop {
         let users = Users::default();
         let tenant = OpenTenant::start(&supervisor, "shop", device, users, opened, &options);
         let shop = Self { tenant: tenant.await.unwrap() };
-        let files = FILES.iter().map(|(path, text)| ((*path).into(), (*text).into()));
+        let files = files.iter().map(|(path, text)| ((*path).into(), (*text).into()));
         let files = ModelFiles { files: files.collect() };
         let asking = Asking::on_main("ana", "apply");
         commands::apply(&shop.tenant, &asking, files, ApplyMode::Apply).await.unwrap();
@@ -67,8 +75,17 @@ impl Shop {
     }
 
     async fn load(&self, target: Target, name: &str, csv: &str) {
+        self.load_by(target, name, csv, None).await;
+    }
+
+    async fn load_mapped(&self, target: Target, name: &str, csv: &str, map: &str) {
+        let map = NamedText { name: "map.toml".into(), content: map.into() };
+        self.load_by(target, name, csv, Some(map)).await;
+    }
+
+    async fn load_by(&self, target: Target, name: &str, csv: &str, map: Option<NamedText>) {
         let file = NamedText { name: name.into(), content: csv.into() };
-        let request = LoadRequest { target, file, map: None, lookups: BTreeMap::new() };
+        let request = LoadRequest { target, file, map, lookups: BTreeMap::new() };
         let asking = Asking::on_main("bob", "http");
         commands::load(&self.tenant, &asking, request).await.unwrap();
     }
@@ -113,16 +130,23 @@ impl Shop {
         let version = &self.tenant.head().revision.version;
         let cube = version.model.cube("deals").unwrap();
         let def = version.model.cube_def(cube);
-        let measure = measure.map(|measure| def.measure(measure).unwrap());
-        Asked::Row { cube, key: vec![KeyPart::Integer(deal)], measure }
+        let part = measure.map(|measure| RowPart::Measure(def.measure(measure).unwrap()));
+        let part = part.unwrap_or(RowPart::Whole);
+        Asked::Row { cube, key: vec![KeyPart::Integer(deal)], part }
     }
 
     fn member(&self, key: &str, attribute: Option<&str>) -> Asked {
         let version = &self.tenant.head().revision.version;
         let dimension = version.model.dimension("rep").unwrap();
         let def = version.model.dimension_def(dimension);
-        let attribute = attribute.map(|attribute| def.attribute(attribute).unwrap());
-        Asked::Member { dimension, key: key.into(), attribute }
+        let part = attribute.map(|name| MemberPart::Undated(def.attribute(name).unwrap()));
+        self.part_of(key, part.unwrap_or(MemberPart::Whole))
+    }
+
+    fn part_of(&self, key: &str, part: MemberPart) -> Asked {
+        let version = &self.tenant.head().revision.version;
+        let dimension = version.model.dimension("rep").unwrap();
+        Asked::Member { dimension, key: key.into(), part }
     }
 
     /// What is known of some things, a line a write.
@@ -219,9 +243,53 @@ async fn values_that_hold_from_a_day_on_are_writes_of_their_member() {
     let value = DatedValue { member: "ada".into(), valid_from: 366, value: None };
     let write = DatedWrite { dimension, attribute, values: vec![value] };
     shop.write(vec![Change::Dated(write)]).await;
-    let expected = "#3 eva psql set rate from 1971-01-02=blank\n\
-                    #2 bob http set rate=0.0100 from reps.csv row 2";
-    shop.check(vec![shop.member("ada", Some("rate"))], 9, expected).await;
+    let asked = vec![
+        shop.member("ada", None),
+        shop.part_of("ada", MemberPart::Dated(attribute, 366)),
+        shop.part_of("ada", MemberPart::Dated(attribute, 367)),
+        // what holds before the first day was written by another
+        shop.member("ada", Some("rate")),
+    ];
+    let expected = "\
+#3 eva psql set rate from 1971-01-02=blank
+#2 bob http set rate=0.0100 from reps.csv row 2
+--
+#3 eva psql set rate from 1971-01-02=blank
+--
+
+--
+#2 bob http set rate=0.0100 from reps.csv row 2";
+    shop.check(asked, 9, expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parents_and_members_of_rows_have_writes_of_their_own() {
+    let shop = Shop::new().await;
+    shop.load(reps(), "reps.csv", "key,rate\nada,0.01\nben,0.02\n").await;
+    shop.load(reps(), "tree.csv", "key,parent\nall,\nada,all\nben,ada\n").await;
+    shop.load(reps(), "rates.csv", "key,rate\nben,0.03\n").await;
+    let deals = || Target::Cube("deals".into());
+    shop.load(deals(), "deals.csv", "deal,rep,amount\n7,ben,1.50\n8,ada,2.50\n").await;
+    shop.load(deals(), "moved.csv", "deal,rep\n7,ada\n").await;
+    let cube = shop.tenant.head().revision.version.model.cube("deals").unwrap();
+    let member =
+        |deal| Asked::Row { cube, key: vec![KeyPart::Integer(deal)], part: RowPart::Member(0) };
+    let asked = vec![
+        shop.part_of("ben", MemberPart::Parent(HierarchyId(0))),
+        member(7),
+        member(8),
+        shop.row(7, Some("amount")),
+    ];
+    let expected = "\
+#3 bob http set parent in rep=ada from tree.csv row 4
+--
+#6 bob http set rep=ada from moved.csv row 2
+#5 bob http set rep=ben from deals.csv row 2
+--
+#5 bob http set rep=ada from deals.csv row 3
+--
+#5 bob http set amount=1.50 from deals.csv row 2";
+    shop.check(asked, 9, expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
