@@ -160,9 +160,12 @@ impl Checker<'_> {
             ValueType::Decimal { .. } | ValueType::Integer => self.as_number(node),
             ValueType::Date => self.as_date(node),
             ValueType::Boolean => self.as_boolean(node),
-            ValueType::Text => {
-                Err(self.error(node.span, "a text measure takes no formula yet".into(), None))
-            }
+            ValueType::Text if node.value_type == Type::Number => Err(self.error(
+                node.span,
+                "expected a text, found a number".into(),
+                Some("TEXT(x) writes a number as text".into()),
+            )),
+            ValueType::Text => self.as_text(node),
         }
     }
 
@@ -171,7 +174,7 @@ impl Checker<'_> {
         node.visit(&mut |node| {
             is_plain &= match &node.kind {
                 Kind::Literal(_) | Kind::Blank | Kind::Apply(..) => true,
-                Kind::Stored(cube, _) => *cube == self.cube_id,
+                Kind::Stored(cube, _) => *cube == self.cube_id && node.value_type != Type::Text,
                 _ => false,
             };
         });

@@ -214,6 +214,8 @@ pub enum Aggregator {
     Any,
     /// Whether all are true.
     All,
+    /// The texts, one after the other.
+    TextList,
 }
 
 /// An aggregation: points of `inner` that lead to the same point of `result`.

@@ -22,13 +22,15 @@ impl Revision {
     /// The revision after some changes, and what was computed again. An error leaves nothing.
     pub fn apply(&self, changes: &[Change]) -> Result<(Self, Recomputed)> {
         let mut recompute = Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan));
+        let mut texts: &[Arc<str>] = &[];
         for change in changes {
             match change {
-                Change::Rows(write) => recompute.write_rows(write)?,
+                Change::Rows(write) => recompute.write_rows(write, texts)?,
                 Change::Members(write) => recompute.write_members(write)?,
                 Change::Dated(write) => recompute.write_dated(write)?,
                 Change::Model(change) => self::apply_model(&mut recompute, change)?,
                 Change::Source(_) => {}
+                Change::Texts(table) => texts = table,
             }
         }
         Ok(recompute.finish())

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use cube::dictionary::Interner;
 use cube::number::{Rounding, power_of_ten};
 use cube::{CubeError, MemberId, Number, ValueType};
 
@@ -400,6 +401,7 @@ impl Row<'_> {
             F::Switch => Ok(self.switch(at).filter(|_| self.supported(at))),
             F::Join => match (self.text(0, at), self.text(1, at)) {
                 (None, None) => Ok(None),
+                _ if !self.supported(at) => Ok(None),
                 (a, b) => {
                     let part =
                         |text: Option<&Arc<str>>| text.map_or("", |text| text.as_ref()).to_string();
@@ -756,7 +758,7 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
     Ok(number(result))
 }
 
-/// A value as a measure's stored integer, rounded once.
+/// A value as a measure's stored integer, rounded once; texts are [`interned_all`].
 pub fn assigned(
     column: &Column,
     at: usize,
@@ -766,6 +768,7 @@ pub fn assigned(
     match value_type {
         ValueType::Boolean => Ok(column.flag(at).filter(|_| column.is_present(at)).map(i64::from)),
         ValueType::Date => Ok(column.day(at).map(i64::from)),
+        ValueType::Text => Ok(None),
         _ => column.number(at).map(|number| value_type.assign(number, rounding)).transpose(),
     }
 }
@@ -779,6 +782,12 @@ fn rounded_by(value: i64, unit: i64, rounding: Rounding) -> i64 {
         Ordering::Equal => rounding == Rounding::HalfUp || quotient % 2 != 0,
     };
     if away { quotient + value.signum() } else { quotient }
+}
+
+/// A whole column of texts as codes of a dictionary.
+pub fn interned_all(column: &Column, interner: &mut Interner) -> Result<Vec<Option<i64>>, Fault> {
+    let mut one = |at| column.text(at).map(|text| interner.code(text)).transpose();
+    (0..column.len()).map(|at| one(at).map_err(|source| Fault { at, source })).collect()
 }
 
 /// A whole column as a measure's stored integers.

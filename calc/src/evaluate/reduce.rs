@@ -148,6 +148,7 @@ impl Session<'_> {
                 | Aggregator::Last
                 | Aggregator::FirstNonBlank
                 | Aggregator::LastNonBlank
+                | Aggregator::TextList
         );
         let mut totals = Vec::with_capacity(count);
         for mut group in groups {
@@ -338,6 +339,14 @@ pub(super) fn aggregate(
         Aggregator::Last => values.last().cloned().flatten(),
         Aggregator::FirstNonBlank => filled().next().cloned(),
         Aggregator::LastNonBlank => filled().next_back().cloned(),
+        Aggregator::TextList => {
+            let texts = filled().filter_map(|value| match value {
+                Value::Text(text) => Some(text.as_ref()),
+                _ => None,
+            });
+            let texts: Vec<&str> = texts.collect();
+            (!texts.is_empty()).then(|| Value::Text(texts.join(", ").into()))
+        }
         Aggregator::Any | Aggregator::All => {
             let mut flags = filled().filter_map(|value| match value {
                 Value::Boolean(flag) => Some(*flag),
