@@ -727,6 +727,7 @@ pub(crate) fn provided(node: &Node) -> u64 {
         Kind::Share(share) => provided(&share.amount) | provided(&share.basis),
         Kind::Fill(value, scope) => provided(value) | provided(scope),
         Kind::Tier(tier) => provided(&tier.value),
+        Kind::MemberText(member, ..) => provided(member),
         Kind::Window(window) => provided(&window.inner),
         Kind::At(scope, members) => {
             let axes = |mask: u64| {

@@ -257,12 +257,18 @@ impl Explainer<'_> {
                 }
             }
         }
-        // texts have no size: they stand in the order of their rows
-        let is_text = def.measure_def(cell.measure).value_type == ValueType::Text;
-        let size = |value: i64| if is_text { 0 } else { value.unsigned_abs() };
-        found.sort_by_key(|(location, value)| {
-            (std::cmp::Reverse(size(*value)), location.segment, location.row)
-        });
+        if def.measure_def(cell.measure).value_type == ValueType::Text {
+            // texts have no size: they stand in the order of the primary key
+            found.sort_by_cached_key(|(location, _)| {
+                let mut row = self.view.version.empty_rows(cell.cube);
+                rows.copy_row(*location, &mut row);
+                (row.keys, row.coordinates)
+            });
+        } else {
+            found.sort_by_key(|(location, value)| {
+                (std::cmp::Reverse(value.unsigned_abs()), location.segment, location.row)
+            });
+        }
         let start = self.options.top.saturating_mul(self.options.page).min(found.len());
         let end = found.len().min(start + self.options.top);
         for &(location, _) in &found[start..end] {
@@ -614,7 +620,11 @@ impl Explainer<'_> {
             found.extend((0..column.len()).filter(counts).map(|row| (at, row)));
         }
         let size = |&(at, row): &(usize, usize)| inner.values[at].number(row).map(absolute);
-        found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
+        if reduce.aggregator.is_ordered() {
+            found.sort_by_cached_key(|&(at, row)| self.session.order_key(reduce, &inner, at, row));
+        } else {
+            found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
+        }
         let shown = found.len().min(self.options.top);
         for &(at, row) in &found[..shown] {
             let point = inner.blocks[at].taken(&[row as u32]);

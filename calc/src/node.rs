@@ -218,6 +218,16 @@ pub enum Aggregator {
     TextList,
 }
 
+impl Aggregator {
+    /// Whether the order of the points makes a difference.
+    pub fn is_ordered(self) -> bool {
+        matches!(
+            self,
+            Self::First | Self::Last | Self::FirstNonBlank | Self::LastNonBlank | Self::TextList
+        )
+    }
+}
+
 /// An aggregation: points of `inner` that lead to the same point of `result`.
 #[derive(Debug, Clone)]
 pub struct Reduce {

@@ -142,17 +142,9 @@ impl Session<'_> {
             (Aggregator::Last, None) => Aggregator::LastNonBlank,
             (other, _) => other,
         };
-        let ordered = matches!(
-            reduce.aggregator,
-            Aggregator::First
-                | Aggregator::Last
-                | Aggregator::FirstNonBlank
-                | Aggregator::LastNonBlank
-                | Aggregator::TextList
-        );
         let mut totals = Vec::with_capacity(count);
         for mut group in groups {
-            if ordered {
+            if reduce.aggregator.is_ordered() {
                 group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
             }
             let inner_type = reduce.inner.node.value_type;
@@ -170,7 +162,7 @@ impl Session<'_> {
     }
 
     /// Where a point stands: by the declared order of its members, then by its row's key.
-    fn order_key(
+    pub(crate) fn order_key(
         &self,
         reduce: &Reduce,
         inner: &Contributions,
