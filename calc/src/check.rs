@@ -225,8 +225,11 @@ impl Checker<'_> {
         node: &Node,
         span: Span,
     ) -> Result<Vec<(usize, LevelId)>> {
+        let mut reads_texts = false;
+        node.visit(&mut |node| reads_texts |= node.value_type == Type::Text);
+        // a text has no total
         let is_of_totals = match region {
-            [(axis, _)] => is_of_slices(node, self.cube_id, *axis),
+            [(axis, _)] => !reads_texts && is_of_slices(node, self.cube_id, *axis),
             _ => false,
         };
         if !self.def.at_or_above.is_empty() && !is_ratio && !is_of_totals {

@@ -21,7 +21,17 @@ pub struct Revision {
 impl Revision {
     /// The revision after some changes, and what was computed again. An error leaves nothing.
     pub fn apply(&self, changes: &[Change]) -> Result<(Self, Recomputed)> {
-        let mut recompute = Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan));
+        match self.applied(changes, Version::clone(&self.version)) {
+            // there may be room where texts are that no cell holds
+            Err(error) if error.is_of_too_many_texts() => {
+                self.applied(changes, Version::clone(&self.version).with_used_texts())
+            }
+            applied => applied,
+        }
+    }
+
+    fn applied(&self, changes: &[Change], version: Version) -> Result<(Self, Recomputed)> {
+        let mut recompute = Recompute::new(version, Arc::clone(&self.plan));
         let mut texts: &[Arc<str>] = &[];
         for change in changes {
             match change {

@@ -321,6 +321,39 @@ fn a_list_that_is_too_long_names_its_cell_and_changes_nothing() {
 }
 
 #[test]
+fn leaving_out_unused_texts_changes_no_value() {
+    let formulas = [
+        ("deals.label", "status & TEXT(amount)"),
+        ("plan.list", "deals.label[BY TEXTLIST: rep, date.month]"),
+    ];
+    let mut revision = model(&formulas).unwrap();
+    let others = FIRST.map(|(id, rep, day, amount, _)| (id, rep, day, amount + 1, Some("else")));
+    for write in [&others, &FIRST] {
+        let write = deals(&revision, write);
+        apply(&mut revision, &write);
+    }
+    let shown = |revision: &Revision| {
+        let labels = FIRST.map(|(id, ..)| of_deal(revision, id, "label"));
+        let months = [("ana", "2024-01"), ("ana", "2024-02"), ("bob", "2024-01")];
+        (labels, months.map(|(rep, month)| of_plan(revision, rep, month, "list")))
+    };
+    let before = (shown(&revision), revision.version.state_hash());
+    let version = Arc::new(cube::Version::clone(&revision.version).with_used_texts());
+    let mut kept = Revision { version, ..revision.clone() };
+    assert_eq!((shown(&kept), kept.version.state_hash()), before);
+    // two statuses, five labels, and of three lists the one that is no label
+    assert_eq!(kept.version.texts.len(), 8);
+    assert!(kept.version.texts.code("else").is_none() && revision.version.texts.len() > 8);
+    // and it goes on from there
+    for revision in [&mut kept, &mut revision] {
+        let write = deals(revision, &[(2, "ana", "2024-01-03", 7, Some("else"))]);
+        apply(revision, &write);
+    }
+    assert_eq!(shown(&kept), shown(&revision));
+    assert_eq!(kept.version.state_hash(), revision.version.state_hash());
+}
+
+#[test]
 fn texts_that_no_cell_holds_any_more_go_away() {
     let formulas = [("plan.list", "deals.status[BY TEXTLIST: rep, date.month]")];
     let mut revision = model(&formulas).unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::change::Change;
 use crate::error::{CubeError, Result};
-use crate::limits::{TEXT_BYTES_MAX, TEXTS_BYTES_MAX, TEXTS_MAX};
+use crate::limits::{MERGED_TEXTS_MAX, TEXT_BYTES_MAX, TEXTS_BYTES_MAX, TEXTS_MAX};
 
 /// Texts by code.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +80,8 @@ impl Dictionary {
         let mut layers = self.layers.clone();
         layers.push(Arc::new(Layer::new(self.len(), texts)));
         while let [.., before, last] = layers.as_slice() {
-            if last.texts.len() * 2 < before.texts.len() {
+            let (small, large) = (last.texts.len(), before.texts.len());
+            if small * 2 < large || small + large > MERGED_TEXTS_MAX {
                 break;
             }
             let texts = before.texts.iter().chain(&last.texts).cloned().collect();
@@ -97,28 +98,34 @@ impl Dictionary {
         self.len() - count > count.max(free.0) || self.bytes - bytes > bytes.max(free.1)
     }
 
-    /// The dictionary of the texts that are in use, and per old code the new one; the same where
-    /// most are.
-    pub(crate) fn swept(&self, is_used: &[bool]) -> (Self, Option<Vec<u32>>) {
-        let all = || self.layers.iter().flat_map(|layer| &layer.texts);
-        let used: Vec<Arc<str>> = all()
-            .zip(is_used)
-            .filter(|(_, used)| **used)
-            .map(|(text, _)| Arc::clone(text))
-            .collect();
+    /// Whether more than half of the texts, and of their bytes, are in use.
+    pub(crate) fn is_mostly(&self, is_used: &[bool]) -> bool {
+        let used = self.used(is_used);
         let bytes = used.iter().map(|text| text.len() as u64).sum::<u64>();
-        if used.len() * 2 > self.len() && bytes * 2 > self.bytes {
-            return (Self { swept: (self.len(), self.bytes), ..self.clone() }, None);
-        }
+        used.len() * 2 > self.len() && bytes * 2 > self.bytes
+    }
+
+    /// The dictionary, known to have been looked through.
+    pub(crate) fn looked_through(&self) -> Self {
+        Self { swept: (self.len(), self.bytes), ..self.clone() }
+    }
+
+    /// The dictionary of the texts that are in use, and per old code the new one.
+    pub(crate) fn keeping(&self, is_used: &[bool]) -> (Self, Vec<u32>) {
+        let used: Vec<Arc<str>> = self.used(is_used).into_iter().cloned().collect();
+        let kept = if used.is_empty() { Self::default() } else { Self::default().with(used) };
         let mut next = 0;
         let codes = is_used.iter().map(|&used| {
             next += u32::from(used);
             next.saturating_sub(1)
         });
         let codes = codes.collect();
-        let swept = (used.len(), bytes);
-        let empty = Self { swept, ..Self::default() };
-        (if used.is_empty() { empty } else { empty.with(used) }, Some(codes))
+        (kept.looked_through(), codes)
+    }
+
+    fn used(&self, is_used: &[bool]) -> Vec<&Arc<str>> {
+        let all = self.layers.iter().flat_map(|layer| &layer.texts);
+        all.zip(is_used).filter(|(_, used)| **used).map(|(text, _)| text).collect()
     }
 }
 
@@ -298,26 +305,25 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_leaves_out_what_is_not_used_where_that_is_half() {
+    fn what_is_not_used_is_left_out() {
         let texts: Vec<String> = (0..10).map(|number| number.to_string()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let (dictionary, _) = grown(&Arc::default(), &texts);
         assert!(dictionary.is_due((9, 100)) && dictionary.is_due((100, 9)));
         assert!(!dictionary.is_due((10, 10)));
         let is_used: Vec<bool> = (0..10).map(|number| number % 3 == 0).collect();
-        let (swept, codes) = dictionary.swept(&is_used);
-        let codes = codes.unwrap();
+        assert!(!dictionary.is_mostly(&is_used));
+        let (swept, codes) = dictionary.keeping(&is_used);
         for old in (0..10).filter(|number| number % 3 == 0) {
             let text = swept.text(i64::from(codes[old as usize]));
             assert_eq!(text.as_ref(), old.to_string());
         }
         assert_eq!(swept.len(), 4);
         assert!(!swept.is_due((1, 1)));
-        let (kept, codes) = dictionary.swept(&[true; 10]);
-        assert_eq!((kept.len(), codes), (10, None));
-        assert!(!kept.is_due((1, 1)));
-        let (empty, _) = dictionary.swept(&[false; 10]);
-        assert!(empty.is_empty() && empty.len() == 0);
+        assert!(dictionary.is_mostly(&[true; 10]));
+        assert!(!dictionary.looked_through().is_due((1, 1)));
+        let (empty, _) = dictionary.keeping(&[false; 10]);
+        assert_eq!((empty.is_empty(), empty.len()), (true, 0));
     }
 
     #[test]

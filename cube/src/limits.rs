@@ -14,6 +14,8 @@ pub const TEXT_BYTES_MAX: usize = 65_536;
 pub const TEXTS_MAX: usize = 50_000_000;
 /// Length of all of these together, in bytes.
 pub const TEXTS_BYTES_MAX: u64 = 1 << 32;
+/// Layers of a dictionary are merged up to so many texts.
+pub const MERGED_TEXTS_MAX: usize = 1 << 18;
 /// Texts that may come, and their bytes, before those that no cell holds any more are looked for.
 pub const UNSWEPT_TEXTS: (usize, u64) = (65_536, 1 << 24);
 /// Digits of a decimal measure.

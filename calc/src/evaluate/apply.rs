@@ -135,7 +135,7 @@ fn is_supported(nodes: &[Node], present: impl Fn(usize) -> bool) -> bool {
     nodes.iter().enumerate().any(|(at, node)| is_wide(node) && present(at))
 }
 
-/// The result in fixed point, where all operands are of one scale each and nothing overflows.
+/// The result of a whole block: texts compared, or in fixed point, where all operands are of one scale each and nothing overflows.
 fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> Option<Column> {
     use Function as F;
     let operand = |at: usize| match columns.get(at) {
@@ -146,6 +146,9 @@ fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> 
         F::Add | F::Subtract => sum(function, nodes, operand(0)?, operand(1)?),
         F::Multiply => product(operand(0)?, operand(1)?),
         F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual | F::Equal | F::NotEqual => {
+            if let (Column::Texts(a), Column::Texts(b)) = (columns.first()?, columns.get(1)?) {
+                return Some(texts_compared(function, nodes, a, b));
+            }
             compared(function, nodes, operand(0)?, operand(1)?)
         }
         F::If if columns.len() == 3 => {
@@ -278,6 +281,34 @@ fn compared(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<
     let present = a.present.iter().zip(&b.present);
     let support = present.map(|(&a, &b)| (a && wide_a) || (b && wide_b)).collect();
     Some(Column::Flags((0..a.values.len()).map(one).collect(), support))
+}
+
+/// Texts compared without a copy of each.
+fn texts_compared(
+    function: Function,
+    nodes: &[Node],
+    a: &[Option<Arc<str>>],
+    b: &[Option<Arc<str>>],
+) -> Column {
+    let one = |(a, b): (&Option<Arc<str>>, &Option<Arc<str>>)| match function {
+        Function::Equal => Some(a == b),
+        Function::NotEqual => Some(a != b),
+        _ => {
+            let order = a.as_ref()?.cmp(b.as_ref()?);
+            Some(match function {
+                Function::Less => order.is_lt(),
+                Function::LessOrEqual => order.is_le(),
+                Function::Greater => order.is_gt(),
+                _ => order.is_ge(),
+            })
+        }
+    };
+    let (wide_a, wide_b) = wide(nodes);
+    let is_supported = |(a, b): (&Option<Arc<str>>, &Option<Arc<str>>)| {
+        (a.is_some() && wide_a) || (b.is_some() && wide_b)
+    };
+    let pairs = || a.iter().zip(b);
+    Column::Flags(pairs().map(one).collect(), pairs().map(is_supported).collect())
 }
 
 fn extreme(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {

@@ -15,9 +15,26 @@ impl Version {
         if !self.texts.is_due(UNSWEPT_TEXTS) {
             return self;
         }
-        let measures = self.text_measures();
+        let is_used = self.used_texts();
+        if self.texts.is_mostly(&is_used) {
+            self.texts = Arc::new(self.texts.looked_through());
+            return self;
+        }
+        self.keeping(&is_used)
+    }
+
+    /// The version with no text but those that its cells hold, whatever it costs. No value is another
+    /// one.
+    #[must_use]
+    pub fn with_used_texts(self) -> Self {
+        let is_used = self.used_texts();
+        self.keeping(&is_used)
+    }
+
+    /// Per code, whether a cell has it.
+    fn used_texts(&self) -> Vec<bool> {
         let mut is_used = vec![false; self.texts.len()];
-        for &(cube, measure) in &measures {
+        for (cube, measure) in self.text_measures() {
             for view in self.rows(cube).segments() {
                 let Some(values) = view.segment.values.get(measure.idx()) else { continue };
                 for code in view.live_rows().filter_map(|row| values.get(row)) {
@@ -25,11 +42,13 @@ impl Version {
                 }
             }
         }
-        let (texts, codes) = self.texts.swept(&is_used);
-        for &(cube, measure) in measures.iter().filter(|_| codes.is_some()) {
-            let code =
-                |old: i64| codes.as_ref().map_or(old, |codes| i64::from(codes[old as usize]));
-            let rows = self.rows(cube).recoded(measure.idx(), code);
+        is_used
+    }
+
+    fn keeping(mut self, is_used: &[bool]) -> Self {
+        let (texts, codes) = self.texts.keeping(is_used);
+        for (cube, measure) in self.text_measures() {
+            let rows = self.rows(cube).recoded(measure.idx(), |old| codes[old as usize].into());
             self.cubes[cube.idx()] = Arc::new(rows);
         }
         self.texts = Arc::new(texts);
