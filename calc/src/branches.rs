@@ -100,8 +100,10 @@ impl BranchChange {
     ) -> Self {
         let branch = Arc::clone(branch);
         let dimensions = before.dimensions.iter().zip(&after.dimensions);
-        let is_same_model = Arc::ptr_eq(&before.model, &after.model);
-        if !is_same_model || !{ dimensions }.all(|(a, b)| Arc::ptr_eq(a, b)) {
+        let means_the_same = Arc::ptr_eq(&before.model, &after.model)
+            && { dimensions }.all(|(a, b)| Arc::ptr_eq(a, b))
+            && before.texts.has_codes_of(&after.texts);
+        if !means_the_same {
             return Self { branch, values: None };
         }
         let mut reads = BTreeSet::new();

@@ -214,9 +214,12 @@ impl Checker<'_> {
             ValueType::Decimal { .. } | ValueType::Integer => self.as_number(node),
             ValueType::Date => self.as_date(node),
             ValueType::Boolean => self.as_boolean(node),
-            ValueType::Text => {
-                Err(self.error(node.span, "a text measure takes no formula yet".into(), None))
-            }
+            ValueType::Text if node.value_type == Type::Number => Err(self.error(
+                node.span,
+                "expected a text, found a number".into(),
+                Some("TEXT(x) writes a number as text".into()),
+            )),
+            ValueType::Text => self.as_text(node),
         }
     }
 
@@ -225,7 +228,7 @@ impl Checker<'_> {
         node.visit(&mut |node| {
             is_plain &= match &node.kind {
                 Kind::Literal(_) | Kind::Blank | Kind::Apply(..) => true,
-                Kind::Stored(cube, _) => Some(*cube) == self.home,
+                Kind::Stored(cube, _) => Some(*cube) == self.home && node.value_type != Type::Text,
                 _ => false,
             };
         });
@@ -272,8 +275,13 @@ impl Checker<'_> {
         node: &Node,
         span: Span,
     ) -> Result<Vec<(usize, LevelId)>> {
+        let mut reads_texts = false;
+        node.visit(&mut |node| reads_texts |= node.value_type == Type::Text);
+        // a text has no total
         let is_of_totals = match region {
-            [(axis, _)] => self.home.is_some_and(|cube| is_of_slices(node, cube, *axis)),
+            [(axis, _)] => {
+                !reads_texts && self.home.is_some_and(|cube| is_of_slices(node, cube, *axis))
+            }
             _ => false,
         };
         if !self.def.at_or_above.is_empty() && !is_ratio && !is_of_totals {
@@ -759,6 +767,7 @@ pub(crate) fn provided(node: &Node) -> u64 {
         Kind::Share(share) => provided(&share.amount) | provided(&share.basis),
         Kind::Fill(value, scope) => provided(value) | provided(scope),
         Kind::Tier(tier) => provided(&tier.value),
+        Kind::MemberText(member, ..) => provided(member),
         Kind::Window(window) => provided(&window.inner),
         Kind::At(scope, members) => {
             let axes = |mask: u64| {

@@ -59,6 +59,17 @@ impl CalcError {
         }
     }
 
+    /// Whether the texts of all cells would be more than there may be.
+    pub fn is_of_too_many_texts(&self) -> bool {
+        match self {
+            Self::Formula { .. } => false,
+            Self::OnBranch { source, .. } => source.is_of_too_many_texts(),
+            Self::Cell { source, .. } | Self::Cube(source) => {
+                matches!(source, CubeError::TooManyTexts(_))
+            }
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

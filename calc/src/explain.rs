@@ -14,7 +14,7 @@ use cube::model::Consolidation;
 use cube::rollup::{Axis as RollupAxis, Filter};
 use cube::segment::Location;
 use cube::value::KeyPart;
-use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, View};
+use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, ValueType, View};
 
 use crate::check::Formula;
 use crate::error::Result;
@@ -292,9 +292,18 @@ impl Explainer<'_> {
                 }
             }
         }
-        found.sort_by_key(|(location, value)| {
-            (std::cmp::Reverse(value.unsigned_abs()), location.segment, location.row)
-        });
+        if def.measure_def(cell.measure).value_type == ValueType::Text {
+            // texts have no size: they stand in the order of the primary key
+            found.sort_by_cached_key(|(location, _)| {
+                let mut row = self.view.version.empty_rows(cell.cube);
+                rows.copy_row(*location, &mut row);
+                (row.keys, row.coordinates)
+            });
+        } else {
+            found.sort_by_key(|(location, value)| {
+                (std::cmp::Reverse(value.unsigned_abs()), location.segment, location.row)
+            });
+        }
         let start = self.options.top.saturating_mul(self.options.page).min(found.len());
         let end = found.len().min(start + self.options.top);
         for &(location, _) in &found[start..end] {
@@ -316,7 +325,12 @@ impl Explainer<'_> {
         let result = run(self.view, self.plan, &query)?;
         let column = &result.columns[0];
         let value = column.values.first().copied().flatten();
-        Ok(value.map(|value| cube::number::format_scaled(value, column.scale)))
+        let version = &self.view.version;
+        let def = version.model.cube_def(cell.cube).measure_def(cell.measure);
+        Ok(value.map(|value| match (def.value_type, i64::try_from(value)) {
+            (ValueType::Text, Ok(code)) => version.format(ValueType::Text, code),
+            _ => cube::number::format_scaled(value, column.scale),
+        }))
     }
 
     fn label(&self, cube: CubeId, measure: MeasureId) -> String {
@@ -397,7 +411,7 @@ impl Explainer<'_> {
         }
         let location = block.location(0);
         let stored = location.and_then(|at| version.rows(cube).value(at, measure.idx()));
-        node.value = stored.map(|value| def.measure_def(measure).value_type.format(value));
+        node.value = stored.map(|value| version.format(def.measure_def(measure).value_type, value));
         let Some(formula) = self.formula_at(cube, measure, &members) else {
             node.kind = if stored.is_some() { "input" } else { "blank" }.into();
             return Ok(node);

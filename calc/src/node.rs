@@ -218,6 +218,18 @@ pub enum Aggregator {
     Any,
     /// Whether all are true.
     All,
+    /// The texts, one after the other.
+    TextList,
+}
+
+impl Aggregator {
+    /// Whether the order of the points makes a difference.
+    pub fn is_ordered(self) -> bool {
+        matches!(
+            self,
+            Self::First | Self::Last | Self::FirstNonBlank | Self::LastNonBlank | Self::TextList
+        )
+    }
 }
 
 /// An aggregation: points of `inner` that lead to the same point of `result`.

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cube::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
+use cube::dictionary::Interner;
 use cube::model::{CubeKind, ModelChange};
 use cube::segment::{Location, Rows};
 use cube::version::RowsUpdate;
-use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, Version};
+use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -24,9 +25,9 @@ use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
 use crate::column::Column;
 use crate::error::{CalcError, Result};
-use crate::evaluate::apply::assigned_all;
+use crate::evaluate::apply::{assigned_all, interned_all};
 use crate::evaluate::support::Filters;
-use crate::evaluate::{Session, row_blocks};
+use crate::evaluate::{Fault, Session, row_blocks};
 use crate::members_change::MembersChange;
 use crate::plan::Plan;
 use crate::points::{BLOCK_POINTS, Block, Points};
@@ -78,17 +79,18 @@ impl Recompute {
 
     /// The new revision and what ran.
     pub fn finish(self) -> (crate::Revision, Recomputed) {
-        (crate::Revision { version: Arc::new(self.version), plan: self.plan }, self.ran)
+        let version = Arc::new(self.version.swept());
+        (crate::Revision { version, plan: self.plan }, self.ran)
     }
 
-    /// Writes input rows and computes what depends on them.
-    pub fn write_rows(&mut self, write: &RowsWrite) -> Result<()> {
+    /// Writes input rows, whose texts stand in a table, and computes what depends on them.
+    pub fn write_rows(&mut self, write: &RowsWrite, texts: &[Arc<str>]) -> Result<()> {
         let removes = write.action == RowsAction::Remove;
         if removes && self.is_cells(write.cube) {
-            return self.write_rows(&self.blanking(write));
+            return self.write_rows(&self.blanking(write), texts);
         }
         self.check_inputs(write)?;
-        let update = self.version.prepare(write)?;
+        let update = self.version.prepare(write, texts)?;
         let touched: BTreeSet<MeasureId> = if removes {
             self.all_measures(write.cube)
         } else {
@@ -568,22 +570,7 @@ impl Recompute {
             let session = Session::new(&self.version, &plan.tables, &formula.target);
             session.evaluate_all(&formula.node, &formula.frame, blocks)?
         };
-        let def = model.cube_def(formula.cube).measure_def(formula.measure);
-        let assign = |(column, block): (&Column, &Block)| {
-            assigned_all(column, def.value_type, def.rounding).map_err(|fault| {
-                let session = Session::new(&self.version, &plan.tables, &formula.target);
-                CalcError::Cell {
-                    target: formula.target.clone(),
-                    place: session.describe(&formula.frame, block, fault.at),
-                    source: fault.source,
-                }
-            })
-        };
-        let values: Vec<Vec<Option<i64>>> = if count > BLOCK_POINTS as u64 {
-            columns.par_iter().zip(blocks).map(assign).collect::<Result<_>>()?
-        } else {
-            columns.iter().zip(blocks).map(assign).collect::<Result<_>>()?
-        };
+        let values = self.assigned(formula, blocks, &columns)?;
         let mut outcome = Outcome::default();
         for (block, values) in blocks.iter().zip(&values) {
             self.compare(formula, block, values, &mut outcome);
@@ -592,6 +579,43 @@ impl Recompute {
             *self.ran.0.entry(formula.target.clone()).or_default() += count;
         }
         self.put(place, formula, outcome)
+    }
+
+    /// The stored integers of a formula's values.
+    fn assigned(
+        &mut self,
+        formula: &Formula,
+        blocks: &[Block],
+        columns: &[Column],
+    ) -> Result<Vec<Vec<Option<i64>>>> {
+        let def = self.version.model.cube_def(formula.cube).measure_def(formula.measure);
+        let (value_type, rounding) = (def.value_type, def.rounding);
+        let located = |block: &Block, fault: Fault| {
+            let session = Session::new(&self.version, &self.plan.tables, &formula.target);
+            CalcError::Cell {
+                target: formula.target.clone(),
+                place: session.describe(&formula.frame, block, fault.at),
+                source: fault.source,
+            }
+        };
+        if value_type == ValueType::Text {
+            // one after the other, so that which text is refused first does not depend on threads
+            let mut interner = Interner::new(Arc::clone(&self.version.texts));
+            let codes = columns.iter().zip(blocks).map(|(column, block)| {
+                interned_all(column, &mut interner).map_err(|fault| located(block, fault))
+            });
+            let codes = codes.collect::<Result<_>>()?;
+            self.version.texts = interner.finish();
+            return Ok(codes);
+        }
+        let assign = |(column, block): (&Column, &Block)| {
+            assigned_all(column, value_type, rounding).map_err(|fault| located(block, fault))
+        };
+        if blocks.iter().map(|block| block.len).sum::<usize>() > BLOCK_POINTS {
+            columns.par_iter().zip(blocks).map(assign).collect()
+        } else {
+            columns.iter().zip(blocks).map(assign).collect()
+        }
     }
 
     /// Notes the values that differ from those stored.

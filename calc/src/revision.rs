@@ -33,17 +33,25 @@ impl Revision {
         changes: &[Change],
         branches: &dyn Branches,
     ) -> Result<(Self, Recomputed)> {
-        let mut recompute = self.recompute();
-        for change in changes {
-            match change {
-                Change::Rows(write) => recompute.write_rows(write)?,
-                Change::Members(write) => recompute.write_members(write)?,
-                Change::Dated(write) => recompute.write_dated(write)?,
-                Change::Model(change) => self::apply_model(&mut recompute, change, branches)?,
-                Change::Source(_) => {}
+        self.recomputed(|recompute| apply_all(recompute, changes, branches))
+    }
+
+    /// What becomes of the revision; where there are too many texts, without those that no cell holds.
+    fn recomputed(
+        &self,
+        change: impl Fn(&mut Recompute) -> Result<()>,
+    ) -> Result<(Self, Recomputed)> {
+        let changed = |version: Version| {
+            let mut recompute = Recompute::new(version, Arc::clone(&self.plan));
+            change(&mut recompute)?;
+            Ok(recompute.finish())
+        };
+        match changed(Version::clone(&self.version)) {
+            Err(error) if crate::CalcError::is_of_too_many_texts(&error) => {
+                changed(Version::clone(&self.version).with_used_texts())
             }
+            changed => changed,
         }
-        Ok(recompute.finish())
     }
 
     /// The revision after other branches have got new heads, which `branches` gives, too.
@@ -52,9 +60,7 @@ impl Revision {
         heads: &BTreeMap<Arc<str>, Arc<Self>>,
         branches: &dyn Branches,
     ) -> Result<(Self, Recomputed)> {
-        let mut recompute = self.recompute();
-        recompute.follow(heads, branches)?;
-        Ok(recompute.finish())
+        self.recomputed(|recompute| recompute.follow(heads, branches))
     }
 
     /// The revision as the first of a new branch: what its formulas read on its base is on another
@@ -66,10 +72,21 @@ impl Revision {
         let plan = Plan::compile(&self.version.model, branches)?;
         Ok(Self { version: Arc::clone(&self.version), plan: Arc::new(plan) })
     }
+}
 
-    fn recompute(&self) -> Recompute {
-        Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan))
+fn apply_all(recompute: &mut Recompute, changes: &[Change], branches: &dyn Branches) -> Result<()> {
+    let mut texts: &[Arc<str>] = &[];
+    for change in changes {
+        match change {
+            Change::Rows(write) => recompute.write_rows(write, texts)?,
+            Change::Members(write) => recompute.write_members(write)?,
+            Change::Dated(write) => recompute.write_dated(write)?,
+            Change::Model(change) => self::apply_model(recompute, change, branches)?,
+            Change::Source(_) => {}
+            Change::Texts(table) => texts = table,
+        }
     }
+    Ok(())
 }
 
 fn apply_model(

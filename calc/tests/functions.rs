@@ -171,6 +171,12 @@ const AGGREGATORS: &[Form] = &[
     Form("LASTNONBLANK", "last value", "orders.amount[BY LASTNONBLANK: product, date.month]", "60"),
     Form("ANY", "whether one is true", "IF(orders.paid[BY ANY: product, date.month], 1, 0)", "1"),
     Form("ALL", "whether all are true", "IF(orders.paid[BY ALL: product, date.month], 1, 0)", "0"),
+    Form(
+        "TEXTLIST",
+        "the texts in the order of FIRST and LAST, `, ` between them, repeats included",
+        "IF(orders.status[BY TEXTLIST: product, date.month] = 'sent, open', 1, 0)",
+        "1",
+    ),
 ];
 
 const CUBES: &str = "\
@@ -192,7 +198,7 @@ const CUBES: &str = "\
 | `rates(step)` | threshold 0 with rate 0.1, threshold 10 with rate 0.2 |
 | `budget(date.month)` | amount 100 in 2024-03 |
 | `fx(currency, date.month)` | rate of EUR, what one is worth in USD: 1.0 in 2024-02, 1.1 in 2024-03 |
-| `orders(product, date)`, rows | o1: bike, 2024-03-05, amount 40, pieces 1, paid; o2: bike, 2024-03-20, amount 60, pieces 3, not paid |
+| `orders(product, date)`, rows | o1: bike, 2024-03-05, amount 40, pieces 1, paid, status sent; o2: bike, 2024-03-20, amount 60, pieces 3, not paid, status open |
 
 On the branch `whatif` the bicycle's units of 2024-03 are 15; the rest is the same.
 ";
@@ -250,6 +256,10 @@ fn cubes() -> [CubeDef; 5] {
     orders.measures.push(MeasureDef {
         value_type: ValueType::Boolean,
         ..shop::measure("paid", Consolidation::None)
+    });
+    orders.measures.push(MeasureDef {
+        value_type: ValueType::Text,
+        ..shop::measure("status", Consolidation::None)
     });
     [
         cells("sales", &["product", "date.month"], &["units", "price", "bonus", "result"]),
@@ -315,8 +325,10 @@ const CELLS: &[(&str, &[&str], &str, i64)] = &[
     ("fx", &["EUR", "2024-03"], "rate", 11_000),
 ];
 
-const ORDERS: &[(&str, &str, [i64; 3])] =
-    &[("o1", "2024-03-05", [400_000, 10_000, 1]), ("o2", "2024-03-20", [600_000, 30_000, 0])];
+const ORDERS: &[(&str, &str, [i64; 3], &str)] = &[
+    ("o1", "2024-03-05", [400_000, 10_000, 1], "sent"),
+    ("o2", "2024-03-20", [600_000, 30_000, 0], "open"),
+];
 
 fn write(
     revision: &Revision,
@@ -351,10 +363,11 @@ fn example() -> Revision {
         let change = write(&revision, cube, None, keys, &[(measure, *value)]);
         revision = revision.apply(&[change]).expect("the cell is right").0;
     }
-    for (key, day, [amount, pieces, paid]) in ORDERS {
-        let values = [("amount", *amount), ("pieces", *pieces), ("paid", *paid)];
+    for (key, day, [amount, pieces, paid], status) in ORDERS {
+        let values = [("amount", *amount), ("pieces", *pieces), ("paid", *paid), ("status", 0)];
+        let texts = Change::Texts(vec![(*status).into()]);
         let change = write(&revision, "orders", Some(key), &["bike", day], &values);
-        revision = revision.apply(&[change]).expect("the order is right").0;
+        revision = revision.apply(&[texts, change]).expect("the order is right").0;
     }
     revision
 }

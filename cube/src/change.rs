@@ -1,5 +1,7 @@
 //! Changes: what a command does to a version, as data. Ledger entries hold them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
@@ -19,6 +21,9 @@ pub enum Change {
     Dated(DatedWrite),
     /// Where another change of the same command was read from; changes nothing by itself.
     Source(SourceNote),
+    /// The texts that values of text measures name by position, in the rows behind it up to the next
+    /// such table of the same command; changes nothing by itself.
+    Texts(Vec<Arc<str>>),
 }
 
 /// The file that the rows or members of a change were read from, and which of its rows each was.
@@ -125,7 +130,8 @@ pub struct RowsWrite {
     pub keys: Vec<KeyPart>,
     /// Coordinates: one member per dimension and row. Empty when records are removed.
     pub coordinates: Vec<MemberId>,
-    /// Values: one per measure and row; none is blank.
+    /// Values: one per measure and row; none is blank. That of a text measure is a position in the
+    /// [`Change::Texts`] before it.
     pub values: Vec<Option<i64>>,
 }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::limits::TEXT_BYTES_MAX;
+
 /// Result of this crate.
 pub type Result<T, E = CubeError> = std::result::Result<T, E>;
 
@@ -48,6 +50,19 @@ pub enum CubeError {
         /// Why it is not, or empty.
         reason: String,
     },
+    /// A text that is longer than a measure may hold.
+    #[error(
+        "a text of {bytes} bytes, which begins with {start:?}, is longer than {TEXT_BYTES_MAX} bytes"
+    )]
+    TextTooLong {
+        /// Its first letters.
+        start: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// More different texts than a branch may hold.
+    #[error("the texts of all cells together would be more than {0}")]
+    TooManyTexts(String),
     /// A number outside its type.
     #[error("numeric overflow: {0}")]
     Overflow(String),
@@ -83,6 +98,8 @@ impl CubeError {
             Self::Definition(_) => "42P16",
             Self::Exists { .. } => "42710",
             Self::InvalidValue { .. } => "22P02",
+            Self::TextTooLong { .. } => "22001",
+            Self::TooManyTexts(_) => "54000",
             Self::Overflow(_) => "22003",
             Self::HierarchyCycle { .. } => "23514",
             Self::Interrupted => "57014",
@@ -104,6 +121,12 @@ impl CubeError {
             Self::Memory(_) => {
                 Some("group by fewer columns, filter more, or raise the limit".into())
             }
+            Self::TextTooLong { .. } => {
+                Some("shorten it, for example with LEFT, or list fewer texts".into())
+            }
+            Self::TooManyTexts(_) => Some(
+                "keep texts that are different in every row, such as comments, elsewhere".into(),
+            ),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! [`Version`], and the same [`View`] gives the same answer whatever the number of threads.
 
 pub mod change;
+pub mod dictionary;
 pub mod dimension;
 pub mod error;
 pub mod id;

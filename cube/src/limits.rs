@@ -8,6 +8,16 @@ pub const DIMENSION_MEMBERS_MAX: usize = 100_000_000;
 pub const HIERARCHY_DEPTH_MAX: usize = 64;
 /// Length of a member's key or name, in bytes.
 pub const KEY_BYTES_MAX: usize = 1_024;
+/// Length of a text measure's value, in bytes.
+pub const TEXT_BYTES_MAX: usize = 65_536;
+/// Different texts in the cells and rows of a branch.
+pub const TEXTS_MAX: usize = 50_000_000;
+/// Length of all of these together, in bytes.
+pub const TEXTS_BYTES_MAX: u64 = 1 << 32;
+/// Layers of a dictionary are merged up to so many texts.
+pub const MERGED_TEXTS_MAX: usize = 1 << 18;
+/// Texts that may come, and their bytes, before those that no cell holds any more are looked for.
+pub const UNSWEPT_TEXTS: (usize, u64) = (65_536, 1 << 24);
 /// Digits of a decimal measure.
 pub const DECIMAL_PRECISION_MAX: u8 = 18;
 /// Groups are kept in a dense array up to this many, in a hash table beyond.

@@ -790,8 +790,11 @@ impl Model {
         for measure in &def.measures {
             let place = format!("{place}, measure {:?}", measure.name);
             check_name("measure", &measure.name)?;
-            if measure.value_type == ValueType::Text {
-                return Err(definition(format!("{place}: text measures are not supported yet")));
+            if measure.value_type == ValueType::Text && measure.consolidation != Consolidation::None
+            {
+                return Err(definition(format!(
+                    "{place}: a text has no total; its consolidation is none, and a formula lists texts with [BY TEXTLIST: ...] or counts them"
+                )));
             }
             if !measure.value_type.is_number()
                 && matches!(measure.consolidation, Consolidation::Sum | Consolidation::Average)

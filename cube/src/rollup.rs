@@ -16,8 +16,9 @@ use roaring::RoaringBitmap;
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
 use crate::id::{CubeId, HierarchyId, MeasureId, MemberId};
-use crate::model::{Consolidation, Cube, TimeSummary};
+use crate::model::{Consolidation, Cube, CubeKind, TimeSummary};
 use crate::segment::SegmentView;
+use crate::value::ValueType;
 use crate::view::View;
 
 use accumulate::Partial;
@@ -340,8 +341,17 @@ fn output_plans(
     let cube = view.version.model.cube_def(request.cube);
     let weight_scale: u32 =
         request_weights(request, cube, dimensions).iter().map(|w| w.scale).sum();
+    let is_text = |measure: MeasureId| cube.measure_def(measure).value_type == ValueType::Text;
     let plan = |output: &Output| {
         let (measure, kind) = match *output {
+            Output::Sum(measure) | Output::Min(measure) | Output::Max(measure)
+                if is_text(measure) =>
+            {
+                return Err(CubeError::Inconsistent(format!(
+                    "a rollup of the texts of {}",
+                    cube.measure_def(measure).name
+                )));
+            }
             Output::CountRows => {
                 return Ok(OutputPlan { measure: 0, kind: OutputKind::CountRows, scale: 0 });
             }
@@ -374,6 +384,12 @@ fn output_plans(
                     Consolidation::Max => OutputKind::Max,
                     Consolidation::Count => OutputKind::Count,
                     Consolidation::None if blank_above_leaves => OutputKind::Blank,
+                    // a coordinate of a records cube may have several rows, and of codes none is largest
+                    Consolidation::None
+                        if is_text(measure) && cube.def.kind == CubeKind::Records =>
+                    {
+                        OutputKind::Blank
+                    }
                     Consolidation::None => OutputKind::Max,
                     Consolidation::Formula => {
                         return Err(CubeError::Inconsistent(format!(

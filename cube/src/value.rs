@@ -1,7 +1,7 @@
 //! Types of measures, keys and attributes, and how their text is read and printed.
 //!
 //! In memory every measure value is a 64-bit integer: scaled for decimals, days since 1970-01-01
-//! for dates, 0 or 1 for booleans.
+//! for dates, 0 or 1 for booleans, a code of the version's dictionary for texts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub enum ValueType {
     Date,
     /// True or false.
     Boolean,
-    /// Text (attributes only, for now).
+    /// Text.
     Text,
 }
 

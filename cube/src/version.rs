@@ -3,10 +3,13 @@
 //! A change makes the next version and leaves this one as it is. Formulas are not known here: the
 //! caller fills formula measures in between [`Version::prepare`] and [`Version::with_update`].
 
+mod sweep;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
+use crate::dictionary::{Dictionary, Interner};
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
@@ -16,6 +19,7 @@ use crate::model::{
 use crate::region::Region;
 use crate::segment::{CubeRows, Location, Rows};
 use crate::state_hash::{Piece, StateHash};
+use crate::value::{Scalar, ValueType};
 
 /// The state of a tenant's branch at one point of its ledger.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +32,8 @@ pub struct Version {
     pub cubes: Vec<Arc<CubeRows>>,
     /// What formulas with regions compute.
     pub regions: Arc<Vec<Region>>,
+    /// The texts of text measures, whose stored integers are codes of it.
+    pub texts: Arc<Dictionary>,
     hash: StateHash,
 }
 
@@ -42,6 +48,8 @@ pub struct RowsUpdate {
     pub before: Vec<Option<Location>>,
     /// Rows that go away.
     pub removed: Vec<Location>,
+    /// The dictionary of the texts in `rows`: that of the version, and behind its texts new ones.
+    pub texts: Arc<Dictionary>,
 }
 
 impl Version {
@@ -260,14 +268,32 @@ impl Version {
         self.dimension(cube.dimensions[position]).resolve_at(cube.levels[position], key)
     }
 
-    /// Checks a write of rows and merges it with what is there.
-    pub fn prepare(&self, write: &RowsWrite) -> Result<RowsUpdate> {
+    /// The value of a measure at a location, a text as itself.
+    pub fn value(&self, cube: CubeId, measure: MeasureId, at: Location) -> Option<Scalar> {
+        let value = self.rows(cube).value(at, measure.idx())?;
+        Some(match self.model.cube_def(cube).measure_def(measure).value_type {
+            ValueType::Text => Scalar::Text(Arc::clone(self.texts.text(value))),
+            _ => Scalar::Stored(value),
+        })
+    }
+
+    /// Prints a stored integer of a measure.
+    pub fn format(&self, value_type: ValueType, value: i64) -> String {
+        match value_type {
+            ValueType::Text => self.texts.text(value).to_string(),
+            other => other.format(value),
+        }
+    }
+
+    /// Checks a write of rows, whose texts stand in a table, and merges it with what is there.
+    pub fn prepare(&self, write: &RowsWrite, texts: &[Arc<str>]) -> Result<RowsUpdate> {
         let cube = self
             .model
             .cubes
             .get(write.cube.idx())
             .ok_or_else(|| CubeError::Inconsistent(format!("no cube {}", write.cube.0)))?;
-        let sorted = self.sorted_input(write, cube)?;
+        let mut interner = Interner::new(Arc::clone(&self.texts));
+        let sorted = self.sorted_input(write, cube, texts, &mut interner)?;
         if let Some(row) = sorted.first_duplicate() {
             return Err(CubeError::Inconsistent(format!(
                 "{} is written twice in one command",
@@ -279,6 +305,7 @@ impl Version {
             rows: self.empty_rows(write.cube),
             before: Vec::new(),
             removed: Vec::new(),
+            texts: interner.finish(),
         };
         let current = self.rows(write.cube);
         for row in 0..sorted.len() {
@@ -295,7 +322,13 @@ impl Version {
     }
 
     /// The write's rows as a sorted table with values in the columns of their measures.
-    fn sorted_input(&self, write: &RowsWrite, cube: &Cube) -> Result<Rows> {
+    fn sorted_input(
+        &self,
+        write: &RowsWrite,
+        cube: &Cube,
+        texts: &[Arc<str>],
+        interner: &mut Interner,
+    ) -> Result<Rows> {
         let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
         let row_count = write.row_count(key_width, dimension_count);
         let removes_records = write.action == RowsAction::Remove && key_width > 0;
@@ -328,25 +361,9 @@ impl Version {
         }
         rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
         if write.action == RowsAction::Set {
-            self.fill_values(write, cube, &mut rows)?;
+            fill_values(write, cube, texts, interner, &mut rows)?;
         }
         Ok(rows.sorted())
-    }
-
-    fn fill_values(&self, write: &RowsWrite, cube: &Cube, rows: &mut Rows) -> Result<()> {
-        for (position, &measure) in write.measures.iter().enumerate() {
-            let def = cube.def.measures.get(measure.idx()).ok_or_else(|| {
-                CubeError::Inconsistent(format!("no measure {} in {}", measure.0, cube.def.name))
-            })?;
-            let values = write.values.iter().skip(position).step_by(write.measures.len());
-            for (row, value) in values.enumerate() {
-                if let Some(value) = value {
-                    def.value_type.check_range(i128::from(*value))?;
-                }
-                rows.values[measure.idx()][row] = *value;
-            }
-        }
-        Ok(())
     }
 
     fn merge_row(
@@ -401,6 +418,7 @@ impl Version {
     /// The version with an update in place. Cells without any value are dropped.
     pub fn with_update(&self, update: &RowsUpdate) -> Self {
         let mut next = self.clone();
+        next.texts = Arc::clone(&update.texts);
         let cube = self.model.cube_def(update.cube);
         let current = self.rows(update.cube);
         let mut replaced = update.removed.clone();
@@ -413,9 +431,8 @@ impl Version {
                 .for_each(|piece| next.hash.remove(piece));
         }
         for row in 0..update.rows.len() {
-            self.row_piece(update.cube, &update.rows, row)
-                .into_iter()
-                .for_each(|piece| next.hash.add(piece));
+            let piece = next.row_piece(update.cube, &update.rows, row);
+            piece.into_iter().for_each(|piece| next.hash.add(piece));
         }
         let keeps_blank = cube.def.kind == CubeKind::Records;
         let rows = &update.rows;
@@ -464,7 +481,11 @@ impl Version {
             let member = |position: usize| rows.coordinates[position][row];
             if !self.is_computed(cube, MeasureId::from_idx(idx), member) {
                 has_inputs = true;
-                piece = piece.text(&measure.name).integer(value);
+                piece = piece.text(&measure.name);
+                piece = match measure.value_type {
+                    ValueType::Text => piece.text(self.texts.text(value)),
+                    _ => piece.integer(value),
+                };
             }
         }
         has_inputs.then_some(piece)
@@ -480,6 +501,36 @@ impl Version {
         let assertions = model.assertions.iter().map(|assertion| assertion_piece(assertion));
         std::iter::once(itself).chain(dimensions).chain(cubes).chain(formulas).chain(assertions)
     }
+}
+
+/// Puts the values of a write into the columns of their measures.
+fn fill_values(
+    write: &RowsWrite,
+    cube: &Cube,
+    texts: &[Arc<str>],
+    interner: &mut Interner,
+    rows: &mut Rows,
+) -> Result<()> {
+    for (position, &measure) in write.measures.iter().enumerate() {
+        let def = cube.def.measures.get(measure.idx()).ok_or_else(|| {
+            CubeError::Inconsistent(format!("no measure {} in {}", measure.0, cube.def.name))
+        })?;
+        let values = write.values.iter().skip(position).step_by(write.measures.len());
+        for (row, value) in values.enumerate() {
+            rows.values[measure.idx()][row] = match *value {
+                None => None,
+                Some(place) if def.value_type == ValueType::Text => {
+                    let text = usize::try_from(place).ok().and_then(|place| texts.get(place));
+                    let text = text.ok_or_else(|| {
+                        CubeError::Inconsistent(format!("no text {place} before {}", def.name))
+                    })?;
+                    Some(interner.code(text)?)
+                }
+                Some(value) => Some(def.value_type.check_range(i128::from(value))?),
+            };
+        }
+    }
+    Ok(())
 }
 
 fn dimension_piece(dimension: &DimensionDef) -> Piece {

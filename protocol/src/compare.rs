@@ -464,7 +464,7 @@ impl<'a> Collector<'a> {
     fn visit_measure(&mut self, idx: usize, places: Places) {
         let measure = &self.pair.measures[idx];
         let (ours, theirs) = self.values(measure, places);
-        let are_same = ours == theirs && measure.types.0 == measure.types.1;
+        let are_same = self.are_same(measure, ours, theirs);
         if are_same || (ours.is_none() && theirs.is_none()) {
             return;
         }
@@ -480,6 +480,17 @@ impl<'a> Collector<'a> {
         // a blank is not zero
         if a != b || ours.is_some() != theirs.is_some() {
             self.found(Some(a.abs_diff(b)), Column::Measure(idx), places);
+        }
+    }
+
+    /// Whether two values are one; each side has a dictionary of its own.
+    fn are_same(&self, measure: &MeasurePair, ours: Option<i64>, theirs: Option<i64>) -> bool {
+        match (measure.types, ours, theirs) {
+            ((ValueType::Text, ValueType::Text), Some(ours), Some(theirs)) => {
+                let (from, to) = (&self.from.view.version.texts, &self.to.view.version.texts);
+                from.text(ours) == to.text(theirs)
+            }
+            ((from, to), ..) => ours == theirs && from == to,
         }
     }
 
@@ -550,8 +561,8 @@ impl<'a> Collector<'a> {
         CellDifference {
             key,
             column: measure.name.clone(),
-            from: from.map(|value| measure.types.0.format(value)),
-            to: to.map(|value| measure.types.1.format(value)),
+            from: from.map(|value| self.from.view.version.format(measure.types.0, value)),
+            to: to.map(|value| self.to.view.version.format(measure.types.1, value)),
             difference: difference.filter(|_| measure.is_number()),
         }
     }

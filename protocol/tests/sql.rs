@@ -2,6 +2,8 @@
 
 #[path = "sql/branches.rs"]
 mod branches;
+#[path = "sql/texts.rs"]
+mod texts;
 
 use std::sync::{Arc, Mutex};
 
@@ -141,6 +143,10 @@ type = "decimal(18,2)"
 name = "rate"
 type = "decimal(9,4)"
 consolidation = "none"
+[[measure]]
+name = "note"
+type = "text"
+consolidation = "none"
 "#;
 
 const GRANTS: &str = r#"
@@ -151,6 +157,14 @@ dimensions = ["date.fiscal_year"]
 [[measure]]
 name = "value"
 type = "integer"
+[[measure]]
+name = "state"
+type = "text"
+consolidation = "none"
+[[measure]]
+name = "size"
+type = "text"
+consolidation = "none"
 "#;
 
 const REP: &str = r#"
@@ -199,6 +213,12 @@ async fn session() -> LocalSession {
         description: String::new(),
         at_or_above: [("date".to_string(), "quarter".to_string())].into(),
     };
+    let size = FormulaDef {
+        target: "grants.size".into(),
+        text: "IF(value > 8, 'big', 'small') & '!'".into(),
+        description: String::new(),
+        at_or_above: Default::default(),
+    };
     let members = vec![
         member("1", "Income", None, "+", "flow"),
         member("2", "Sales", Some("1"), "+", "flow"),
@@ -213,6 +233,7 @@ async fn session() -> LocalSession {
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(PLAN))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(GRANTS))),
         Change::Model(ModelChange::SetFormula(formula)),
+        Change::Model(ModelChange::SetFormula(size)),
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(REP))),
         Change::Members(MembersWrite {
             dimension: DimensionId(2),

@@ -122,12 +122,15 @@ fn with_source(written: Vec<(Change, Vec<usize>)>, file: &NamedText) -> Vec<Chan
         return Vec::new();
     }
     let digest = Hash::of(file.content.as_bytes()).0;
-    let (mut changes, rows): (Vec<Change>, Vec<Vec<usize>>) = written.into_iter().unzip();
     let note = |(change, rows): (u32, Vec<usize>)| {
         let runs = SourceNote::runs_of(rows.into_iter().map(|row| row as u64));
         Change::Source(SourceNote { change, file: file.name.clone(), digest, runs })
     };
-    changes.extend((0..).zip(rows).map(note));
+    let (mut changes, rows): (Vec<Change>, Vec<Vec<usize>>) = written.into_iter().unzip();
+    // texts are of the rows behind them
+    let noted = (0..).zip(rows).zip(&changes).filter(|(_, c)| !matches!(c, Change::Texts(_)));
+    let notes: Vec<Change> = noted.map(|(rows, _)| note(rows)).collect();
+    changes.extend(notes);
     changes
 }
 

@@ -356,6 +356,14 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_texts_is_a_list() {
+        let change = Change::Texts(vec!["won".into(), "".into(), "é".into()]);
+        let bytes = postcard::to_extend(&change, Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "050303776f6e0002c3a9");
+        assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), change);
+    }
+
+    #[test]
     fn an_assertion_is_a_file_and_seven_fields() {
         let assertion = AssertionDef {
             name: "a".into(),

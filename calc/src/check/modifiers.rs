@@ -14,7 +14,7 @@ use crate::syntax::ast::{Argument, BinaryOperator, Expression, ExpressionKind, M
 
 const MODIFIERS: &str =
     "BY, REMOVE, KEEP, SELECT, FILTER, EXCLUDE, ADD CONSTANT, ADD SPLIT, ADD WEIGHT, ON branch";
-const AGGREGATORS: &str = "SUM, AVG, WAVG, MIN, MAX, COUNT, COUNTUNIQUE, FIRST, LAST, FIRSTNONBLANK, LASTNONBLANK, ANY, ALL";
+const AGGREGATORS: &str = "SUM, AVG, WAVG, MIN, MAX, COUNT, COUNTUNIQUE, FIRST, LAST, FIRSTNONBLANK, LASTNONBLANK, ANY, ALL, TEXTLIST";
 
 /// The level of a calendar that a function names.
 fn part_of_calendar(name: &Name) -> Option<&'static str> {
@@ -76,13 +76,11 @@ impl Checker<'_> {
             "LASTNONBLANK" => Aggregator::LastNonBlank,
             "ANY" => Aggregator::Any,
             "ALL" => Aggregator::All,
+            "TEXTLIST" => Aggregator::TextList,
             other => {
                 return Err(self.error(
                     name.span,
-                    match other {
-                        "TEXTLIST" => "aggregator TEXTLIST is not available yet".into(),
-                        _ => format!("there is no aggregator {other}"),
-                    },
+                    format!("there is no aggregator {other}"),
                     Some(format!("the aggregators are {AGGREGATORS}")),
                 ));
             }
@@ -241,6 +239,7 @@ impl Checker<'_> {
         let wants = match aggregator {
             Aggregator::Sum | Aggregator::Avg | Aggregator::Wavg => Some(Type::Number),
             Aggregator::Any | Aggregator::All => Some(Type::Boolean),
+            Aggregator::TextList => Some(Type::Text),
             _ => None,
         };
         let found = scope.node.value_type;
@@ -251,7 +250,7 @@ impl Checker<'_> {
                 scope.node.span,
                 "values of this type do not aggregate so".into(),
                 Some(
-                    "COUNT, FIRST and LAST take any value but members; ANY and ALL take conditions"
+                    "COUNT, FIRST and LAST take any value but members; ANY and ALL take conditions, TEXTLIST texts"
                         .into(),
                 ),
             ));

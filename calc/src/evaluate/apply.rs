@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use cube::dictionary::Interner;
 use cube::number::{Rounding, power_of_ten};
 use cube::{CubeError, MemberId, Number, ValueType};
 
@@ -134,7 +135,7 @@ fn is_supported(nodes: &[Node], present: impl Fn(usize) -> bool) -> bool {
     nodes.iter().enumerate().any(|(at, node)| is_wide(node) && present(at))
 }
 
-/// The result in fixed point, where all operands are of one scale each and nothing overflows.
+/// The result of a whole block: texts compared, or in fixed point, where all operands are of one scale each and nothing overflows.
 fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> Option<Column> {
     use Function as F;
     let operand = |at: usize| match columns.get(at) {
@@ -145,6 +146,9 @@ fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> 
         F::Add | F::Subtract => sum(function, nodes, operand(0)?, operand(1)?),
         F::Multiply => product(operand(0)?, operand(1)?),
         F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual | F::Equal | F::NotEqual => {
+            if let (Column::Texts(a), Column::Texts(b)) = (columns.first()?, columns.get(1)?) {
+                return Some(texts_compared(function, nodes, a, b));
+            }
             compared(function, nodes, operand(0)?, operand(1)?)
         }
         F::If if columns.len() == 3 => {
@@ -279,6 +283,34 @@ fn compared(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<
     Some(Column::Flags((0..a.values.len()).map(one).collect(), support))
 }
 
+/// Texts compared without a copy of each.
+fn texts_compared(
+    function: Function,
+    nodes: &[Node],
+    a: &[Option<Arc<str>>],
+    b: &[Option<Arc<str>>],
+) -> Column {
+    let one = |(a, b): (&Option<Arc<str>>, &Option<Arc<str>>)| match function {
+        Function::Equal => Some(a == b),
+        Function::NotEqual => Some(a != b),
+        _ => {
+            let order = a.as_ref()?.cmp(b.as_ref()?);
+            Some(match function {
+                Function::Less => order.is_lt(),
+                Function::LessOrEqual => order.is_le(),
+                Function::Greater => order.is_gt(),
+                _ => order.is_ge(),
+            })
+        }
+    };
+    let (wide_a, wide_b) = wide(nodes);
+    let is_supported = |(a, b): (&Option<Arc<str>>, &Option<Arc<str>>)| {
+        (a.is_some() && wide_a) || (b.is_some() && wide_b)
+    };
+    let pairs = || a.iter().zip(b);
+    Column::Flags(pairs().map(one).collect(), pairs().map(is_supported).collect())
+}
+
 fn extreme(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
     let (a, b) = same_scale(a, b)?;
     let keeps_small = matches!(function, Function::Min | Function::Cap);
@@ -400,6 +432,7 @@ impl Row<'_> {
             F::Switch => Ok(self.switch(at).filter(|_| self.supported(at))),
             F::Join => match (self.text(0, at), self.text(1, at)) {
                 (None, None) => Ok(None),
+                _ if !self.supported(at) => Ok(None),
                 (a, b) => {
                     let part =
                         |text: Option<&Arc<str>>| text.map_or("", |text| text.as_ref()).to_string();
@@ -758,7 +791,7 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
     Ok(number(result))
 }
 
-/// A value as a measure's stored integer, rounded once.
+/// A value as a measure's stored integer, rounded once; texts are [`interned_all`].
 pub fn assigned(
     column: &Column,
     at: usize,
@@ -768,6 +801,7 @@ pub fn assigned(
     match value_type {
         ValueType::Boolean => Ok(column.flag(at).filter(|_| column.is_present(at)).map(i64::from)),
         ValueType::Date => Ok(column.day(at).map(i64::from)),
+        ValueType::Text => Ok(None),
         _ => column.number(at).map(|number| value_type.assign(number, rounding)).transpose(),
     }
 }
@@ -781,6 +815,12 @@ fn rounded_by(value: i64, unit: i64, rounding: Rounding) -> i64 {
         Ordering::Equal => rounding == Rounding::HalfUp || quotient % 2 != 0,
     };
     if away { quotient + value.signum() } else { quotient }
+}
+
+/// A whole column of texts as codes of a dictionary.
+pub fn interned_all(column: &Column, interner: &mut Interner) -> Result<Vec<Option<i64>>, Fault> {
+    let mut one = |at| column.text(at).map(|text| interner.code(text)).transpose();
+    (0..column.len()).map(|at| one(at).map_err(|source| Fault { at, source })).collect()
 }
 
 /// A whole column as a measure's stored integers.

@@ -49,10 +49,8 @@ impl Source {
 }
 
 impl Session<'_> {
-    /// Whether a measure's values are whole numbers with a scale, and which.
-    fn scale_of(&self, cube: CubeId, measure: MeasureId) -> (u32, bool) {
-        let value_type = self.version.model.cube_def(cube).measure_def(measure).value_type;
-        (value_type.scale(), value_type == ValueType::Boolean)
+    fn type_of(&self, cube: CubeId, measure: MeasureId) -> ValueType {
+        self.version.model.cube_def(cube).measure_def(measure).value_type
     }
 
     /// Stored values of rows.
@@ -61,7 +59,8 @@ impl Session<'_> {
         let Some(values) = origin.segment.values.get(measure.idx()) else {
             return Column::Blank(len);
         };
-        let (scale, is_flag) = self.scale_of(origin.cube, measure);
+        let value_type = self.type_of(origin.cube, measure);
+        let scale = value_type.scale();
         let raw = values.raw();
         let gathered = origin.rows.iter().map(|&row| i128::from(raw[row as usize])).collect();
         let present = match values.presence() {
@@ -70,7 +69,7 @@ impl Session<'_> {
                 origin.rows.iter().map(|&row| presence.contains(row as usize)).collect()
             }
         };
-        typed(Fixed { values: gathered, present, scale }, is_flag)
+        self.typed(Fixed { values: gathered, present, scale }, value_type)
     }
 
     /// Stored values at coordinates.
@@ -81,7 +80,8 @@ impl Session<'_> {
         axes: &[Cow<'_, [MemberId]>],
         len: usize,
     ) -> Column {
-        let (scale, is_flag) = self.scale_of(cube, measure);
+        let value_type = self.type_of(cube, measure);
+        let scale = value_type.scale();
         let mut found = Fixed { values: vec![0; len], present: vec![false; len], scale };
         let mut put = |at: usize, value: i64| {
             found.values[at] = i128::from(value);
@@ -110,7 +110,26 @@ impl Session<'_> {
                 }
             }
         }
-        typed(found, is_flag)
+        self.typed(found, value_type)
+    }
+
+    /// Stored integers as values of their type.
+    fn typed(&self, fixed: Fixed, value_type: ValueType) -> Column {
+        let stored = || {
+            let pairs = fixed.values.iter().zip(&fixed.present);
+            pairs.map(|(value, present)| present.then_some(*value))
+        };
+        match value_type {
+            ValueType::Boolean => {
+                Column::of_flags(stored().map(|value| value.map(|value| value != 0)).collect())
+            }
+            ValueType::Text => {
+                let texts = &self.version.texts;
+                let text = |code: i128| Arc::clone(texts.text(code as i64));
+                Column::Texts(stored().map(|code| code.map(text)).collect())
+            }
+            _ => Column::Fixed(fixed),
+        }
     }
 
     /// The whole of a measure, where enough of it is looked up to be worth it.
@@ -126,12 +145,4 @@ impl Session<'_> {
             .or_insert_with(|| Arc::new(Source::new(self, cube, measure)));
         Some(Arc::clone(source))
     }
-}
-
-fn typed(fixed: Fixed, is_flag: bool) -> Column {
-    if !is_flag {
-        return Column::Fixed(fixed);
-    }
-    let flags = fixed.values.iter().zip(&fixed.present);
-    Column::of_flags(flags.map(|(value, present)| present.then_some(*value != 0)).collect())
 }

@@ -142,16 +142,9 @@ impl Session<'_> {
             (Aggregator::Last, None) => Aggregator::LastNonBlank,
             (other, _) => other,
         };
-        let ordered = matches!(
-            reduce.aggregator,
-            Aggregator::First
-                | Aggregator::Last
-                | Aggregator::FirstNonBlank
-                | Aggregator::LastNonBlank
-        );
         let mut totals = Vec::with_capacity(count);
         for mut group in groups {
-            if ordered {
+            if reduce.aggregator.is_ordered() {
                 group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
             }
             let inner_type = reduce.inner.node.value_type;
@@ -169,7 +162,7 @@ impl Session<'_> {
     }
 
     /// Where a point stands: by the declared order of its members, then by its row's key.
-    fn order_key(
+    pub(crate) fn order_key(
         &self,
         reduce: &Reduce,
         inner: &Contributions,
@@ -338,6 +331,14 @@ pub(super) fn aggregate(
         Aggregator::Last => values.last().cloned().flatten(),
         Aggregator::FirstNonBlank => filled().next().cloned(),
         Aggregator::LastNonBlank => filled().next_back().cloned(),
+        Aggregator::TextList => {
+            let texts = filled().filter_map(|value| match value {
+                Value::Text(text) => Some(text.as_ref()),
+                _ => None,
+            });
+            let texts: Vec<&str> = texts.collect();
+            (!texts.is_empty()).then(|| Value::Text(texts.join(", ").into()))
+        }
         Aggregator::Any | Aggregator::All => {
             let mut flags = filled().filter_map(|value| match value {
                 Value::Boolean(flag) => Some(*flag),

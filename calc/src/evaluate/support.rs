@@ -116,13 +116,13 @@ impl Session<'_> {
             Kind::Share(share) => self.intersection(&[&share.basis, &share.amount], frame, filters),
             Kind::Fill(value, scope) => self.union(&[value, scope], frame, filters),
             Kind::OnBranch(on) => self.support_on_branch(on, filters),
+            Kind::MemberText(member, ..) => self.support(member, frame, filters),
             Kind::Literal(_)
             | Kind::Blank
             | Kind::MemberLiteral(..)
             | Kind::Axis(_)
             | Kind::Map(..)
             | Kind::Attribute(..)
-            | Kind::MemberText(..)
             | Kind::DateMember(..)
             | Kind::Period(..) => Ok(Support::Open),
         }

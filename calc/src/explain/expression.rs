@@ -202,7 +202,11 @@ impl Explainer<'_> {
             found.extend((0..column.len()).filter(counts).map(|row| (at, row)));
         }
         let size = |&(at, row): &(usize, usize)| inner.values[at].number(row).map(absolute);
-        found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
+        if reduce.aggregator.is_ordered() {
+            found.sort_by_cached_key(|&(at, row)| self.session.order_key(reduce, &inner, at, row));
+        } else {
+            found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
+        }
         let shown = found.len().min(self.options.top);
         for &(at, row) in &found[..shown] {
             let point = inner.blocks[at].taken(&[row as u32]);

@@ -1,6 +1,8 @@
 //! The models that formulas are tried in: a calendar, a levelled dimension, a tree with operators, two
 //! flat dimensions; one records cube and six cells cubes, by day and by month.
 
+use std::sync::Arc;
+
 use calc::Revision;
 use cube::change::{MemberWrite, MembersWrite};
 use cube::model::{
@@ -28,6 +30,14 @@ pub const FX: usize = 6;
 
 pub const DECIMAL: ValueType = ValueType::Decimal { precision: 18, scale: 4 };
 const SHORT: ValueType = ValueType::Decimal { precision: 6, scale: 2 };
+
+/// The texts that random rows name by position.
+pub const TEXTS: [&str; 6] = ["Won", "Lost", "", "b", "open, late", "é"];
+
+/// The table of texts that stands before the rows of a command.
+pub fn texts() -> Change {
+    Change::Texts(TEXTS.iter().map(|text| Arc::from(*text)).collect())
+}
 
 /// What a random model is made of, a bit each.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +172,8 @@ fn cubes(choice: Choice) -> [CubeDef; 7] {
                 ("due", ValueType::Date),
                 ("won", ValueType::Boolean),
                 ("late", ValueType::Boolean),
+                ("status", ValueType::Text),
+                ("label", ValueType::Text),
             ],
         )
     };
@@ -180,6 +192,8 @@ fn cubes(choice: Choice) -> [CubeDef; 7] {
         ("flag", ValueType::Boolean),
         ("hit", ValueType::Boolean),
         ("day", ValueType::Date),
+        ("note", ValueType::Text),
+        ("tag", ValueType::Text),
     ];
     let plan_decimals = ["a", "b", "mix", "p1", "p2", "p3", "opening", "closing"];
     [

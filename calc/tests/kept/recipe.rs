@@ -26,8 +26,11 @@ const AGGREGATORS: [&str; 12] = [
     "SUM",
 ];
 
+const TEXT_AGGREGATORS: [&str; 8] =
+    ["TEXTLIST", "TEXTLIST", "FIRST", "LAST", "FIRSTNONBLANK", "LASTNONBLANK", "MIN", "MAX"];
+
 /// Targets: cube, measure with its region, and what the formula gives.
-pub const TARGETS: [(usize, &str, Gives); 27] = [
+pub const TARGETS: [(usize, &str, Gives); 30] = [
     (DEALS, "deals.mix[product: \"c0\"]", Gives::Number),
     (DEALS, "deals.mix[rep: \"r1\", product: \"p0\"]", Gives::Number),
     (PLAN, "plan.p1", Gives::Number),
@@ -55,6 +58,9 @@ pub const TARGETS: [(usize, &str, Gives); 27] = [
     (BUDGET, "budget.y1", Gives::Number),
     (BUDGET, "budget.y1", Gives::Number),
     (DAILY, "daily.d1", Gives::Number),
+    (PLAN, "plan.tag", Gives::Text),
+    (PLAN, "plan.tag", Gives::Text),
+    (DEALS, "deals.label", Gives::Text),
 ];
 
 /// What a target wants.
@@ -63,6 +69,7 @@ pub enum Gives {
     Number,
     Condition,
     Date,
+    Text,
     Opening,
     Closing,
 }
@@ -75,6 +82,7 @@ pub fn formula(choice: Choice, dice: &mut Dice<'_>) -> (&'static str, String) {
         Gives::Number => recipe.number(3),
         Gives::Condition => recipe.condition(2),
         Gives::Date => recipe.date(),
+        Gives::Text => recipe.text(2),
         Gives::Opening => recipe
             .dice
             .pick(&["PREVIOUS(closing)", "closing[SELECT: date - 1]", "OPENING(closing, month)"])
@@ -240,6 +248,7 @@ impl Recipe<'_, '_> {
             0 => "[FILTER: deals.won]",
             1 => "[EXCLUDE: deals.units > 3]",
             2 => "[FILTER: product.code = 'b' OR deals.value > 0]",
+            3 => "[FILTER: deals.status IN ('Won', 'b') OR deals.label = '']",
             _ => "",
         };
         let from = self.dice.pick(&[
@@ -250,6 +259,11 @@ impl Recipe<'_, '_> {
             "(deals.value * rep.rate)",
             "(deals.units + 1)",
         ]);
+        if self.dice.roll(8) == 7 {
+            let from = self.dice.pick(&["deals.status", "deals.label"]);
+            let aggregator = self.dice.pick(&["COUNT", "COUNTUNIQUE"]);
+            return format!("{from}{filter}[BY {aggregator}: {}]", by.join(", "));
+        }
         let aggregator = self.dice.pick(&AGGREGATORS);
         if self.dice.roll(8) == 7 {
             return format!("{from}{filter}[BY WAVG: {}, weight: deals.units]", by.join(", "));
@@ -327,8 +341,11 @@ impl Recipe<'_, '_> {
                 .into(),
             6 => format!("{a} IN (1, 2, {})", self.literal()),
             7 => match self.cube {
-                PLAN => "flag".into(),
-                DEALS => self.dice.pick(&["won", "due < date", "late"]).into(),
+                PLAN => self.dice.pick(&["flag", "note = 'Won'", "tag > 'M'"]).into(),
+                DEALS => self
+                    .dice
+                    .pick(&["won", "due < date", "late", "status = 'Won'", "label <> status"])
+                    .into(),
                 _ => format!("{a} <> 0"),
             },
             8 | 9 => format!("({} AND {})", self.condition(depth - 1), self.condition(depth - 1)),
@@ -356,6 +373,39 @@ impl Recipe<'_, '_> {
             14 => format!("{} >= {}", self.number(1), self.number(1)),
             _ => format!("{a} < {}", self.literal()),
         }
+    }
+
+    fn text(&mut self, depth: usize) -> String {
+        if depth == 0 {
+            return self.own_text().into();
+        }
+        let x = self.text(depth - 1);
+        match self.dice.roll(if self.cube == PLAN { 14 } else { 7 }) {
+            0 => format!("({x} & '-' & {})", self.own_text()),
+            1 => format!("IF({}, {x}, 'large')", self.condition(1)),
+            2 => format!("SWITCH({x}, 'Won', product.code, 'Lost', 'no', {})", self.own_text()),
+            3 => format!("UPPER(LEFT({x}, 2))"),
+            4 => format!("({x} ?? KEY(product))"),
+            5 => format!("({x} & TEXT({}))", self.own()),
+            6 => format!("IF({}, product)", self.condition(1)),
+            7 => format!("PREVIOUS({x})"),
+            8 => format!("FILLFORWARD({x})"),
+            9 => format!("({x})[SELECT: product = \"{}\"]", self.dice.pick(&["p0", "c1", "new"])),
+            10 => format!("({x})[BY TEXTLIST: product.category]"),
+            _ => {
+                let axes = self.axes();
+                let axes: Vec<&str> = axes.into_iter().filter(|axis| *axis != "scenario").collect();
+                let aggregator = self.dice.pick(&TEXT_AGGREGATORS);
+                let filter = self.dice.pick(&["", "", "[FILTER: deals.value > 0]"]);
+                let from = self.dice.pick(&["deals.status", "deals.label"]);
+                format!("{from}{filter}[BY {aggregator}: {}]", axes.join(", "))
+            }
+        }
+    }
+
+    fn own_text(&mut self) -> &'static str {
+        let names: &[&str] = if self.cube == PLAN { &["note", "note", "tag"] } else { &["status"] };
+        self.dice.pick(names)
     }
 
     fn date(&mut self) -> String {

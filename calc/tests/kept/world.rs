@@ -18,8 +18,8 @@ use crate::recipe;
 
 /// Key (of records) and coordinate (of cells).
 pub type Place = (Vec<KeyPart>, Vec<MemberId>);
-/// Per cube, values by place.
-pub type Table = BTreeMap<(usize, Place), (Vec<MemberId>, Vec<Option<i64>>)>;
+/// Per cube, values by place, texts as themselves.
+pub type Table = BTreeMap<(usize, Place), (Vec<MemberId>, Vec<Option<Scalar>>)>;
 
 const DAYS: [&str; 10] = [
     "2023-11-20",
@@ -61,7 +61,7 @@ impl World {
 
     /// Applies a change; an error leaves all as it was.
     pub fn apply(&mut self, change: &Change) -> Result<(), CalcError> {
-        let (revision, _) = self.revision.apply(std::slice::from_ref(change))?;
+        let (revision, _) = self.revision.apply(&[model::texts(), change.clone()])?;
         self.revision = revision;
         if let Change::Rows(write) = change {
             self.note_rows(write);
@@ -87,7 +87,12 @@ impl World {
             let known = self.inputs.entry(at).or_insert_with(|| (Vec::new(), vec![None; count]));
             known.0 = coordinate;
             for (idx, measure) in write.measures.iter().enumerate() {
-                known.1[measure.idx()] = write.values[row * write.measures.len() + idx];
+                let value = write.values[row * write.measures.len() + idx];
+                let is_text = def.measure_def(*measure).value_type == ValueType::Text;
+                known.1[measure.idx()] = value.map(|value| match is_text {
+                    true => Scalar::Text(model::TEXTS[value as usize].into()),
+                    false => Scalar::Stored(value),
+                });
             }
         }
     }
@@ -127,10 +132,17 @@ impl World {
                 let value = |(measure, column): (usize, &Vec<Option<i64>>)| {
                     let member = |position: usize| coordinate[position];
                     let measure = MeasureId::from_idx(measure);
+                    let is_text = version.model.cube_def(id).measure_def(measure).value_type
+                        == ValueType::Text;
                     column[row]
                         .filter(|_| !only_inputs || !version.is_computed(id, measure, member))
+                        .map(|value| match is_text {
+                            true => Scalar::Text(version.texts.text(value).clone()),
+                            false => Scalar::Stored(value),
+                        })
                 };
-                let values: Vec<Option<i64>> = rows.values.iter().enumerate().map(value).collect();
+                let values: Vec<Option<Scalar>> =
+                    rows.values.iter().enumerate().map(value).collect();
                 if cube == model::DEALS || values.iter().any(Option::is_some) {
                     assert!(table.insert((cube, place), (coordinate, values)).is_none(), "twice");
                 }
@@ -156,8 +168,8 @@ impl World {
                 .map(|(id, member)| self.version().dimension(*id).key(*member))
                 .collect();
             for (idx, measure) in def.def.measures.iter().enumerate() {
-                let value = |of: Option<&(Vec<MemberId>, Vec<Option<i64>>)>| {
-                    of.and_then(|(_, values)| values[idx])
+                let value = |of: Option<&(Vec<MemberId>, Vec<Option<Scalar>>)>| {
+                    of.and_then(|(_, values)| values[idx].clone())
                 };
                 assert_eq!(
                     value(a),
@@ -203,7 +215,7 @@ impl World {
 
     /// The same model, members and inputs at once, formulas last.
     pub fn rebuilt_at_once(&self) -> Result<Revision, CalcError> {
-        let mut changes: Vec<Change> = Vec::new();
+        let mut changes: Vec<Change> = vec![model::texts()];
         for dimension in [REP, PRODUCT, SCENARIO, model::STEP] {
             changes.push(model::members(dimension, 0, self.final_members(dimension, true)));
             changes.extend(self.dated(dimension));
@@ -234,7 +246,7 @@ impl World {
         }
         let mut revision = self.base.clone();
         for change in changes {
-            revision = revision.apply(std::slice::from_ref(&change))?.0;
+            revision = revision.apply(&[model::texts(), change.clone()])?.0;
             if std::env::var_os("PIECES").is_some() {
                 for formula in &revision.version.model.formulas {
                     let set = Change::Model(ModelChange::SetFormula(FormulaDef::clone(formula)));
@@ -314,7 +326,15 @@ impl World {
                 for ((_, (key, _)), (coordinate, values)) in rows {
                     write.keys.extend(key.iter().cloned());
                     write.coordinates.extend(coordinate);
-                    write.values.extend(measures.iter().map(|measure| values[measure.idx()]));
+                    write.values.extend(measures.iter().map(|measure| {
+                        values[measure.idx()].as_ref().map(|value| match value {
+                            Scalar::Stored(value) => *value,
+                            Scalar::Text(text) => {
+                                let mut texts = model::TEXTS.iter();
+                                texts.position(|known| **known == **text).expect("known") as i64
+                            }
+                        })
+                    }));
                 }
                 Change::Rows(write)
             })
@@ -379,6 +399,7 @@ impl World {
             ValueType::Boolean => roll % 2,
             ValueType::Date => i64::from(parse_date(dice.pick(&DAYS)).expect("a day")),
             ValueType::Integer => roll % 12 - 2,
+            ValueType::Text => roll % model::TEXTS.len() as i64,
             _ if def.name == "threshold" => roll % 16 * 10_000,
             _ => (roll - 60) * 1_250,
         })

@@ -45,6 +45,21 @@ impl CubeRows {
         }
     }
 
+    /// The rows with other codes for the values of one measure; dead rows are left without one.
+    #[must_use]
+    pub fn recoded(&self, measure: usize, code: impl Fn(i64) -> i64) -> Self {
+        let recoded = |view: &SegmentView| {
+            let Some(values) = view.segment.values.get(measure) else { return view.clone() };
+            let live = |row: &usize| !view.dead.contains(*row as u32);
+            let value = |row: usize| Some(row).filter(live).and_then(|row| values.get(row));
+            let values: Vec<Option<i64>> =
+                (0..view.segment.row_count()).map(|row| value(row).map(&code)).collect();
+            let segment = view.segment.with_column(measure, Values::new(&values));
+            SegmentView { segment: Arc::new(segment), dead: Arc::clone(&view.dead) }
+        };
+        Self { segments: self.segments.iter().map(recoded).collect() }
+    }
+
     /// No rows, of a shape that holds those of all segments.
     fn empty_rows(&self, measure_count: usize) -> Rows {
         let Some(view) = self.segments.first() else { return Rows::default() };
@@ -93,12 +108,21 @@ impl SegmentView {
 impl Segment {
     /// The segment with another column of one measure.
     fn with_values(&self, measure: usize, changes: &[ValueChange]) -> Self {
+        let rows = changes.iter().map(|&(location, value)| (location.row, value));
+        let column = match self.values.get(measure) {
+            Some(values) => values.with(rows),
+            None => Values::blank(self.row_count).with(rows),
+        };
+        self.with_column(measure, column)
+    }
+
+    /// The segment with another column of one measure, all else shared.
+    fn with_column(&self, measure: usize, column: Values) -> Self {
         let mut values = self.values.clone();
         if values.len() <= measure {
             values.resize(measure + 1, Arc::new(Values::blank(self.row_count)));
         }
-        let rows = changes.iter().map(|&(location, value)| (location.row, value));
-        values[measure] = Arc::new(values[measure].with(rows));
+        values[measure] = Arc::new(column);
         Self {
             row_count: self.row_count,
             keys: self.keys.clone(),

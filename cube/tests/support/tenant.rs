@@ -214,7 +214,7 @@ impl Tenant {
     }
 
     pub fn write(&mut self, write: &RowsWrite) -> cube::Result<()> {
-        let update = self.version.prepare(write)?;
+        let update = self.version.prepare(write, &[])?;
         self.version = self.version.with_update(&update);
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::*;
 use crate::branches::Lineage;
 
 fn measure(name: &str, value_type: &str) -> cube::model::MeasureDef {
-    let consolidation = if value_type == "date" { "none" } else { "sum" };
+    let consolidation = if matches!(value_type, "date" | "text") { "none" } else { "sum" };
     let json =
         serde_json::json!({ "name": name, "type": value_type, "consolidation": consolidation });
     serde_json::from_value(json).unwrap()
@@ -37,6 +37,7 @@ fn model() -> Vec<Change> {
             measure("count", "integer"),
             measure("double", "decimal(14,3)"),
             measure("on", "date"),
+            measure("note", "text"),
         ],
     };
     let formula = FormulaDef {
@@ -222,6 +223,29 @@ fn rows_come_go_move_and_change() {
     assert_eq!(cells(deals), expected);
     let counts = (deals.rows_only_in_from, deals.rows_only_in_to, deals.rows_changed);
     assert_eq!((counts, deals.key_columns.clone()), ((1, 1, 2), vec!["deal".to_owned()]));
+}
+
+/// The note of a cell; the text lies behind others, so that its position says nothing.
+fn noted(member: u32, text: Option<&str>) -> Vec<Change> {
+    let table = ["unused".into()].into_iter().chain(text.map(Into::into)).collect();
+    vec![Change::Texts(table), cell(member, 4, text.map(|_| 1))]
+}
+
+#[test]
+fn texts_are_compared_by_what_they_say() {
+    let base = after(&base(), &noted(0, Some("as planned")));
+    // each side meets the texts in another order, so that its codes for them are others
+    let ours = after(&after(&base, &noted(1, Some("late"))), &noted(2, Some("open")));
+    let theirs = after(&after(&base, &noted(2, Some("open"))), &noted(1, Some("late")));
+    assert!(compared(&ours, &theirs, &CompareOptions::default()).is_equal());
+    let theirs = after(&theirs, &noted(0, Some("late")));
+    let theirs = after(&after(&theirs, &noted(1, None)), &noted(3, Some("")));
+    let tolerance = Number::parse("1000").unwrap();
+    let options = CompareOptions { tolerance, ..CompareOptions::default() };
+    let comparison = compared(&ours, &theirs, &options);
+    let expected = ["ana note as planned late -", "bob note late - -", "max note -  -"];
+    assert_eq!(cells(&comparison.cubes[0]), expected);
+    assert_eq!(comparison.cubes[0].totals.len(), 3);
 }
 
 #[test]

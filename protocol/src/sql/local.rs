@@ -375,14 +375,16 @@ impl LocalSession {
             let work = stream.try_collect::<Vec<RecordBatch>>();
             let batches =
                 self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
-            let (change, rows) = write::change(&plan, &version, &batches)?;
+            let (changes, rows) = write::changes(&plan, &version, &batches)?;
             let tag = plan.kind.tag(rows);
-            let Some(change) = change else { return Ok(Outcome::Done { tag }) };
-            if self.transaction.is_some() {
-                self.change_privately(&branch, change).await?;
+            if changes.is_empty() {
                 return Ok(Outcome::Done { tag });
             }
-            match self.submit(&branch, vec![change]).await {
+            if self.transaction.is_some() {
+                self.change_privately(&branch, changes).await?;
+                return Ok(Outcome::Done { tag });
+            }
+            match self.submit(&branch, changes).await {
                 Ok(()) => return Ok(Outcome::Done { tag }),
                 Err(error) if error.sqlstate == "40001" => {}
                 Err(error) => return Err(error),
@@ -395,20 +397,20 @@ impl LocalSession {
     async fn change_privately(
         &mut self,
         branch: &Arc<Branch>,
-        change: Change,
+        changes: Vec<Change>,
     ) -> Result<(), SqlError> {
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let before = transaction.private.as_ref().map(|private| private.revision.clone());
         let before: Revision = before.unwrap_or_else(|| branch.revision.clone());
-        let changes = vec![change.clone()];
+        let tried = changes.clone();
         let (branches, name) = (Arc::clone(&transaction.base.branches), Arc::clone(&branch.name));
         let work = compute(move || {
             let seen = branches.seen_by(&name);
-            before.apply_among(&changes, &seen).map_err(super::table::external)
+            before.apply_among(&tried, &seen).map_err(super::table::external)
         });
         let (revision, _) = work.await.map_err(|error| from_engine(&error, ""))?;
         transaction.private = Some(Private { branch: Arc::clone(branch), revision });
-        transaction.changes.push(change);
+        transaction.changes.extend(changes);
         Ok(())
     }
 

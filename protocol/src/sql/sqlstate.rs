@@ -144,6 +144,10 @@ fn from_plan(message: &str) -> SqlError {
         };
         return SqlError::new("42P01", format!("relation \"{shown}\" does not exist"));
     }
+    if let Some(call) = unmatched_call(message) {
+        return SqlError::new("42883", format!("function {call} does not exist"))
+            .with_hint("no function of that name takes values of these types: texts, dates and conditions have no sum or average");
+    }
     if first.starts_with("Invalid function") || first.contains("No function matches") {
         return SqlError::new("42883", first.to_string());
     }
@@ -157,6 +161,15 @@ fn from_plan(message: &str) -> SqlError {
         return SqlError::new("42803", message);
     }
     SqlError::new("42601", message.to_string())
+}
+
+/// The call, with the types of its arguments as SQL names them, that fits no function.
+fn unmatched_call(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("argument types '")?;
+    let (call, _) = rest.split_once('\'')?;
+    let names = [("LargeUtf8", "text"), ("Utf8View", "text"), ("Utf8", "text"), ("Date32", "date")];
+    let call = names.iter().fold(call.to_string(), |call, (from, to)| call.replace(from, to));
+    Some(call.replace("Boolean", "boolean").replace("Int64", "bigint"))
 }
 
 fn state_of_execution(message: &str) -> &'static str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cube::segment::{Segment, SegmentView};
 use cube::value::KeyPart;
-use cube::{CubeId, KeyType};
+use cube::{CubeId, KeyType, ValueType};
 use datafusion::arrow::array::{
     ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array,
 };
@@ -82,10 +82,13 @@ impl CubeTable {
             ColumnSource::Measure(measure) => {
                 let value_type = self.definition().measure_def(measure).value_type;
                 let values = segment.values.get(measure.idx());
-                value_array(
-                    value_type,
-                    rows.iter().map(|&row| values.and_then(|v| v.get(row as usize))),
-                )
+                let stored = rows.iter().map(|&row| values.and_then(|v| v.get(row as usize)));
+                if value_type == ValueType::Text {
+                    let texts = &self.snapshot.view.version.texts;
+                    let text = |code: Option<i64>| code.map(|code| texts.text(code).as_ref());
+                    return Ok(Arc::new(stored.map(text).collect::<StringArray>()));
+                }
+                value_array(value_type, stored)
             }
         }
     }

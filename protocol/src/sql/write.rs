@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use cube::change::{RowsAction, RowsWrite};
+use cube::dictionary::TextTable;
 use cube::model::CubeKind;
 use cube::number::Number;
 use cube::segment::Rows;
@@ -385,12 +386,12 @@ fn select(
     format!("SELECT {} FROM {table}{from}{condition}", items.join(", "))
 }
 
-/// The change that the query's rows ask for, and how many rows it touches.
-pub fn change(
+/// The changes that the query's rows ask for, and how many rows they touch.
+pub fn changes(
     plan: &WritePlan,
     version: &Arc<Version>,
     batches: &[RecordBatch],
-) -> Result<(Option<Change>, usize), SqlError> {
+) -> Result<(Vec<Change>, usize), SqlError> {
     let mut builder = Builder::new(plan, version);
     for batch in batches {
         if batch.num_columns() != plan.columns.len() {
@@ -417,6 +418,8 @@ struct Builder<'a> {
     write: RowsWrite,
     /// The rows again, as a table, to find those that are there.
     rows: Rows,
+    /// The texts that values of the rows name by position.
+    texts: TextTable,
 }
 
 impl<'a> Builder<'a> {
@@ -452,6 +455,7 @@ impl<'a> Builder<'a> {
             columns: CubeColumns::new(version, plan.cube),
             write,
             rows: version.empty_rows(plan.cube),
+            texts: TextTable::default(),
         }
     }
 
@@ -483,14 +487,14 @@ impl<'a> Builder<'a> {
                 }
                 ColumnSource::Measure(measure) => {
                     let measure_def = def.measure_def(measure);
-                    values[measure.idx()] =
-                        stored(&value, measure_def.value_type).map_err(|error| {
-                            let at = self.describe(&keys, &members);
-                            SqlError {
-                                detail: Some(format!("column \"{}\"{at}", measure_def.name)),
-                                ..error
-                            }
-                        })?;
+                    let stored = stored(&value, measure_def.value_type, &mut self.texts);
+                    values[measure.idx()] = stored.map_err(|error| {
+                        let at = self.describe(&keys, &members);
+                        SqlError {
+                            detail: Some(format!("column \"{}\"{at}", measure_def.name)),
+                            ..error
+                        }
+                    })?;
                 }
                 ColumnSource::Level(..) => {}
             }
@@ -541,7 +545,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn finish(mut self) -> Result<(Option<Change>, usize), SqlError> {
+    fn finish(mut self) -> Result<(Vec<Change>, usize), SqlError> {
         let current = self.version.rows(self.plan.cube);
         let is_records = !self.rows.keys.is_empty();
         let mut kept: Vec<usize> = Vec::new();
@@ -575,7 +579,7 @@ impl<'a> Builder<'a> {
         self.refuse_repeats(&rows)?;
         let count = kept.len();
         if count == 0 {
-            return Ok((None, 0));
+            return Ok((Vec::new(), 0));
         }
         for row in 0..count {
             self.write.keys.extend(rows.keys.iter().map(|column| column[row].clone()));
@@ -588,7 +592,24 @@ impl<'a> Builder<'a> {
                 );
             }
         }
-        Ok((Some(Change::Rows(self.write)), count))
+        let texts = self.kept_texts()?.into_change();
+        Ok((texts.into_iter().chain([Change::Rows(self.write)]).collect(), count))
+    }
+
+    /// The texts of the rows that are written, which name them anew: some rows were passed over.
+    fn kept_texts(&mut self) -> Result<TextTable, SqlError> {
+        let def = self.version.model.cube_def(self.plan.cube);
+        let width = self.write.measures.len().max(1);
+        let mut kept = TextTable::default();
+        for (at, value) in self.write.values.iter_mut().enumerate() {
+            let measure = def.measure_def(self.write.measures[at % width]);
+            if let (ValueType::Text, Some(position)) = (measure.value_type, value) {
+                let text =
+                    usize::try_from(*position).ok().and_then(|at| self.texts.texts().get(at));
+                *position = kept.position(text.map_or("", |text| text.as_ref()))?;
+            }
+        }
+        Ok(kept)
     }
 
     fn duplicate(&self, row: usize) -> SqlError {
@@ -631,9 +652,16 @@ fn scalar_text(value: &ScalarValue) -> Option<String> {
     })
 }
 
-/// A value as a measure's stored integer, exact or refused.
-fn stored(value: &ScalarValue, value_type: ValueType) -> Result<Option<i64>, SqlError> {
+/// A value as a measure's stored integer, exact or refused; of a text its position in the table.
+fn stored(
+    value: &ScalarValue,
+    value_type: ValueType,
+    texts: &mut TextTable,
+) -> Result<Option<i64>, SqlError> {
     let Some(text) = scalar_text(value) else { return Ok(None) };
+    if value_type == ValueType::Text {
+        return Ok(Some(texts.position(&text)?));
+    }
     let result = value_type.parse(&text).map(Some);
     result.map_err(|error| match &error {
         cube::CubeError::InvalidValue { reason, .. } if reason.starts_with("more than") => {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use cube::change::{RowsAction, RowsWrite};
+use cube::dictionary::TextTable;
 use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
@@ -42,6 +43,8 @@ struct Layout<'a> {
 struct Reading<'a> {
     layout: Layout<'a>,
     write: RowsWrite,
+    /// The texts that values of the write name by position.
+    texts: TextTable,
     /// Per row of the write, its number in the file.
     numbers: Vec<usize>,
     /// Per dimension, texts to members.
@@ -99,11 +102,13 @@ pub(super) fn plan<'a>(load: &Rows<'a>, mut table: Table<'a>) -> Result<LoadPlan
         unresolved: Vec::new(),
     };
     let is_empty = reading.numbers.len() == rows_blank;
-    let Reading { write, numbers, .. } = reading;
+    let Reading { write, numbers, texts, .. } = reading;
     let changes = if is_empty {
         Vec::new()
     } else {
-        with_source(vec![(Change::Rows(write), numbers)], &load.request.file)
+        let texts = texts.into_change().map(|texts| (texts, Vec::new()));
+        let rows = (Change::Rows(write), numbers);
+        with_source(texts.into_iter().chain([rows]).collect(), &load.request.file)
     };
     Ok(LoadPlan { changes, report })
 }
@@ -212,6 +217,7 @@ impl<'a> Reading<'a> {
                 coordinates: Vec::new(),
                 values: Vec::new(),
             },
+            texts: TextTable::default(),
             numbers: Vec::new(),
             members: layout.dimensions.iter().map(|_| HashMap::new()).collect(),
             suggestions: Suggestions::default(),
@@ -274,7 +280,8 @@ impl<'a> Reading<'a> {
         }
         let mut values = Vec::with_capacity(self.layout.measures.len());
         for (_, def, source) in &self.layout.measures {
-            values.push(evaluate(source, row, |text| stored(def, source.round, text))?);
+            let texts = &mut self.texts;
+            values.push(evaluate(source, row, |text| stored(def, source.round, text, texts))?);
         }
         Ok(Parsed { key, coordinate, values })
     }
@@ -410,10 +417,18 @@ fn padded(mut total: String, scale: u32) -> String {
     total
 }
 
-/// The stored value of a text; none of an empty one.
-fn stored(def: &MeasureDef, round: Option<u32>, text: &str) -> Result<Option<i64>, String> {
+/// The stored value of a text; none of an empty one. The text of a text measure goes into the table.
+fn stored(
+    def: &MeasureDef,
+    round: Option<u32>,
+    text: &str,
+    texts: &mut TextTable,
+) -> Result<Option<i64>, String> {
     if text.is_empty() {
         return Ok(None);
+    }
+    if def.value_type == ValueType::Text {
+        return texts.position(text).map(Some).map_err(|error| error.to_string());
     }
     let rounded = round.and_then(|digits| Some((digits, Number::parse(text)?)));
     let value = match rounded {

@@ -45,7 +45,8 @@ const MODEL: [(&str, &str); 8] = [
         "name = \"ledger\"\nkind = \"cells\"\ndimensions = [\"date\", \"account\"]\n\
          [[measure]]\nname = \"debit\"\ntype = \"decimal(18,2)\"\n\
          [[measure]]\nname = \"credit\"\ntype = \"decimal(18,2)\"\n\
-         [[measure]]\nname = \"due\"\ntype = \"date\"\nconsolidation = \"max\"\n",
+         [[measure]]\nname = \"due\"\ntype = \"date\"\nconsolidation = \"max\"\n\
+         [[measure]]\nname = \"memo\"\ntype = \"text\"\n",
     ),
     (
         "dimensions/rep.toml",
@@ -174,6 +175,38 @@ file.csv into cube ledger: 0 rows read, 0 loaded
   debit: source total 0.00 = loaded total 0.00 in 0 values
 "#,
     );
+}
+
+#[test]
+fn texts_are_loaded_as_they_stand() {
+    let csv = "date,account,debit,memo\n2026-01-05,A,1,\"Rent, January\"\n2026-01-05,B,,  é \n\
+               2026-01-06,A,,\n2026-01-07,A,2,\n2026-01-08,A,3,  é \n";
+    let mut revision = shop();
+    check_in(
+        &revision,
+        &ledger(csv, ""),
+        r#"
+file.csv into cube ledger: 5 rows read, 4 loaded, 1 blank
+  debit: source total 6.00 = loaded total 6.00 in 3 values
+"#,
+    );
+    load(&mut revision, &ledger(csv, ""));
+    let version = &revision.version;
+    let cube = version.model.cube("ledger").expect("it is there");
+    let memo = version.model.cube_def(cube).measure("memo").expect("it is there");
+    let mut memos = Vec::new();
+    for view in version.rows(cube).segments() {
+        let values = &view.segment.values[memo.idx()];
+        let codes = view.live_rows().filter_map(|row| values.get(row));
+        memos.extend(codes.map(|code| version.texts.text(code).to_string()));
+    }
+    memos.sort();
+    assert_eq!(memos, ["  é ", "  é ", "Rent, January"]);
+    assert_eq!(version.texts.len(), 2);
+    let long = format!("date,account,memo\n2026-01-05,A,{}\n", "x".repeat(65_537));
+    let refused =
+        plan(&shop().version, &ledger(&long, "")).expect_err("it is too long").to_string();
+    assert!(refused.contains("row 2") && refused.contains("longer than 65536 bytes"), "{refused}");
 }
 
 #[test]

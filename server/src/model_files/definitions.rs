@@ -2,7 +2,8 @@
 //!
 //! Every file is read before any problem is reported, so that one run shows the problems of all.
 
-use cube::model::{AssertionDef, CubeDef, DimensionDef, FormulaDef};
+use cube::ValueType;
+use cube::model::{AssertionDef, Consolidation, CubeDef, DimensionDef, FormulaDef};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -109,7 +110,11 @@ impl<'a> Definitions<'a> {
         match folder {
             Folder::Root => self.model = Some(defined(&file, source)?),
             Folder::Dimensions => self.dimensions.push(defined(&file, source)?),
-            Folder::Cubes => self.cubes.push(defined(&file, source)?),
+            Folder::Cubes => {
+                let mut cube = defined(&file, source)?;
+                imply_none(&mut cube.def, &file);
+                self.cubes.push(cube);
+            }
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;
                 self.formulas.extend(Listed::all(rules.formulas, source));
@@ -173,6 +178,16 @@ impl<'a> Definitions<'a> {
             "model name {name:?}: names are lower-case letters, digits and _, start with a letter and have at most 63 characters"
         );
         Some(self.source(model.source).problem(&[Step::Key("name")], message))
+    }
+}
+
+/// A text has no total: where a file does not say how one consolidates, it says none.
+fn imply_none(cube: &mut CubeDef, file: &Source<'_>) {
+    for (index, measure) in cube.measures.iter_mut().enumerate() {
+        let said = [Step::Key("measure"), Step::Index(index), Step::Key("consolidation")];
+        if measure.value_type == ValueType::Text && !file.holds(&said) {
+            measure.consolidation = Consolidation::None;
+        }
     }
 }
 

@@ -72,6 +72,11 @@ impl<'a> Source<'a> {
         FileProblem::at(self.path, self.text, span, message)
     }
 
+    /// Whether the file says something at a place.
+    pub fn holds(&self, steps: &[Step<'_>]) -> bool {
+        self.value(steps).is_some()
+    }
+
     fn value(&self, steps: &[Step<'_>]) -> Option<&Spanned<DeValue<'a>>> {
         let (Step::Key(first), rest) = steps.split_first()? else { return None };
         let mut value = self.tree.get_ref().get(*first)?;

@@ -109,6 +109,17 @@ fn what_is_applied_is_no_difference() {
 }
 
 #[test]
+fn the_consolidation_of_a_text_need_not_be_said() {
+    let cost = "[[measure]]\nname = \"cost\"";
+    let note = "[[measure]]\nname = \"note\"\ntype = \"text\"\n";
+    let files = shop_with("cubes/sales.toml", cost, &format!("{note}{cost}"));
+    let revision = applied(&Revision::default(), &files);
+    let said = format!("{note}consolidation = \"none\"\n{cost}");
+    let files = shop_with("cubes/sales.toml", cost, &said);
+    same(&shown(&revision, &files), "");
+}
+
+#[test]
 fn additions_and_formulas_are_applied_to_what_exists() {
     check_later("model.toml", "\n", "\ndescription = \"Sells\"", "~ model shop: Sells");
     let attribute = "[[attribute]]\nname = \"color\"\ntype = \"text\"\n[[level]]\nname = \"group\"";
@@ -300,6 +311,18 @@ error: cube "sales", measure "revenue": a date does not add up; choose a consoli
   |
 8 | name = "revenue"
   |        ^^^^^^^^^
+"#,
+    );
+    check(
+        "cubes/sales.toml",
+        "name = \"cost\"\ntype = \"decimal(18,2)\"",
+        "name = \"cost\"\ntype = \"text\"\nconsolidation = \"max\"",
+        r#"
+error: cube "sales", measure "cost": a text has no total; its consolidation is none, and a formula lists texts with [BY TEXTLIST: ...] or counts them
+  --> cubes/sales.toml:11:8
+   |
+11 | name = "cost"
+   |        ^^^^^^
 "#,
     );
     check(

@@ -151,6 +151,9 @@ fn estimated_bytes(changes: &[Change]) -> usize {
         Change::Dated(write) => write.values.len() * 2 * size_of::<DatedValue>(),
         Change::Model(_) => 1024,
         Change::Source(note) => note.runs.len() * size_of::<SourceRun>(),
+        Change::Texts(texts) => {
+            texts.iter().map(|text| text.len() + size_of::<std::sync::Arc<str>>()).sum()
+        }
     };
     changes.iter().map(|change| size_of::<Change>() + size(change)).sum()
 }

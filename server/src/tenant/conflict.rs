@@ -22,7 +22,7 @@ pub fn check_base(changes: &[Change], base: &Version, head: &Version) -> Result<
             Change::Model(_) if !Arc::ptr_eq(&base.model, &head.model) => {
                 return Err(conflict("the model was changed"));
             }
-            Change::Model(_) | Change::Source(_) => {}
+            Change::Model(_) | Change::Source(_) | Change::Texts(_) => {}
         }
     }
     Ok(())
@@ -130,9 +130,8 @@ impl Compared<'_> {
             (Some(at), None) => return self.is_cells() && self.is_blank(self.base, at),
             (None, Some(at)) => return self.is_cells() && self.is_blank(self.head, at),
         };
-        let value = |version: &Version, at, measure: MeasureId| {
-            version.rows(self.cube).value(at, measure.idx())
-        };
+        let value =
+            |version: &Version, at, measure: MeasureId| version.value(self.cube, measure, at);
         let values_are_same = self
             .measures
             .iter()

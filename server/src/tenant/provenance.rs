@@ -11,7 +11,7 @@ use std::sync::Arc;
 use cube::change::{DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote};
 use cube::model::ModelChange;
 use cube::value::{KeyPart, format_date};
-use cube::{AttributeId, Change, CubeId, DimensionId, MeasureId, MemberId, Version};
+use cube::{AttributeId, Change, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
 use protocol::provenance::{
     Asked, MemberPart, ProvenanceRequest, RowPart, WriteAction, WriteRecord,
 };
@@ -72,6 +72,12 @@ struct Search<'a> {
     found: Vec<VecDeque<WriteRecord>>,
 }
 
+/// A change's rows, and the texts that their values name by position.
+struct TextRows<'a> {
+    write: &'a RowsWrite,
+    texts: &'a [Arc<str>],
+}
+
 /// An entry's write of one thing, as far as it is the same for all that the entry writes.
 struct Written<'a> {
     record: &'a Record,
@@ -123,21 +129,24 @@ impl<'a> Search<'a> {
                 _ => None,
             })
         };
+        let mut texts: &[Arc<str>] = &[];
         for (position, change) in entry.changes.iter().enumerate() {
             let note = note_of(position);
             match change {
-                Change::Rows(write) => self.rows(record, note, write),
+                Change::Rows(write) => self.rows(record, note, &TextRows { write, texts }),
                 Change::Members(write) => self.members(record, note, write),
                 Change::Dated(write) => self.dated(record, note, write),
                 Change::Model(change) => self.model(record, change),
                 Change::Source(_) => {}
+                Change::Texts(table) => texts = table,
             }
         }
         Ok(())
     }
 
     /// The writes of cells and rows in one change.
-    fn rows(&mut self, record: &Record, note: Option<&SourceNote>, write: &RowsWrite) {
+    fn rows(&mut self, record: &Record, note: Option<&SourceNote>, rows: &TextRows<'_>) {
+        let write = rows.write;
         let Some(cube) = self.version.model.cubes.get(write.cube.idx()) else { return };
         let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
         let mut hits = Vec::new();
@@ -153,7 +162,7 @@ impl<'a> Search<'a> {
             RowsAction::Remove => WriteAction::Remove,
         };
         for (position, number) in hits {
-            if let Some(values) = self.values_of_row(write, position, number) {
+            if let Some(values) = self.values_of_row(rows, position, number) {
                 self.found(number, Written { record, note, position, action }, values);
             }
         }
@@ -162,10 +171,11 @@ impl<'a> Search<'a> {
     /// What a row of a write says of the thing asked about; none where it says nothing.
     fn values_of_row(
         &self,
-        write: &RowsWrite,
+        rows: &TextRows<'_>,
         position: usize,
         number: usize,
     ) -> Option<Vec<(String, Option<String>)>> {
+        let write = rows.write;
         let part = match &self.asked[number] {
             Asked::Cell { measure, .. } => RowPart::Measure(*measure),
             Asked::Row { part, .. } => *part,
@@ -176,7 +186,7 @@ impl<'a> Search<'a> {
         }
         let width = write.measures.len();
         let value = |column: usize| write.values.get(position * width + column).copied().flatten();
-        let named = |column: usize| self.value(write.cube, write.measures[column], value(column));
+        let named = |column: usize| self.value(rows, write.measures[column], value(column));
         match part {
             RowPart::Measure(measure) => {
                 let column = write.measures.iter().position(|&written| written == measure)?;
@@ -195,12 +205,19 @@ impl<'a> Search<'a> {
 
     fn value(
         &self,
-        cube: CubeId,
+        rows: &TextRows<'_>,
         measure: MeasureId,
         value: Option<i64>,
     ) -> (String, Option<String>) {
-        let def = self.version.model.cube_def(cube).measure_def(measure);
-        (def.name.clone(), value.map(|value| def.value_type.format(value)))
+        let def = self.version.model.cube_def(rows.write.cube).measure_def(measure);
+        let text = |value: i64| match def.value_type {
+            ValueType::Text => {
+                let text = usize::try_from(value).ok().and_then(|at| rows.texts.get(at));
+                text.map(ToString::to_string)
+            }
+            other => Some(other.format(value)),
+        };
+        (def.name.clone(), value.and_then(text))
     }
 
     /// The members that a row is written at.

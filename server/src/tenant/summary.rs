@@ -9,6 +9,9 @@ use crate::limits::SUMMARY_CHANGES_MAX;
 
 /// Changes in one line, with the names that `after` has for them.
 pub fn summarize(changes: &[Change], after: &Version) -> String {
+    // texts are those of the rows behind them
+    let changes = changes.iter().filter(|change| !matches!(change, Change::Texts(_)));
+    let changes: Vec<&Change> = changes.collect();
     let named = changes.iter().take(SUMMARY_CHANGES_MAX).map(|change| describe(change, after));
     let mut parts: Vec<String> = named.collect();
     if changes.len() > SUMMARY_CHANGES_MAX {
@@ -62,6 +65,7 @@ fn describe(change: &Change, after: &Version) -> String {
         }
         Change::Model(change) => describe_model(change),
         Change::Source(note) => format!("from {}", note.file),
+        Change::Texts(texts) => format!("{} texts", texts.len()),
     }
 }
 

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cube::change::{DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite};
-use cube::model::{AttributeDef, CubeDef, CubeKind, DimensionDef, KeyDef, MeasureDef, ModelChange};
+use cube::model::{
+    AttributeDef, Consolidation, CubeDef, CubeKind, DimensionDef, FormulaDef, KeyDef, MeasureDef,
+    ModelChange,
+};
 use cube::value::KeyPart;
 use cube::{CubeId, DimensionId, KeyType, MeasureId, MemberId, ValueType};
 use ractor::Actor;
@@ -166,6 +169,76 @@ async fn a_command_is_published_recorded_and_replayed() {
     let ledger = again.ledger(10).await.unwrap();
     assert_eq!(ledger[0].summary, "quota: 1 set");
     assert_eq!(ledger.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [2, 1]);
+}
+
+/// A comment of a deal, and one that a formula makes of it.
+fn with_comments() -> Vec<Change> {
+    let text = |name: &str| MeasureDef {
+        name: name.into(),
+        value_type: ValueType::Text,
+        consolidation: Consolidation::None,
+        rounding: Default::default(),
+        description: String::new(),
+        time: None,
+    };
+    let added = ["comment", "shout"]
+        .map(|name| ModelChange::AddMeasure { cube: "deals".into(), measure: text(name) });
+    let formula = FormulaDef {
+        target: "deals.shout".into(),
+        text: "UPPER(comment) & '!'".into(),
+        description: String::new(),
+        at_or_above: Default::default(),
+    };
+    added.into_iter().chain([ModelChange::SetFormula(formula)]).map(Change::Model).collect()
+}
+
+fn comment(key: i64, texts: &[&str], position: i64) -> Vec<Change> {
+    let Change::Rows(write) = deal(key, 0, position) else { panic!("rows") };
+    let texts = texts.iter().map(|text| (*text).into()).collect();
+    vec![Change::Texts(texts), Change::Rows(RowsWrite { measures: vec![MeasureId(2)], ..write })]
+}
+
+fn comments(tenant: &OpenTenant) -> Vec<String> {
+    let version = &tenant.head().revision.version;
+    let mut comments = Vec::new();
+    for view in version.rows(CubeId(1)).segments() {
+        for row in view.live_rows() {
+            let text = |measure: usize| {
+                let code = view.segment.values[measure].get(row);
+                code.map_or("-", |code| version.texts.text(code)).to_string()
+            };
+            comments.push(format!("{} {}", text(2), text(3)));
+        }
+    }
+    comments.sort();
+    comments
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_recorded_and_replayed() {
+    let device = Arc::new(MemoryDevice::new(1));
+    let tenant = start_with_model(device.clone(), &options()).await;
+    tenant.submit(command(with_comments())).await.unwrap();
+    tenant.submit(command(comment(1, &["won", "lost"], 1))).await.unwrap();
+    // what is refused leaves no text behind
+    let none = tenant.submit(command(comment(2, &["x"], 1))).await.unwrap_err();
+    assert_eq!(none.sqlstate, "XX000");
+    let long = "x".repeat(70_000);
+    let refused = tenant.submit(command(comment(2, &["never", &long], 1))).await.unwrap_err();
+    assert_eq!(refused.sqlstate, "22001");
+    tenant.submit(command(comment(2, &["won"], 0))).await.unwrap();
+    tenant.submit(command(comment(1, &["é"], 0))).await.unwrap();
+    let expected = ["won WON!", "é É!"];
+    assert_eq!(comments(&tenant), expected);
+    let hash = tenant.head().revision.version.state_hash();
+    let ledger = tenant.ledger(1).await.unwrap();
+    assert_eq!(ledger[0].summary, "deals: 1 set");
+    tenant.close().await;
+    let verified = verify(device.clone()).unwrap();
+    assert_eq!((verified.entry_count, verified.state_hash.0), (5, hash.to_bytes()));
+    let again = start(device, &options()).await;
+    assert_eq!(comments(&again), expected);
+    assert!(again.head().revision.version.texts.code("never").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

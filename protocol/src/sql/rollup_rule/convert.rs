@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use calc::Measured;
 use cube::model::Consolidation;
 use cube::rollup::{Axis, Grain, Output, Request, misleading_sum};
-use cube::{CubeId, HierarchyId, MeasureId, View};
+use cube::{CubeId, HierarchyId, MeasureId, ValueType, View};
 use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{Field, Schema};
@@ -234,7 +234,8 @@ fn output(
     let Some(measure) = input.measure(argument) else { return Ok(None) };
     let def = input.table.definition().measure_def(measure);
     let is_cast = matches!(argument, Expr::Cast(_) | Expr::TryCast(_));
-    if is_cast || (!def.value_type.is_number() && function != "count") {
+    let is_none = def.value_type == ValueType::Text && function == MEASURE;
+    if is_cast || (!def.value_type.is_number() && function != "count" && !is_none) {
         // an average of integers is of floats: plain SQL
         return Ok(None);
     }

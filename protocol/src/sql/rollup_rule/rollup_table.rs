@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use calc::{Measured, Query, run};
 use cube::CubeError;
+use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
 use cube::rollup::{Axis, RollupColumn};
 use cube::segment::SegmentView;
-use datafusion::arrow::array::{ArrayRef, Decimal128Array, Int64Array, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, Decimal128Array, Int64Array, StringArray, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -85,7 +86,8 @@ impl RollupTable {
             }
             Some(output) => {
                 let at = wanted.iter().position(|&w| w == output).unwrap_or_default();
-                output_array(&result.columns[at], &self.outputs[output].data_type)
+                let texts = &snapshot.view.version.texts;
+                output_array(&result.columns[at], &self.outputs[output].data_type, texts)
             }
         };
         let arrays = columns.iter().map(array).collect::<Result<Vec<_>>>()?;
@@ -96,7 +98,11 @@ impl RollupTable {
 }
 
 /// A rollup's values in the type that the aggregation has.
-fn output_array(column: &RollupColumn, data_type: &DataType) -> Result<ArrayRef> {
+fn output_array(
+    column: &RollupColumn,
+    data_type: &DataType,
+    texts: &Dictionary,
+) -> Result<ArrayRef> {
     match data_type {
         DataType::Decimal128(precision, scale) => {
             let scale = u32::try_from(*scale).unwrap_or(0);
@@ -117,6 +123,11 @@ fn output_array(column: &RollupColumn, data_type: &DataType) -> Result<ArrayRef>
             };
             let values = column.values.iter().map(|value| value.map(narrow).transpose());
             Ok(Arc::new(values.collect::<Result<Int64Array, CubeError>>().map_err(external)?))
+        }
+        DataType::Utf8 => {
+            let text = |code: i128| i64::try_from(code).map_or("", |code| texts.text(code));
+            let values = column.values.iter().map(|value| value.map(text));
+            Ok(Arc::new(values.collect::<StringArray>()))
         }
         other => Err(DataFusionError::Internal(format!("a rollup has no column of type {other}"))),
     }

@@ -34,7 +34,8 @@ const FILES: [(&str, &str); 5] = [
         "cubes/deals.toml",
         "name = \"deals\"\nkind = \"records\"\nkey = [{ name = \"deal\", type = \"integer\" }]\n\
          dimensions = [\"rep\"]\n[[measure]]\nname = \"amount\"\ntype = \"decimal(18,2)\"\n\
-         [[measure]]\nname = \"commission\"\ntype = \"decimal(18,6)\"\n",
+         [[measure]]\nname = \"commission\"\ntype = \"decimal(18,6)\"\n\
+         [[measure]]\nname = \"status\"\ntype = \"text\"\n",
     ),
     (
         "cubes/quota.toml",
@@ -184,6 +185,34 @@ fn lines(writes: &[WriteRecord]) -> String {
 
 fn reps() -> Target {
     Target::Dimension("rep".into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_shown_as_they_were_written() {
+    let shop = Shop::new().await;
+    shop.load(reps(), "reps.csv", "key\nada\n").await;
+    let deals = "deal,rep,status\n1,ada,Won\n2,ada,\n\n3,ada,\"Lost, twice\"\n4,ada,Won\n";
+    shop.load(Target::Cube("deals".into()), "deals.csv", deals).await;
+    let texts = Change::Texts(vec!["unused".into(), "Won again".into()]);
+    let write = shop.set("deals", "status", Some(3), "ada", 1);
+    let other = Change::Texts(vec!["a".into(), "b".into()]);
+    let last = shop.set("deals", "status", Some(4), "ada", 1);
+    shop.write(vec![texts, write, other, last]).await;
+    let asked = vec![shop.row(3, Some("status")), shop.row(4, None), shop.row(2, Some("status"))];
+    shop.check(
+        asked,
+        9,
+        r#"
+#4 eva psql set status=Won again
+#3 bob http set status=Lost, twice from deals.csv row 5
+--
+#4 eva psql set rep=ada status=b
+#3 bob http set rep=ada status=Won from deals.csv row 6
+--
+#3 bob http set status=blank from deals.csv row 3
+"#,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
