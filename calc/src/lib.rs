@@ -21,6 +21,7 @@ mod region_cycle;
 pub mod revision;
 pub mod syntax;
 pub mod tables;
+pub mod units;
 
 pub use error::{CalcError, Result};
 pub use plan::Plan;

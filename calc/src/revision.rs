@@ -8,6 +8,7 @@ use cube::{Change, Version};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::recompute::{Recompute, Recomputed};
+use crate::units;
 
 /// What a tenant publishes after every command.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +32,17 @@ impl Revision {
                 Change::Source(_) => {}
             }
         }
-        Ok(recompute.finish())
+        let (revision, recomputed) = recompute.finish();
+        if changes.iter().any(may_change_units) {
+            units::check_all(&revision.version.model, &revision.plan)?;
+        }
+        Ok((revision, recomputed))
     }
+}
+
+/// Whether units that fitted may not fit any more.
+fn may_change_units(change: &Change) -> bool {
+    matches!(change, Change::Model(ModelChange::SetFormula(_) | ModelChange::SetUnit { .. }))
 }
 
 fn apply_model(recompute: &mut Recompute, change: &ModelChange) -> Result<()> {
