@@ -22,6 +22,15 @@ pub struct Revision {
 impl Revision {
     /// The revision after some changes, and what was computed again. An error leaves nothing.
     pub fn apply(&self, changes: &[Change]) -> Result<(Self, Recomputed)> {
+        let (revision, recomputed) = self.apply_step(changes)?;
+        if changes.iter().any(may_change_units) {
+            units::check_all(&revision.version.model, &revision.plan)?;
+        }
+        Ok((revision, recomputed))
+    }
+
+    /// The revision after some of the changes of a command: units need to fit after all of them.
+    pub fn apply_step(&self, changes: &[Change]) -> Result<(Self, Recomputed)> {
         let mut recompute = Recompute::new(Version::clone(&self.version), Arc::clone(&self.plan));
         for change in changes {
             match change {
@@ -32,11 +41,7 @@ impl Revision {
                 Change::Source(_) => {}
             }
         }
-        let (revision, recomputed) = recompute.finish();
-        if changes.iter().any(may_change_units) {
-            units::check_all(&revision.version.model, &revision.plan)?;
-        }
-        Ok((revision, recomputed))
+        Ok(recompute.finish())
     }
 }
 

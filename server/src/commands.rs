@@ -40,6 +40,9 @@ pub struct ApplyReport {
     pub mode: ApplyMode,
     /// The changes, one line each; none where the model is as it should be.
     pub changes: Vec<String>,
+    /// What is worth knowing of the changes, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The ledger entry, if there was something to apply.
     pub sequence: Option<u64>,
     /// The formulas that ran, and for how many cells.
@@ -108,20 +111,21 @@ pub async fn apply(
 ) -> Result<ApplyReport> {
     let files = Arc::new(files);
     let shared = Arc::clone(&files);
-    let plan = move |head: &Branch| -> Result<(Vec<Change>, Vec<String>)> {
+    let plan = move |head: &Branch| -> Result<(Vec<Change>, [Vec<String>; 2])> {
         let changes = model_files::difference(&head.revision, &shared)?;
         let described = changes.iter().map(model_files::describe).collect();
-        Ok((changes.into_iter().map(Change::Model).collect(), described))
+        let warnings = model_files::unit_warnings(&head.revision.version.model, &changes);
+        Ok((changes.into_iter().map(Change::Model).collect(), [described, warnings]))
     };
     let refuse = |failed: &[&AssertionResult]| model_files::located(&files, failed).into();
     let checks = Checks::Refuse(&refuse);
     if mode == ApplyMode::Plan {
         let head = Arc::clone(tenant.branches().get(&asking.branch)?);
         let before = Arc::clone(&head);
-        let (planned, changes) = compute(move || plan(&before)).await?;
+        let (planned, [changes, warnings]) = compute(move || plan(&before)).await?;
         let (_, assertions) = checks.run(tenant, asking, &head, planned).await?;
         let recomputed = BTreeMap::new();
-        return Ok(ApplyReport { mode, changes, sequence: None, recomputed, assertions });
+        return Ok(ApplyReport { mode, changes, warnings, sequence: None, recomputed, assertions });
     }
     let Submitted { receipt, report, mut assertions } =
         submit_planned(tenant, asking, plan, checks).await?;
@@ -130,7 +134,8 @@ pub async fn apply(
         (_, assertions) = checks.run(tenant, asking, &head, Vec::new()).await?;
     }
     let (sequence, recomputed) = unpack(receipt);
-    Ok(ApplyReport { mode, changes: report, sequence, recomputed, assertions })
+    let [changes, warnings] = report;
+    Ok(ApplyReport { mode, changes, warnings, sequence, recomputed, assertions })
 }
 
 /// Loads one file, all of it or nothing, in one ledger entry. Where an assertion does not hold of

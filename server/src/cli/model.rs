@@ -86,6 +86,8 @@ pub fn apply(args: ApplyArgs, below: Settings) -> Result<()> {
 
 fn print_applied(report: &ApplyReport) -> Result<()> {
     report.changes.iter().try_for_each(print_line)?;
+    let mut warnings = report.warnings.iter();
+    warnings.try_for_each(|warning| print_line(format_args!("warning: {warning}")))?;
     print_checked(&report.assertions)?;
     let count = report.changes.len();
     match (report.mode, report.sequence) {

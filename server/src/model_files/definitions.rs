@@ -6,6 +6,7 @@ use cube::model::{AssertionDef, CubeDef, DimensionDef, FormulaDef};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::cube_file::CubeFile;
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 use super::{Folder, ModelFiles};
@@ -53,6 +54,8 @@ pub(super) struct Definitions<'a> {
     pub model: Option<Defined<ModelDef>>,
     pub dimensions: Vec<Defined<DimensionDef>>,
     pub cubes: Vec<Defined<CubeDef>>,
+    /// Per cube, the units of its measures; empty where there is none.
+    pub units: Vec<Vec<String>>,
     pub formulas: Vec<Listed<FormulaDef>>,
     pub assertions: Vec<Listed<AssertionDef>>,
 }
@@ -109,7 +112,11 @@ impl<'a> Definitions<'a> {
         match folder {
             Folder::Root => self.model = Some(defined(&file, source)?),
             Folder::Dimensions => self.dimensions.push(defined(&file, source)?),
-            Folder::Cubes => self.cubes.push(defined(&file, source)?),
+            Folder::Cubes => {
+                let CubeFile { def, units } = file.read()?;
+                self.cubes.push(Defined { def, source });
+                self.units.push(units);
+            }
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;
                 self.formulas.extend(Listed::all(rules.formulas, source));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cube::{CubeId, MeasureId, Model};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
 };
@@ -28,6 +29,7 @@ pub(super) fn relations() -> Vec<Relation> {
             ledger_schema(),
             "The newest ledger entries: who did what, and what was computed again",
         ),
+        ("measures", measures_schema(), "Measures of the session's branch and what they are in"),
         ("rules", rules_schema(), "Every version of every formula of the session's branch"),
     ];
     let describe = |(name, schema, comment): (&str, SchemaRef, &str)| {
@@ -44,6 +46,7 @@ pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
             ledger(&entries.map_err(DataFusionError::from)?)?
         }
         "branches" => branches(&scope.point.branches)?,
+        "measures" => measures(&scope.snapshot_of(&scope.current).view.version.model)?,
         "rules" => rules(&scope.current.rules)?,
         _ => return Ok(None),
     };
@@ -104,6 +107,40 @@ fn branches(branches: &Branches) -> Result<RecordBatch> {
         integers(branches.iter().map(|branch| Some(branch.entry_count))),
     ];
     Ok(RecordBatch::try_new(branches_schema(), columns)?)
+}
+
+fn measures_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("cube", DataType::Utf8, false),
+        Field::new("measure", DataType::Utf8, false),
+        Field::new("type", DataType::Utf8, false),
+        Field::new("unit", DataType::Utf8, true),
+        Field::new("computed", DataType::Boolean, false),
+        Field::new("description", DataType::Utf8, true),
+    ]))
+}
+
+fn measures(model: &Model) -> Result<RecordBatch> {
+    let mut measures = Vec::new();
+    for (at, cube) in model.cubes.iter().enumerate() {
+        for (idx, def) in cube.def.measures.iter().enumerate() {
+            let (cube_id, measure) = (CubeId::from_idx(at), MeasureId::from_idx(idx));
+            let unit = cube.unit(measure).map(|unit| unit.text.as_str());
+            measures.push((&cube.def.name, def, unit, !model.is_input(cube_id, measure)));
+        }
+    }
+    let types: Vec<String> =
+        measures.iter().map(|(_, def, ..)| def.value_type.to_string()).collect();
+    let computed = measures.iter().map(|(.., computed)| Some(*computed));
+    let columns: Vec<ArrayRef> = vec![
+        texts(measures.iter().map(|(cube, ..)| Some(cube.as_str()))),
+        texts(measures.iter().map(|(_, def, ..)| Some(def.name.as_str()))),
+        texts(types.iter().map(|text| Some(text.as_str()))),
+        texts(measures.iter().map(|(_, _, unit, _)| *unit)),
+        Arc::new(computed.collect::<BooleanArray>()),
+        texts(measures.iter().map(|(_, def, ..)| filled(&def.description))),
+    ];
+    Ok(RecordBatch::try_new(measures_schema(), columns)?)
 }
 
 fn rules_schema() -> SchemaRef {
