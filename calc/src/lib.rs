@@ -12,6 +12,7 @@ pub mod explain;
 pub mod functions;
 pub mod limits;
 mod members_change;
+pub mod missing;
 pub mod node;
 pub mod plan;
 pub mod points;

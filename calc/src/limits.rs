@@ -2,3 +2,5 @@
 
 /// Cells that one formula may fill beyond those that its operands hold.
 pub const FILLED_POINTS_MAX: usize = 20_000_000;
+/// Members of a dimension among which one that looks like a misspelt one is searched.
+pub const SUGGESTED_MEMBERS_MAX: usize = 100_000;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use calc::Revision;
 use cube::model::ModelChange;
 use cube::{Change, Version};
 use protocol::branches::Branch;
@@ -17,6 +18,7 @@ use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::error::{Result, ServerError, sql_of_calc};
 use crate::limits::PLAN_ATTEMPTS_MAX;
 use crate::load::{self, LoadError, LoadReport, LoadRequest};
+use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
 use crate::tenant::actor::{on_rayon, panic_text};
 use crate::tenant::command::Refusal;
@@ -50,6 +52,9 @@ pub struct ApplyReport {
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
     pub assertions: Vec<AssertionResult>,
+    /// Members that formulas name and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// What loading a file did.
@@ -64,6 +69,9 @@ pub struct LoadAnswer {
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
     pub assertions: Vec<AssertionResult>,
+    /// Members that formulas name and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// Who asks, through what, on which branch and why.
@@ -123,9 +131,18 @@ pub async fn apply(
         let head = Arc::clone(tenant.branches().get(&asking.branch)?);
         let before = Arc::clone(&head);
         let (planned, [changes, warnings]) = compute(move || plan(&before)).await?;
-        let (_, assertions) = checks.run(tenant, asking, &head, planned).await?;
-        let recomputed = BTreeMap::new();
-        return Ok(ApplyReport { mode, changes, warnings, sequence: None, recomputed, assertions });
+        let (planned, assertions) = checks.run(tenant, asking, &head, planned).await?;
+        let (candidate, _) = candidate(&head, planned).await?;
+        let missing_members = missing_members(candidate.revision).await?;
+        return Ok(ApplyReport {
+            mode,
+            changes,
+            warnings,
+            sequence: None,
+            recomputed: BTreeMap::new(),
+            assertions,
+            missing_members,
+        });
     }
     let Submitted { receipt, report, mut assertions } =
         submit_planned(tenant, asking, plan, checks).await?;
@@ -135,7 +152,8 @@ pub async fn apply(
     }
     let (sequence, recomputed) = unpack(receipt);
     let [changes, warnings] = report;
-    Ok(ApplyReport { mode, changes, warnings, sequence, recomputed, assertions })
+    let missing_members = missing_members_now(tenant, asking).await?;
+    Ok(ApplyReport { mode, changes, warnings, sequence, recomputed, assertions, missing_members })
 }
 
 /// Loads one file, all of it or nothing, in one ledger entry. Where an assertion does not hold of
@@ -156,7 +174,18 @@ pub async fn load(
     let Submitted { receipt, report, assertions } =
         submit_planned(tenant, asking, plan, Checks::Refuse(&refuse)).await?;
     let (sequence, recomputed) = unpack(receipt);
-    Ok(LoadAnswer { report, sequence, recomputed, assertions })
+    let missing_members = missing_members_now(tenant, asking).await?;
+    Ok(LoadAnswer { report, sequence, recomputed, assertions, missing_members })
+}
+
+/// What the formulas of a revision name and what is not there.
+async fn missing_members(revision: Revision) -> Result<Vec<MissingMember>> {
+    compute(move || Ok(missing::missing(&revision, None))).await
+}
+
+/// The same of a branch as it is now.
+async fn missing_members_now(tenant: &OpenTenant, asking: &Asking) -> Result<Vec<MissingMember>> {
+    missing_members(tenant.branches().get(&asking.branch)?.revision.clone()).await
 }
 
 /// Makes changes that follow from the head, in one ledger entry.

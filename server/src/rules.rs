@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::branches::CompareRequest;
 use crate::commands::{Asking, Checks, Submitted, compute, submit_planned, unpack};
 use crate::error::{Result, sql_of_calc};
+use crate::missing::{MissingMember, missing};
 use crate::tenant::OpenTenant;
 use crate::timestamp::format_timestamp;
 
@@ -55,6 +56,20 @@ pub struct RuleAnswer {
     pub sequence: Option<u64>,
     /// The formulas that ran, and for how many cells.
     pub recomputed: std::collections::BTreeMap<String, u64>,
+    /// Members that the formula names and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
+}
+
+/// What a formula would change, and what it names that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleComparison {
+    /// The branch as it is, and as it would be.
+    #[serde(flatten)]
+    pub comparison: Comparison,
+    /// Members that the formula names and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// A formula to be tried: a text, or a version there was.
@@ -126,7 +141,7 @@ pub async fn compare_with(
     target: &str,
     candidate: Candidate,
     request: &CompareRequest,
-) -> Result<Comparison> {
+) -> Result<RuleComparison> {
     let options = request.options()?;
     let point = tenant.read(&asking.author)?;
     let branch = point.branches.get(&asking.branch)?.clone();
@@ -138,13 +153,17 @@ pub async fn compare_with(
         }
     };
     let changes = changes(&branch.rules, target, formula);
+    let target = target.to_owned();
     let from = point.snapshot_of(&branch);
     compute(move || {
         let applied = branch.revision.apply(&changes);
-        let (Revision { version, plan }, _) = applied.map_err(|error| sql_of_calc(&error))?;
+        let (revision, _) = applied.map_err(|error| sql_of_calc(&error))?;
+        let missing_members = missing(&revision, Some(&target));
+        let Revision { version, plan } = revision;
         let mut to = Snapshot { plan, ..from.clone() };
         to.view.version = version;
-        Ok(compare((&branch.name, &from), (&name, &to), &options)?)
+        let comparison = compare((&branch.name, &from), (&name, &to), &options)?;
+        Ok(RuleComparison { comparison, missing_members })
     })
     .await
 }
@@ -190,7 +209,13 @@ async fn put_in_force(
     let Submitted { receipt, report: version, .. } =
         submit_planned(tenant, asking, plan, Checks::Skip).await?;
     let (sequence, recomputed) = unpack(receipt);
-    Ok(RuleAnswer { target: target.to_owned(), version, of_version, sequence, recomputed })
+    let revision = tenant.branches().get(&asking.branch)?.revision.clone();
+    let target = target.to_owned();
+    compute(move || {
+        let missing_members = missing(&revision, Some(&target));
+        Ok(RuleAnswer { target, version, of_version, sequence, recomputed, missing_members })
+    })
+    .await
 }
 
 /// Exactly one of a text and a version.

@@ -4,6 +4,8 @@ use calc::Revision;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::{Change, MemberId};
 
+mod units;
+
 use super::{ModelFiles, describe, difference, read_folder};
 
 const MODEL: [(&str, &str); 5] = [
@@ -495,7 +497,7 @@ error: cube "sales", measure "units": type is "integer" in the tenant and "decim
   |
 6 | type = "decimal(18,0)"
   |        ^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -508,7 +510,7 @@ error: cube "sales": dimensions is ["date", "product"] in the tenant and ["produ
   |
 3 | dimensions = ["product", "date"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -521,7 +523,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
   |
 1 | name = "sales"
   |        ^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -531,7 +533,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
         r#"
 error: cube "sales" is in the tenant and in no file
  --> cubes/sales.toml
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 
 error: sale.margin: its consolidation is formula and it has none
   --> cubes/sales.toml:16:17
@@ -551,7 +553,7 @@ error: dimension "product", attribute "price": type is "decimal(9,2)" in the ten
   |
 4 | type = "decimal(9,3)"
   |        ^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -564,7 +566,7 @@ error: dimension "product": hierarchy is [{ kind = "levels", levels = ["group", 
   |
 9 | [[hierarchy]]
   | ^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -577,7 +579,7 @@ error: dimension "product": key_type is "text" in the tenant and "integer" in th
   |
 2 | key_type = "integer"
   |            ^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -590,7 +592,7 @@ error: dimension "date": calendar is { end = "2026-03-31", start = "2026-01-01" 
   |
 3 | [calendar]
   | ^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
 }
@@ -828,7 +830,7 @@ error: dimension "product", attribute "launch": type is "member of date" in the 
   |
 7 | type = "text"
   |        ^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(
@@ -875,7 +877,7 @@ error: cube "sales": dimensions is ["date.month", "product"] in the tenant and [
   |
 3 | dimensions = ["date", "product"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(

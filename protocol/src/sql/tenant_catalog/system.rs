@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use calc::missing::{MissingMember, missing_members};
 use cube::{CubeId, MeasureId, Model};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
@@ -13,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::{SYSTEM_SCHEMA, Scope, one_batch, relation};
 use crate::branches::Branches;
-use crate::rules::RuleHistory;
+use crate::rules::{RuleHistory, RuleVersion};
 use crate::sql::relation::{Relation, RelationKind};
 use crate::tenant::LedgerEntry;
 
@@ -47,7 +48,10 @@ pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
         }
         "branches" => branches(&scope.point.branches)?,
         "measures" => measures(&scope.snapshot_of(&scope.current).view.version.model)?,
-        "rules" => rules(&scope.current.rules)?,
+        "rules" => {
+            let snapshot = scope.snapshot_of(&scope.current);
+            rules(&scope.current.rules, &missing_members(&snapshot.view.version, &snapshot.plan))?
+        }
         _ => return Ok(None),
     };
     one_batch(batch).map(Some)
@@ -154,10 +158,17 @@ fn rules_schema() -> SchemaRef {
         Field::new("sequence", DataType::Int64, false),
         Field::new("reason", DataType::Utf8, true),
         Field::new("active", DataType::Boolean, false),
+        Field::new("missing_members", DataType::Utf8, true),
     ]))
 }
 
-fn rules(rules: &RuleHistory) -> Result<RecordBatch> {
+fn rules(rules: &RuleHistory, missing: &[MissingMember]) -> Result<RecordBatch> {
+    let named = |rule: &RuleVersion| {
+        let own = missing.iter().filter(|missing| missing.target == rule.target);
+        let own: Vec<String> = own.map(MissingMember::to_string).collect();
+        Some(own.join("; ")).filter(|text| !text.is_empty() && rules.is_active(rule))
+    };
+    let named: Vec<Option<String>> = rules.iter().map(named).collect();
     let formula = || rules.iter().map(|rule| rule.formula.as_ref());
     let active = rules.iter().map(|rule| Some(rules.is_active(rule)));
     let columns: Vec<ArrayRef> = vec![
@@ -170,6 +181,7 @@ fn rules(rules: &RuleHistory) -> Result<RecordBatch> {
         integers(rules.iter().map(|rule| Some(rule.sequence))),
         texts(rules.iter().map(|rule| filled(&rule.reason))),
         Arc::new(active.collect::<BooleanArray>()),
+        texts(named.iter().map(Option::as_deref)),
     ];
     Ok(RecordBatch::try_new(rules_schema(), columns)?)
 }
