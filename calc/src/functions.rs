@@ -130,6 +130,69 @@ pub enum Support {
     First,
 }
 
+/// What a function wants of its arguments' units, and the unit of its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitRule {
+    /// All have one unit, which is the result's.
+    Alike,
+    /// All have one unit, the result has none.
+    Compared,
+    /// The result's is that of the first; any others are pure numbers.
+    First,
+    /// All but the first have one unit, which is the result's.
+    Branches,
+    /// Value and cases have one unit, the results one, which is the result's.
+    Cases,
+    /// The units multiplied.
+    Product,
+    /// The units divided; what stands in for the quotient has that unit.
+    Quotient,
+    /// The first's to the power of the second, a pure number.
+    Power,
+    /// The arguments' do not matter; the result is a pure number.
+    PureNumber,
+    /// Arguments are pure numbers; the result has no unit.
+    PureArguments,
+    /// The arguments' do not matter; any unit fits the result.
+    AnyResult,
+    /// The arguments' do not matter; the result has none.
+    NoUnit,
+    /// That of the value, which is the thresholds' too, times the rates'.
+    Rated,
+    /// The currency converted from becomes the one converted to.
+    Converted,
+}
+
+impl UnitRule {
+    /// The rule in words, as the reference says it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Alike => "the same for all arguments; so has the result",
+            Self::Compared => "the same for all arguments",
+            Self::First => "the result has that of the first argument; other numbers are pure",
+            Self::Branches => "the same for all but the condition; so has the result",
+            Self::Cases => {
+                "the same for the value and its cases, and for all results; the result has the latter"
+            }
+            Self::Product => "the arguments' multiplied",
+            Self::Quotient => {
+                "the arguments' divided; what stands in for the quotient has the same"
+            }
+            Self::Power => "the first's to that power; the exponent is a pure number",
+            Self::PureNumber => "the result is a pure number",
+            Self::PureArguments => "the numbers are pure; the result has none",
+            Self::AnyResult => "the result fits any",
+            Self::NoUnit => "the result has none",
+            Self::Rated => {
+                "the same for x and the thresholds; the result has it times that of the rates"
+            }
+            Self::Converted => {
+                "x has the currency converted from, the result the one converted to; a rate that has a unit is in the second by the first"
+            }
+        }
+    }
+}
+
 /// The type an argument must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Param {
@@ -431,5 +494,94 @@ pub fn support_of(function: Function) -> Support {
             Support::First
         }
         _ => Support::All,
+    }
+}
+
+impl Entry {
+    /// What it wants of units.
+    pub fn units(&self) -> UnitRule {
+        match self.shape {
+            Shape::Point { function, .. } => units_of(function),
+            Shape::Special(special) => special.units(),
+        }
+    }
+}
+
+impl Special {
+    fn units(self) -> UnitRule {
+        match self {
+            Self::Shift(_)
+            | Self::Parallel
+            | Self::Cumulate
+            | Self::Decumulate
+            | Self::ToDate(_)
+            | Self::MovingSum
+            | Self::MovingAvg
+            | Self::Opening
+            | Self::Closing
+            | Self::FillForward
+            | Self::QuotaProrate
+            | Self::Lookup
+            | Self::Allocate
+            | Self::Fill => UnitRule::First,
+            Self::Prorata | Self::Rank | Self::CalendarPart(..) => UnitRule::PureNumber,
+            Self::DaysInPeriod | Self::Attr => UnitRule::AnyResult,
+            Self::Parent | Self::Ancestor | Self::IsDescendant | Self::MemberText(_) => {
+                UnitRule::NoUnit
+            }
+            Self::Tier => UnitRule::Rated,
+            Self::Convert => UnitRule::Converted,
+        }
+    }
+}
+
+/// What an operator or a function of values at one point wants of units.
+pub fn units_of(function: Function) -> UnitRule {
+    use Function as F;
+    match function {
+        F::Add
+        | F::Subtract
+        | F::Coalesce
+        | F::Mod
+        | F::Min
+        | F::Max
+        | F::Cap
+        | F::Floor
+        | F::Clawback => UnitRule::Alike,
+        F::Equal
+        | F::NotEqual
+        | F::Less
+        | F::LessOrEqual
+        | F::Greater
+        | F::GreaterOrEqual
+        | F::In => UnitRule::Compared,
+        F::Negate
+        | F::Round
+        | F::RoundUp
+        | F::RoundDown
+        | F::Abs
+        | F::QuotaProrate
+        | F::Filter
+        | F::Exclude => UnitRule::First,
+        F::If => UnitRule::Branches,
+        F::Switch => UnitRule::Cases,
+        F::Multiply => UnitRule::Product,
+        F::Divide | F::SafeDiv => UnitRule::Quotient,
+        F::Power => UnitRule::Power,
+        F::Sign | F::Find | F::Len | F::Year | F::Quarter | F::Month | F::Day | F::Prorata => {
+            UnitRule::PureNumber
+        }
+        F::Left | F::Right | F::Mid | F::Date | F::Edate | F::EoMonth => UnitRule::PureArguments,
+        F::Days | F::Value => UnitRule::AnyResult,
+        F::Not
+        | F::And
+        | F::Or
+        | F::Join
+        | F::IsBlank
+        | F::Upper
+        | F::Lower
+        | F::Text
+        | F::IsDescendant => UnitRule::NoUnit,
+        F::Convert => UnitRule::Converted,
     }
 }

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod functions;
 pub mod limits;
 mod members_change;
+pub mod missing;
 pub mod node;
 pub mod plan;
 pub mod points;
@@ -22,6 +23,7 @@ mod region_cycle;
 pub mod revision;
 pub mod syntax;
 pub mod tables;
+pub mod units;
 
 pub use error::{CalcError, Result};
 pub use plan::Plan;

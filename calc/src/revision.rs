@@ -10,6 +10,7 @@ use crate::branches::{Alone, Branches};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::recompute::{Recompute, Recomputed};
+use crate::units;
 
 /// What a tenant publishes after every command.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,19 @@ impl Revision {
 
     /// The revision after some changes, and what was computed again. An error leaves nothing.
     pub fn apply_among(
+        &self,
+        changes: &[Change],
+        branches: &dyn Branches,
+    ) -> Result<(Self, Recomputed)> {
+        let (revision, recomputed) = self.apply_step(changes, branches)?;
+        if changes.iter().any(may_change_units) {
+            units::check_all(&revision.version.model, &revision.plan)?;
+        }
+        Ok((revision, recomputed))
+    }
+
+    /// The revision after some of the changes of a command: units need to fit after all of them.
+    pub fn apply_step(
         &self,
         changes: &[Change],
         branches: &dyn Branches,
@@ -60,7 +74,16 @@ impl Revision {
         heads: &BTreeMap<Arc<str>, Arc<Self>>,
         branches: &dyn Branches,
     ) -> Result<(Self, Recomputed)> {
-        self.recomputed(|recompute| recompute.follow(heads, branches))
+        let followed = self.recomputed(|recompute| recompute.follow(heads, branches))?;
+        let before = &self.plan.branches;
+        let has_other_model = |(name, head): (&Arc<str>, &Arc<Self>)| {
+            let old = before.get(name);
+            old.is_some_and(|old| !Arc::ptr_eq(&old.version.model, &head.version.model))
+        };
+        if heads.iter().any(has_other_model) {
+            units::check_all(&followed.0.version.model, &followed.0.plan)?;
+        }
+        Ok(followed)
     }
 
     /// The revision as the first of a new branch: what its formulas read on its base is on another
@@ -72,6 +95,11 @@ impl Revision {
         let plan = Plan::compile(&self.version.model, branches)?;
         Ok(Self { version: Arc::clone(&self.version), plan: Arc::new(plan) })
     }
+}
+
+/// Whether units that fitted may not fit any more.
+fn may_change_units(change: &Change) -> bool {
+    matches!(change, Change::Model(ModelChange::SetFormula(_) | ModelChange::SetUnit { .. }))
 }
 
 fn apply_all(recompute: &mut Recompute, changes: &[Change], branches: &dyn Branches) -> Result<()> {

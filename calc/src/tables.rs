@@ -481,7 +481,7 @@ fn period_ranges(periods: &[MemberId]) -> Vec<(u32, u32)> {
     ranges
 }
 
-fn find_member(dimension: &Dimension, text: &str) -> MemberId {
+pub(crate) fn find_member(dimension: &Dimension, text: &str) -> MemberId {
     if let Ok(member) = dimension.resolve(text) {
         return member;
     }

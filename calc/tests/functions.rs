@@ -461,7 +461,8 @@ fn function(page: &mut String, entry: &Entry) {
     let Entry { name, form, meaning, dimensions, blanks, example: (text, gives), .. } = entry;
     write!(
         page,
-        "### {name}\n`{form}` gives {meaning}.\n- Dimensions: {dimensions}.\n- Blanks: {blanks}.\n- Example: `{text}` = {gives}\n\n"
+        "### {name}\n`{form}` gives {meaning}.\n- Dimensions: {dimensions}.\n- Blanks: {blanks}.\n- Units: {units}.\n- Example: `{text}` = {gives}\n\n",
+        units = entry.units().words()
     )
     .expect("a text");
 }

@@ -31,3 +31,7 @@ pub const SMALL_SEGMENT_ROWS: usize = 1_024;
 pub const PATCHED_ROWS_SHARE: usize = 256;
 /// Postings are read for up to this many members of a dimension.
 pub const POSTED_MEMBERS_MAX: u64 = 4_096;
+/// Length of a measure's unit, in bytes.
+pub const UNIT_BYTES_MAX: usize = 200;
+/// Exponent of a factor of a unit.
+pub const UNIT_EXPONENT_MAX: i32 = 9;

@@ -4,6 +4,7 @@
 //! [`Model`] is the checked whole; a model that exists is consistent.
 
 mod attribute;
+pub mod unit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use crate::region::TargetText;
 use crate::value::{KeyType, ValueType, parse_date};
 
 pub use attribute::AttributeDef;
+pub use unit::{Unit, UnitFactor};
 
 /// A dimension, as its model file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,6 +314,15 @@ pub enum ModelChange {
         /// Its name.
         name: String,
     },
+    /// What a measure is counted in.
+    SetUnit {
+        /// The cube's name.
+        cube: String,
+        /// The measure's name.
+        measure: String,
+        /// The unit; empty: none, so that any fits.
+        unit: String,
+    },
 }
 
 /// The checked whole of a tenant's definitions.
@@ -342,6 +353,8 @@ pub struct Cube {
     pub levels: Vec<Option<LevelId>>,
     /// Per measure, the semi-additive rule.
     pub time: Vec<Option<TimeRule>>,
+    /// Per measure, its unit; none: any.
+    pub units: Vec<Option<Unit>>,
 }
 
 /// A [`TimeDef`] with its names resolved.
@@ -385,6 +398,11 @@ impl Cube {
     /// A measure's definition.
     pub fn measure_def(&self, id: MeasureId) -> &MeasureDef {
         &self.def.measures[id.idx()]
+    }
+
+    /// A measure's unit; none where any fits.
+    pub fn unit(&self, id: MeasureId) -> Option<&Unit> {
+        self.units[id.idx()].as_ref()
     }
 
     /// Position in the cube of a dimension.
@@ -680,9 +698,10 @@ impl Model {
             }
             ModelChange::AddMeasure { cube, measure } => {
                 let id = self.cube(cube)?;
-                let mut cube = self.cube_def(id).def.clone();
-                cube.measures.push(measure.clone());
-                model.cubes[id.idx()] = Arc::new(model.resolved(cube)?);
+                let Cube { mut def, mut units, .. } = Cube::clone(self.cube_def(id));
+                def.measures.push(measure.clone());
+                units.push(None);
+                model.cubes[id.idx()] = Arc::new(Cube { units, ..model.resolved(def)? });
             }
             ModelChange::SetFormula(formula) => {
                 let (cube, measure) = self.target(&formula.target)?;
@@ -724,6 +743,13 @@ impl Model {
                     return Err(CubeError::unknown("assertion", name, names()));
                 }
                 model.assertions.retain(|old| &old.def.name != name);
+            }
+            ModelChange::SetUnit { cube, measure, unit } => {
+                let id = self.cube(cube)?;
+                let mut cube = Cube::clone(self.cube_def(id));
+                let measure = cube.measure(measure)?;
+                cube.units[measure.idx()] = self.resolved_unit(&cube, measure, unit)?;
+                model.cubes[id.idx()] = Arc::new(cube);
             }
         }
         Ok(model)
@@ -814,7 +840,8 @@ impl Model {
                 None => None,
             });
         }
-        Ok(Cube { def, dimensions, levels, time })
+        let units = vec![None; def.measures.len()];
+        Ok(Cube { def, dimensions, levels, time, units })
     }
 
     /// The dimension that a cube names, and the level above its leaves at which it uses it.

@@ -499,7 +499,9 @@ impl Version {
         let cubes = model.cubes.iter().map(|cube| cube_piece(&cube.def));
         let formulas = model.formulas.iter().map(|def| formula_piece(def));
         let assertions = model.assertions.iter().map(|assertion| assertion_piece(assertion));
-        std::iter::once(itself).chain(dimensions).chain(cubes).chain(formulas).chain(assertions)
+        let units = model.cubes.iter().flat_map(|cube| unit_pieces(cube));
+        let definitions = std::iter::once(itself).chain(dimensions).chain(cubes).chain(units);
+        definitions.chain(formulas).chain(assertions)
     }
 }
 
@@ -577,6 +579,14 @@ fn cube_piece(cube: &CubeDef) -> Piece {
         }
     }
     piece
+}
+
+/// The hashes of a cube's units, each by itself: a measure without one leaves no trace.
+fn unit_pieces(cube: &Cube) -> impl Iterator<Item = Piece> + '_ {
+    cube.def.measures.iter().zip(&cube.units).filter_map(|(measure, unit)| {
+        let unit = unit.as_ref()?;
+        Some(Piece::new("unit").text(&cube.def.name).text(&measure.name).text(&unit.text))
+    })
 }
 
 fn formula_piece(formula: &FormulaDef) -> Piece {

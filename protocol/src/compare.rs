@@ -211,7 +211,7 @@ fn measure_pairs(from: &Cube, to: &Cube, options: &CompareOptions) -> Vec<Measur
     from.def.measures.iter().enumerate().filter_map(pair).collect()
 }
 
-/// Cubes, measures and formulas that only one has, or that differ.
+/// Cubes, measures, units and formulas that only one has, or that differ.
 fn model_differences(
     (from_name, from): (&str, &Version),
     (to_name, to): (&str, &Version),
@@ -223,9 +223,11 @@ fn model_differences(
     lines.extend(only_in(to_name, to, from));
     for cube in &from.model.cubes {
         let other = to.model.cube(&cube.def.name).map(|id| to.model.cube_def(id));
-        if other.is_ok_and(|other| !have_one_shape(cube, other)) {
+        let Ok(other) = other else { continue };
+        if !have_one_shape(cube, other) {
             lines.push(format!("cube {} has other dimensions or keys", cube.def.name));
         }
+        lines.extend(unit_differences((from_name, cube), (to_name, other)));
     }
     let formula = |version: &Version, target: &str| {
         let mut formulas = version.model.formulas.iter();
@@ -243,6 +245,20 @@ fn model_differences(
         }
     }
     lines
+}
+
+/// Measures of both whose units differ.
+fn unit_differences((from_name, from): (&str, &Cube), (to_name, to): (&str, &Cube)) -> Vec<String> {
+    let line = |(idx, def): (usize, &cube::model::MeasureDef)| {
+        let ours = from.unit(MeasureId::from_idx(idx));
+        let theirs = to.unit(to.measure(&def.name).ok()?);
+        let [ours, theirs] =
+            [ours, theirs].map(|unit| unit.map_or("no unit", |unit| unit.text.as_str()));
+        let name = format!("{}.{}", from.def.name, def.name);
+        (ours != theirs)
+            .then(|| format!("unit of {name}: {from_name}: {ours}; {to_name}: {theirs}"))
+    };
+    from.def.measures.iter().enumerate().filter_map(line).collect()
 }
 
 /// Cubes and measures that the other one does not have.

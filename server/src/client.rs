@@ -21,7 +21,7 @@ use crate::limits::CLIENT_WAIT;
 use crate::load::LoadRequest;
 use crate::model_files::ModelFiles;
 use crate::render::Format;
-use crate::rules::{Candidate, RuleAnswer, RuleLine};
+use crate::rules::{Candidate, RuleAnswer, RuleComparison, RuleLine};
 
 /// Time to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -205,7 +205,7 @@ impl RemoteTenant {
         candidate: &Candidate,
         branch: &str,
         request: &CompareRequest,
-    ) -> Result<Comparison> {
+    ) -> Result<RuleComparison> {
         #[derive(Serialize)]
         struct Body<'a> {
             target: &'a str,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use calc::Revision;
 use cube::model::ModelChange;
 use cube::{Change, Version};
 use protocol::branches::{Branch, Branches};
@@ -17,6 +18,7 @@ use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::error::{Result, ServerError, sql_of_calc};
 use crate::limits::PLAN_ATTEMPTS_MAX;
 use crate::load::{self, LoadError, LoadReport, LoadRequest};
+use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
 use crate::tenant::actor::{on_rayon, panic_text};
 use crate::tenant::command::Refusal;
@@ -40,6 +42,9 @@ pub struct ApplyReport {
     pub mode: ApplyMode,
     /// The changes, one line each; none where the model is as it should be.
     pub changes: Vec<String>,
+    /// What is worth knowing of the changes, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The ledger entry, if there was something to apply.
     pub sequence: Option<u64>,
     /// The formulas that ran, and in how many cells each was evaluated, changed or not.
@@ -47,6 +52,9 @@ pub struct ApplyReport {
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
     pub assertions: Vec<AssertionResult>,
+    /// Members that formulas name and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// What loading a file did.
@@ -61,6 +69,9 @@ pub struct LoadAnswer {
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
     pub assertions: Vec<AssertionResult>,
+    /// Members that formulas name and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// Who asks, through what, on which branch and why.
@@ -108,11 +119,13 @@ pub async fn apply(
 ) -> Result<ApplyReport> {
     let files = Arc::new(files);
     let shared = Arc::clone(&files);
-    let plan = move |branches: &Branches, head: &Branch| -> Result<(Vec<Change>, Vec<String>)> {
+    type Reports = [Vec<String>; 2];
+    let plan = move |branches: &Branches, head: &Branch| -> Result<(Vec<Change>, Reports)> {
         let seen = branches.seen_by(&head.name);
         let changes = model_files::difference(&head.revision, &seen, &shared)?;
         let described = changes.iter().map(model_files::describe).collect();
-        Ok((changes.into_iter().map(Change::Model).collect(), described))
+        let warnings = model_files::unit_warnings(&head.revision.version.model, &changes);
+        Ok((changes.into_iter().map(Change::Model).collect(), [described, warnings]))
     };
     let refuse = |failed: &[&AssertionResult]| model_files::located(&files, failed).into();
     let checks = Checks::Refuse(&refuse);
@@ -120,10 +133,19 @@ pub async fn apply(
         let branches = tenant.branches();
         let head = Arc::clone(branches.get(&asking.branch)?);
         let before = Arc::clone(&head);
-        let (planned, changes) = compute(move || plan(&branches, &before)).await?;
-        let (_, assertions) = checks.run(tenant, asking, &head, planned).await?;
-        let recomputed = BTreeMap::new();
-        return Ok(ApplyReport { mode, changes, sequence: None, recomputed, assertions });
+        let (planned, [changes, warnings]) = compute(move || plan(&branches, &before)).await?;
+        let (planned, assertions) = checks.run(tenant, asking, &head, planned).await?;
+        let (candidate, _) = candidate(tenant, &head, planned).await?;
+        let missing_members = missing_members(candidate.revision).await?;
+        return Ok(ApplyReport {
+            mode,
+            changes,
+            warnings,
+            sequence: None,
+            recomputed: BTreeMap::new(),
+            assertions,
+            missing_members,
+        });
     }
     let Submitted { receipt, report, mut assertions } =
         submit_planned(tenant, asking, plan, checks).await?;
@@ -132,7 +154,9 @@ pub async fn apply(
         (_, assertions) = checks.run(tenant, asking, &head, Vec::new()).await?;
     }
     let (sequence, recomputed) = unpack(receipt);
-    Ok(ApplyReport { mode, changes: report, sequence, recomputed, assertions })
+    let [changes, warnings] = report;
+    let missing_members = missing_members_now(tenant, asking).await?;
+    Ok(ApplyReport { mode, changes, warnings, sequence, recomputed, assertions, missing_members })
 }
 
 /// Loads one file, all of it or nothing, in one ledger entry. Where an assertion does not hold of
@@ -153,7 +177,18 @@ pub async fn load(
     let Submitted { receipt, report, assertions } =
         submit_planned(tenant, asking, plan, Checks::Refuse(&refuse)).await?;
     let (sequence, recomputed) = unpack(receipt);
-    Ok(LoadAnswer { report, sequence, recomputed, assertions })
+    let missing_members = missing_members_now(tenant, asking).await?;
+    Ok(LoadAnswer { report, sequence, recomputed, assertions, missing_members })
+}
+
+/// What the formulas of a revision name and what is not there.
+async fn missing_members(revision: Revision) -> Result<Vec<MissingMember>> {
+    compute(move || Ok(missing::missing(&revision, None))).await
+}
+
+/// The same of a branch as it is now.
+async fn missing_members_now(tenant: &OpenTenant, asking: &Asking) -> Result<Vec<MissingMember>> {
+    missing_members(tenant.branches().get(&asking.branch)?.revision.clone()).await
 }
 
 /// Makes changes that follow from the head, in one ledger entry.

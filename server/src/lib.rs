@@ -20,6 +20,7 @@ pub mod explain;
 pub mod http;
 pub mod limits;
 pub mod load;
+pub mod missing;
 pub mod model_files;
 pub mod observe;
 pub mod postgres;

@@ -7,11 +7,13 @@
 mod assertions;
 mod check;
 mod compare;
+mod cube_file;
 mod definitions;
 mod describe;
 mod folder;
 mod problem;
 mod source;
+mod unit_warnings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +32,7 @@ pub use folder::read_folder;
 pub(crate) use folder::read_text;
 pub use problem::FileProblem;
 pub(crate) use source::toml_problem;
+pub use unit_warnings::unit_warnings;
 
 /// What a folder of a model holds.
 const FILES_HINT: &str =

@@ -17,6 +17,7 @@ use crate::assertions::{self, AssertionResult};
 use crate::branches::CompareRequest;
 use crate::commands::{Asking, Checks, Submitted, compute, submit_planned, unpack};
 use crate::error::{Result, sql_of_calc};
+use crate::missing::{MissingMember, missing};
 use crate::tenant::OpenTenant;
 use crate::timestamp::format_timestamp;
 
@@ -59,6 +60,20 @@ pub struct RuleAnswer {
     /// The model's assertions on what it gives; none of them failed.
     #[serde(default)]
     pub assertions: Vec<AssertionResult>,
+    /// Members that the formula names and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
+}
+
+/// What a formula would change, and what it names that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleComparison {
+    /// The branch as it is, and as it would be.
+    #[serde(flatten)]
+    pub comparison: Comparison,
+    /// Members that the formula names and that are not there.
+    #[serde(default)]
+    pub missing_members: Vec<MissingMember>,
 }
 
 /// A formula to be tried: a text, or a version there was.
@@ -131,7 +146,7 @@ pub async fn compare_with(
     target: &str,
     candidate: Candidate,
     request: &CompareRequest,
-) -> Result<Comparison> {
+) -> Result<RuleComparison> {
     let options = request.options()?;
     let point = tenant.read(&asking.author)?;
     let branch = point.branches.get(&asking.branch)?.clone();
@@ -143,14 +158,18 @@ pub async fn compare_with(
         }
     };
     let changes = changes(&branch.rules, target, formula);
+    let target = target.to_owned();
     let from = point.snapshot_of(&branch);
     compute(move || {
         let seen = point.branches.seen_by(&branch.name);
         let applied = branch.revision.apply_among(&changes, &seen);
-        let (Revision { version, plan }, _) = applied.map_err(|error| sql_of_calc(&error))?;
+        let (revision, _) = applied.map_err(|error| sql_of_calc(&error))?;
+        let missing_members = missing(&revision, Some(&target));
+        let Revision { version, plan } = revision;
         let mut to = Snapshot { plan, ..from.clone() };
         to.view.version = version;
-        Ok(compare((&branch.name, &from), (&name, &to), &options)?)
+        let comparison = compare((&branch.name, &from), (&name, &to), &options)?;
+        Ok(RuleComparison { comparison, missing_members })
     })
     .await
 }
@@ -197,8 +216,22 @@ async fn put_in_force(
     let Submitted { receipt, report: version, assertions } =
         submit_planned(tenant, asking, plan, Checks::Refuse(&refuse)).await?;
     let (sequence, recomputed) = unpack(receipt);
+    let revision = tenant.branches().get(&asking.branch)?.revision.clone();
     let target = target.to_owned();
-    Ok(RuleAnswer { target, version, of_version, sequence, recomputed, assertions })
+    compute(move || {
+        let missing_members = missing(&revision, Some(&target));
+        let target = target.clone();
+        Ok(RuleAnswer {
+            target,
+            version,
+            of_version,
+            sequence,
+            recomputed,
+            assertions,
+            missing_members,
+        })
+    })
+    .await
 }
 
 /// The error that assertions do not hold of what a formula would give.

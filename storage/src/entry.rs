@@ -383,6 +383,15 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_is_a_cube_a_measure_and_a_text() {
+        let (cube, measure, unit) = ("c".into(), "m".into(), "EUR".into());
+        let set = Change::Model(ModelChange::SetUnit { cube, measure, unit });
+        let bytes = postcard::to_extend(&set, Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "00090163016d03455552");
+        assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), set);
+    }
+
+    #[test]
     fn what_is_not_an_entry_is_an_error_that_says_where() {
         let bytes = example().encode().unwrap();
         assert_eq!(Entry::decode(&[]), Err(EntryError::Empty));

@@ -273,10 +273,14 @@ fn definitions_that_differ_are_named() {
     };
     let measure =
         ModelChange::AddMeasure { cube: "deals".into(), measure: measure("x", "integer") };
-    let to = after(&base, &[formula("amount * 3"), Change::Model(measure)]);
+    let (cube, name, unit) = ("quota".into(), "amount".into(), "EUR".into());
+    let unit = ModelChange::SetUnit { cube, measure: name, unit };
+    let changes = [formula("amount * 3"), Change::Model(measure), Change::Model(unit)];
+    let to = after(&base, &changes);
     let comparison = compared(&base, &to, &CompareOptions::default());
     let expected = [
         "measure deals.x only in whatif",
+        "unit of quota.amount: main: no unit; whatif: EUR",
         "rule quota.double: main: amount * 2; whatif: amount * 3",
     ];
     assert_eq!(comparison.model, expected);

@@ -181,10 +181,12 @@ fn cube_relation(version: &Version, schema: &str, id: cube::CubeId) -> Relation 
             referenced_column: "key".into(),
         })
         .collect();
-    for (column, measure) in
-        found.columns.iter_mut().skip(key_width + cube.dimensions.len()).zip(&cube.def.measures)
-    {
-        column.comment = Some(measure.description.clone()).filter(|text| !text.is_empty());
+    let columns = found.columns.iter_mut().skip(key_width + cube.dimensions.len());
+    for (column, (measure, unit)) in columns.zip(cube.def.measures.iter().zip(&cube.units)) {
+        let unit = unit.as_ref().map(|unit| format!("in {}", unit.text));
+        let said = [Some(measure.description.clone()).filter(|text| !text.is_empty()), unit];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        column.comment = Some(said.join("; ")).filter(|text| !text.is_empty());
     }
     found.row_count = version.rows(id).row_count() as u64;
     found

@@ -15,6 +15,7 @@ use crate::commands::{self, ApplyMode, ApplyReport, LoadAnswer};
 use crate::config::{Place, Settings};
 use crate::error::Result;
 use crate::load::{self, LoadRequest, Target};
+use crate::missing::{self, MissingMember};
 use crate::model_files;
 use crate::tenant::MAIN;
 
@@ -86,7 +87,10 @@ pub fn apply(args: ApplyArgs, below: Settings) -> Result<()> {
 
 fn print_applied(report: &ApplyReport) -> Result<()> {
     report.changes.iter().try_for_each(print_line)?;
+    let mut warnings = report.warnings.iter();
+    warnings.try_for_each(|warning| print_line(format_args!("warning: {warning}")))?;
     print_checked(&report.assertions)?;
+    print_missing(&report.missing_members)?;
     let count = report.changes.len();
     match (report.mode, report.sequence) {
         (_, None) if report.changes.is_empty() => print_line("the model is up to date"),
@@ -169,7 +173,13 @@ fn print_loaded(answer: &LoadAnswer) -> Result<()> {
     answer.recomputed.iter().try_for_each(|(formula, cells)| {
         print_line(format_args!("evaluated {formula} in {cells} cells"))
     })?;
-    print_checked(&answer.assertions)
+    print_checked(&answer.assertions)?;
+    print_missing(&answer.missing_members)
+}
+
+/// Says which members formulas name that are not there.
+pub(super) fn print_missing(found: &[MissingMember]) -> Result<()> {
+    missing::lines(found).iter().try_for_each(print_line)
 }
 
 /// Says which assertions wait for data, and how many hold.

@@ -1,19 +1,18 @@
 //! `perfos rule`.
 
 use clap::{Args, Subcommand};
-use protocol::compare::Comparison;
 
 use crate::cli::PlaceArgs;
 use crate::cli::branch::WantedArgs;
-use crate::cli::comparison::{print_comparison, text_table};
+use crate::cli::comparison::{Show, print_comparison, text_table};
 use crate::cli::local::{LocalTenant, asking};
-use crate::cli::model::print_checked;
+use crate::cli::model::{print_checked, print_missing};
 use crate::cli::output::{print, print_line};
 use crate::cli::query::remote;
 use crate::commands::Asking;
 use crate::config::{Place, Settings};
 use crate::error::Result;
-use crate::rules::{self, Candidate, RuleAnswer, RuleLine};
+use crate::rules::{self, Candidate, RuleAnswer, RuleComparison, RuleLine};
 use crate::tenant::MAIN;
 
 /// What is done to formulas.
@@ -174,7 +173,7 @@ fn compare(args: CompareArgs, below: Settings) -> Result<()> {
     let request = args.wanted.request();
     let candidate: Candidate = rules::candidate(args.text, args.version)?;
     let branch = &args.on.branch;
-    let comparison: Comparison = match settings.place()? {
+    let RuleComparison { comparison, missing_members } = match settings.place()? {
         Place::Server(server) => {
             remote(&server, &settings)?.compare_rule(&args.target, &candidate, branch, &request)?
         }
@@ -185,7 +184,11 @@ fn compare(args: CompareArgs, below: Settings) -> Result<()> {
             local.runtime.block_on(trying)
         })?,
     };
-    print_comparison(&comparison, args.wanted.format)
+    if args.wanted.format == Show::Json {
+        return print_line(serde_json::json!(RuleComparison { comparison, missing_members }));
+    }
+    print_comparison(&comparison, args.wanted.format)?;
+    print_missing(&missing_members)
 }
 
 fn rule_asking(settings: &Settings, origin: &str, branch: &str, reason: &str) -> Asking {
@@ -193,10 +196,10 @@ fn rule_asking(settings: &Settings, origin: &str, branch: &str, reason: &str) ->
 }
 
 fn print_answer(answer: &RuleAnswer) -> Result<()> {
-    let RuleAnswer { target, version, of_version, sequence, recomputed, assertions } = answer;
+    let RuleAnswer { target, version, of_version, sequence, recomputed, .. } = answer;
     let of = of_version.map_or_else(String::new, |of| format!(", the formula of version {of}"));
     match sequence {
-        None => return print_line(format_args!("{target}: version {version} is in force already")),
+        None => print_line(format_args!("{target}: version {version} is in force already"))?,
         Some(sequence) => print_line(format_args!(
             "{target}: version {version} is in force{of}, ledger entry {sequence}"
         ))?,
@@ -204,5 +207,6 @@ fn print_answer(answer: &RuleAnswer) -> Result<()> {
     recomputed.iter().try_for_each(|(formula, cells)| {
         print_line(format_args!("evaluated {formula} in {cells} cells"))
     })?;
-    print_checked(assertions)
+    print_checked(&answer.assertions)?;
+    print_missing(&answer.missing_members)
 }

@@ -23,17 +23,18 @@ pub(super) fn checked(
     let mut model = Model::clone(&revision.version.model);
     let (assertions, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(is_assertion);
     let (formulas, definitions): (Vec<_>, Vec<_>) = planned.into_iter().partition(is_formula);
+    let (units, definitions): (Vec<_>, Vec<_>) = definitions.into_iter().partition(is_unit);
     let (cubes, dimensions): (Vec<_>, Vec<_>) = definitions.into_iter().partition(is_cube);
     define(&mut model, files, &dimensions)?;
     check_members(&model, files)?;
-    for stage in [&cubes, &formulas, &assertions] {
+    for stage in [&cubes, &units, &formulas, &assertions] {
         define(&mut model, files, stage)?;
     }
     check_ratios(&model, files)?;
     check_formulas(&model, branches, files)?;
     let formulas = in_order(&model, branches, files, formulas)?;
-    let ordered = dimensions.into_iter().chain(cubes).chain(formulas).chain(assertions);
-    let ordered: Vec<Planned> = ordered.collect();
+    let definitions = dimensions.into_iter().chain(cubes).chain(units);
+    let ordered: Vec<Planned> = definitions.chain(formulas).chain(assertions).collect();
     try_on_data(revision, branches, files, &ordered)?;
     Ok(ordered.into_iter().map(|planned| planned.change).collect())
 }
@@ -44,6 +45,10 @@ fn is_formula(planned: &Planned) -> bool {
 
 fn is_assertion(planned: &Planned) -> bool {
     matches!(planned.change, ModelChange::SetAssertion { .. } | ModelChange::RemoveAssertion { .. })
+}
+
+fn is_unit(planned: &Planned) -> bool {
+    matches!(planned.change, ModelChange::SetUnit { .. })
 }
 
 fn is_cube(planned: &Planned) -> bool {
@@ -110,7 +115,8 @@ fn check_formulas(
 ) -> Result<(), Vec<FileProblem>> {
     let mut problems = Vec::new();
     for formula in &files.formulas {
-        if let Err(error) = calc::check::check(model, &formula.def, branches) {
+        let checked = calc::check::check(model, &formula.def, branches);
+        if let Err(error) = checked.and_then(|checked| calc::units::check(model, &checked)) {
             let planned = Planned {
                 change: ModelChange::SetFormula(formula.def.clone()),
                 source: Some(formula.source),
@@ -155,7 +161,8 @@ fn try_on_data(
     let mut revision = revision.clone();
     for planned in ordered {
         let change = [Change::Model(planned.change.clone())];
-        match revision.apply_among(&change, branches) {
+        // units were compared in the whole: on the way they need not fit
+        match revision.apply_step(&change, branches) {
             Ok((next, _)) => revision = next,
             Err(error) => return Err(vec![problem_of(files, planned, &error)]),
         }
@@ -174,6 +181,10 @@ fn problem_of(files: &Definitions<'_>, planned: &Planned, error: &CalcError) -> 
         ModelChange::SetFormula(formula) => Some(&formula.target),
         _ => None,
     };
+    if is_unit(planned) {
+        steps.push(Step::Key("unit"));
+        return file.problem(&steps, error.to_string()).with_hint(error.hint());
+    }
     match error {
         CalcError::Formula { span, message, target, .. } if changed == Some(target) => {
             steps.push(Step::Key("text"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cube::Model;
+use cube::model::unit::canonical;
 use cube::model::{
     Assertion, AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange,
 };
@@ -12,8 +13,7 @@ use super::definitions::{Defined, Definitions};
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 
-const NOT_YET: &str =
-    "what exists can get attributes, measures and formulas; other changes cannot be applied yet";
+const NOT_YET: &str = "what exists can get attributes, measures, units and formulas; other changes cannot be applied yet";
 
 /// A change, and the item in the files it comes from.
 pub(super) struct Planned {
@@ -40,6 +40,7 @@ pub(super) fn compare(model: &Model, files: &Definitions<'_>) -> (Vec<Planned>, 
     comparison.describe();
     comparison.dimensions();
     comparison.cubes();
+    comparison.units();
     comparison.formulas();
     comparison.assertions();
     (comparison.planned, comparison.problems)
@@ -154,6 +155,31 @@ impl Comparison<'_> {
         for measure in &old.measures {
             if !new.measures.iter().any(|new| new.name == measure.name) {
                 self.problems.push(place.removed("measure", &measure.name));
+            }
+        }
+    }
+
+    /// Units that the files say otherwise than the tenant, where the measure is one.
+    fn units(&mut self) {
+        let files = self.files;
+        for (Defined { def, source }, units) in files.cubes.iter().zip(&files.units) {
+            let old = self.model.cube(&def.name).ok().map(|id| self.model.cube_def(id));
+            for (index, (measure, unit)) in def.measures.iter().zip(units).enumerate() {
+                let item = [Step::Key("measure"), Step::Index(index), Step::Key("unit")];
+                let unit = match canonical(unit) {
+                    Ok(unit) => unit,
+                    Err(error) => {
+                        let problem = files.source(*source).problem(&item, error.to_string());
+                        self.problems.push(problem);
+                        continue;
+                    }
+                };
+                let known = old.and_then(|cube| cube.unit(cube.measure(&measure.name).ok()?));
+                if known.map_or("", |known| known.text.as_str()) != unit {
+                    let (cube, measure) = (def.name.clone(), measure.name.clone());
+                    let change = ModelChange::SetUnit { cube, measure, unit };
+                    self.plan(change, *source, Some(("measure", index)));
+                }
             }
         }
     }

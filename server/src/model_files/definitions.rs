@@ -7,6 +7,7 @@ use cube::model::{AssertionDef, Consolidation, CubeDef, DimensionDef, FormulaDef
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::cube_file::CubeFile;
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 use super::{Folder, ModelFiles};
@@ -54,6 +55,8 @@ pub(super) struct Definitions<'a> {
     pub model: Option<Defined<ModelDef>>,
     pub dimensions: Vec<Defined<DimensionDef>>,
     pub cubes: Vec<Defined<CubeDef>>,
+    /// Per cube, the units of its measures; empty where there is none.
+    pub units: Vec<Vec<String>>,
     pub formulas: Vec<Listed<FormulaDef>>,
     pub assertions: Vec<Listed<AssertionDef>>,
 }
@@ -111,9 +114,10 @@ impl<'a> Definitions<'a> {
             Folder::Root => self.model = Some(defined(&file, source)?),
             Folder::Dimensions => self.dimensions.push(defined(&file, source)?),
             Folder::Cubes => {
-                let mut cube = defined(&file, source)?;
-                imply_none(&mut cube.def, &file);
-                self.cubes.push(cube);
+                let CubeFile { mut def, units } = file.read()?;
+                imply_none(&mut def, &file);
+                self.cubes.push(Defined { def, source });
+                self.units.push(units);
             }
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;

@@ -60,6 +60,10 @@ pub fn describe(change: &ModelChange) -> String {
             format!("~ assertion {:?}: {} = {expected}{within}", assertion.name, sql.join(" "))
         }
         ModelChange::RemoveAssertion { name } => format!("- assertion {name:?}"),
+        ModelChange::SetUnit { cube, measure, unit } if unit.is_empty() => {
+            format!("- unit {cube}.{measure}")
+        }
+        ModelChange::SetUnit { cube, measure, unit } => format!("~ unit {cube}.{measure} = {unit}"),
     }
 }
 

@@ -5,6 +5,8 @@ use calc::branches::Alone;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::{Change, MemberId};
 
+mod units;
+
 use super::{ModelFiles, describe, difference, read_folder};
 
 const MODEL: [(&str, &str); 5] = [
@@ -519,7 +521,7 @@ error: cube "sales", measure "units": type is "integer" in the tenant and "decim
   |
 6 | type = "decimal(18,0)"
   |        ^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -532,7 +534,7 @@ error: cube "sales": dimensions is ["date", "product"] in the tenant and ["produ
   |
 3 | dimensions = ["product", "date"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -545,7 +547,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
   |
 1 | name = "sales"
   |        ^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -555,7 +557,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
         r#"
 error: cube "sales" is in the tenant and in no file
  --> cubes/sales.toml
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 
 error: sale.margin: its consolidation is formula and it has none
   --> cubes/sales.toml:16:17
@@ -575,7 +577,7 @@ error: dimension "product", attribute "price": type is "decimal(9,2)" in the ten
   |
 4 | type = "decimal(9,3)"
   |        ^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -588,7 +590,7 @@ error: dimension "product": hierarchy is [{ kind = "levels", levels = ["group", 
   |
 9 | [[hierarchy]]
   | ^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -601,7 +603,7 @@ error: dimension "product": key_type is "text" in the tenant and "integer" in th
   |
 2 | key_type = "integer"
   |            ^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -614,7 +616,7 @@ error: dimension "date": calendar is { end = "2026-03-31", start = "2026-01-01" 
   |
 3 | [calendar]
   | ^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
 }
@@ -852,7 +854,7 @@ error: dimension "product", attribute "launch": type is "member of date" in the 
   |
 7 | type = "text"
   |        ^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(
@@ -899,7 +901,7 @@ error: cube "sales": dimensions is ["date.month", "product"] in the tenant and [
   |
 3 | dimensions = ["date", "product"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(

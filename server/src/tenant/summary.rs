@@ -86,5 +86,11 @@ fn describe_model(change: &ModelChange) -> String {
             format!("assertion {:?} set", assertion.name)
         }
         ModelChange::RemoveAssertion { name } => format!("assertion {name:?} removed"),
+        ModelChange::SetUnit { cube, measure, unit } if unit.is_empty() => {
+            format!("unit of {cube}.{measure} removed")
+        }
+        ModelChange::SetUnit { cube, measure, unit } => {
+            format!("unit of {cube}.{measure} is {unit}")
+        }
     }
 }

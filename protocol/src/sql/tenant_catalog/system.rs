@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use calc::missing::{MissingMember, missing_members};
+use cube::{CubeId, MeasureId, Model};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
 };
@@ -12,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::{SYSTEM_SCHEMA, Scope, one_batch, relation};
 use crate::branches::Branches;
-use crate::rules::RuleHistory;
+use crate::rules::{RuleHistory, RuleVersion};
 use crate::sql::relation::{Relation, RelationKind};
 use crate::tenant::LedgerEntry;
 
@@ -28,6 +30,7 @@ pub(super) fn relations() -> Vec<Relation> {
             ledger_schema(),
             "The newest ledger entries: who did what, and in how many cells which formulas were evaluated, changed or not",
         ),
+        ("measures", measures_schema(), "Measures of the session's branch and what they are in"),
         ("rules", rules_schema(), "Every version of every formula of the session's branch"),
     ];
     let describe = |(name, schema, comment): (&str, SchemaRef, &str)| {
@@ -44,7 +47,11 @@ pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
             ledger(&entries.map_err(DataFusionError::from)?)?
         }
         "branches" => branches(&scope.point.branches)?,
-        "rules" => rules(&scope.current.rules)?,
+        "measures" => measures(&scope.snapshot_of(&scope.current).view.version.model)?,
+        "rules" => {
+            let snapshot = scope.snapshot_of(&scope.current);
+            rules(&scope.current.rules, &missing_members(&snapshot.view.version, &snapshot.plan))?
+        }
         _ => return Ok(None),
     };
     one_batch(batch).map(Some)
@@ -106,6 +113,40 @@ fn branches(branches: &Branches) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(branches_schema(), columns)?)
 }
 
+fn measures_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("cube", DataType::Utf8, false),
+        Field::new("measure", DataType::Utf8, false),
+        Field::new("type", DataType::Utf8, false),
+        Field::new("unit", DataType::Utf8, true),
+        Field::new("computed", DataType::Boolean, false),
+        Field::new("description", DataType::Utf8, true),
+    ]))
+}
+
+fn measures(model: &Model) -> Result<RecordBatch> {
+    let mut measures = Vec::new();
+    for (at, cube) in model.cubes.iter().enumerate() {
+        for (idx, def) in cube.def.measures.iter().enumerate() {
+            let (cube_id, measure) = (CubeId::from_idx(at), MeasureId::from_idx(idx));
+            let unit = cube.unit(measure).map(|unit| unit.text.as_str());
+            measures.push((&cube.def.name, def, unit, !model.is_input(cube_id, measure)));
+        }
+    }
+    let types: Vec<String> =
+        measures.iter().map(|(_, def, ..)| def.value_type.to_string()).collect();
+    let computed = measures.iter().map(|(.., computed)| Some(*computed));
+    let columns: Vec<ArrayRef> = vec![
+        texts(measures.iter().map(|(cube, ..)| Some(cube.as_str()))),
+        texts(measures.iter().map(|(_, def, ..)| Some(def.name.as_str()))),
+        texts(types.iter().map(|text| Some(text.as_str()))),
+        texts(measures.iter().map(|(_, _, unit, _)| *unit)),
+        Arc::new(computed.collect::<BooleanArray>()),
+        texts(measures.iter().map(|(_, def, ..)| filled(&def.description))),
+    ];
+    Ok(RecordBatch::try_new(measures_schema(), columns)?)
+}
+
 fn rules_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("target", DataType::Utf8, false),
@@ -117,10 +158,17 @@ fn rules_schema() -> SchemaRef {
         Field::new("sequence", DataType::Int64, false),
         Field::new("reason", DataType::Utf8, true),
         Field::new("active", DataType::Boolean, false),
+        Field::new("missing_members", DataType::Utf8, true),
     ]))
 }
 
-fn rules(rules: &RuleHistory) -> Result<RecordBatch> {
+fn rules(rules: &RuleHistory, missing: &[MissingMember]) -> Result<RecordBatch> {
+    let named = |rule: &RuleVersion| {
+        let own = missing.iter().filter(|missing| missing.target == rule.target);
+        let own: Vec<String> = own.map(MissingMember::to_string).collect();
+        Some(own.join("; ")).filter(|text| !text.is_empty() && rules.is_active(rule))
+    };
+    let named: Vec<Option<String>> = rules.iter().map(named).collect();
     let formula = || rules.iter().map(|rule| rule.formula.as_ref());
     let active = rules.iter().map(|rule| Some(rules.is_active(rule)));
     let columns: Vec<ArrayRef> = vec![
@@ -133,6 +181,7 @@ fn rules(rules: &RuleHistory) -> Result<RecordBatch> {
         integers(rules.iter().map(|rule| Some(rule.sequence))),
         texts(rules.iter().map(|rule| filled(&rule.reason))),
         Arc::new(active.collect::<BooleanArray>()),
+        texts(named.iter().map(Option::as_deref)),
     ];
     Ok(RecordBatch::try_new(rules_schema(), columns)?)
 }
