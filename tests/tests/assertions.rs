@@ -119,7 +119,7 @@ fn formulas_are_guarded(data: &DataFolder, model: &Model) -> Result<()> {
         "query",
         "INSERT INTO quota (rep, date, quota_amount) VALUES (3, '2026-05-01', 10)",
     ])?;
-    has(&data.run(&["apply", &model.path("")])?, &["2 assertions hold"])?;
+    has(&data.run(&["apply", &model.path("")])?, &["3 assertions hold"])?;
     let before = data.verify()?;
     let back = ["rule", "rollback", "quota.sales", "--to", "2", "--reason", "r"];
     for arguments in [&set(double)[..], &back] {

@@ -335,16 +335,16 @@ impl Checker<'_> {
         match (calendars.next(), calendars.next()) {
             (Some(position), None) => Ok(position),
             (Some(_), Some(_)) => {
-                let message = "this varies over two calendars".into();
+                let message = format!("{} has two calendars", self.owner(frame));
                 let hint =
                     format!("name the axis as the last argument; {}", self.dimensions_of(frame));
                 Err(self.error(span, message, Some(hint)))
             }
             (None, _) => Err(self.error(
                 span,
-                "this varies over no calendar".into(),
+                format!("{} has no calendar", self.owner(frame)),
                 Some(format!(
-                    "name the axis as the last argument where the function takes one; {}",
+                    "name another axis as the last argument, where the function takes one; {}",
                     self.dimensions_of(frame)
                 )),
             )),
@@ -804,7 +804,10 @@ impl Checker<'_> {
             return Err(self.error(
                 from.span,
                 "expected a member of a dimension of the rates".into(),
-                Some(format!("name a dimension of the rates, or an attribute that is a member of one; of the rates {}", self.dimensions_of(&rate.frame))),
+                Some(format!(
+                    "the rates are by {}: name one of these, or an attribute that is a member of it",
+                    self.axes_text(&rate.frame.axes)
+                )),
             ));
         };
         let dimension = rate.frame.axes[currency].dimension;

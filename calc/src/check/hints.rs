@@ -89,7 +89,8 @@ impl Checker<'_> {
         }
     }
 
-    fn axes_text(&self, axes: &[Axis]) -> String {
+    /// Axes as BY takes them.
+    pub(super) fn axes_text(&self, axes: &[Axis]) -> String {
         axes.iter().map(|&axis| self.axis_text(axis)).collect::<Vec<_>>().join(", ")
     }
 
@@ -132,8 +133,8 @@ impl Checker<'_> {
     ) -> CalcError {
         let (own, outer) = (self.axis_text(axis), self.axis_text(outer));
         let message = format!("{} is by {outer}, which does not lead to {own}", self.owner(frame));
-        let hint = "name that level, or one above it in the same hierarchy";
-        self.error(span, message, Some(hint.into()))
+        let hint = format!("name {outer}, or a level above it in the same hierarchy");
+        self.error(span, message, Some(hint))
     }
 
     /// A formula with other text at a place, in backquotes, where it gets further than this one.

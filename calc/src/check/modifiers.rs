@@ -211,8 +211,9 @@ impl Checker<'_> {
             named |= 1 << self.axis_of(&argument.value, &scope.frame)?;
         }
         if named == 0 {
+            let message = format!("expected a dimension of {}", self.owner(&scope.frame));
             let hint = self.dimensions_of(&scope.frame);
-            return Err(self.error(modifier.span, "expected a dimension".into(), Some(hint)));
+            return Err(self.error(modifier.span, message, Some(hint)));
         }
         let kept: Vec<usize> = (0..scope.frame.axes.len())
             .filter(|position| (named >> position & 1 == 1) == keeps)

@@ -106,7 +106,7 @@ impl Explainer<'_> {
             node.note = Some("of no member".into());
             return node;
         }
-        if !self.may_see(id, member) {
+        if !self.may_see(id, member) || !self.may_see_key(value_type, value.as_deref()) {
             return hidden(node.label);
         }
         node.place = vec![(dimension.def.name.clone(), dimension.key(member).to_string())];
@@ -212,6 +212,13 @@ impl Explainer<'_> {
             ..ExplainNode::default()
         };
         Some(if self.is_visible(cube, block) { node } else { hidden(node.label) })
+    }
+
+    /// Whether the reader may see the member that a value is, where it is one.
+    fn may_see_key(&self, value_type: Type, key: Option<&str>) -> bool {
+        let (Type::Member(dimension), Some(key)) = (value_type, key) else { return true };
+        let member = self.view.version.dimension(dimension).find(key);
+        member.is_none_or(|member| self.may_see(dimension, member))
     }
 
     /// Whether the reader may see a member.
