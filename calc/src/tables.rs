@@ -482,7 +482,9 @@ fn period_ranges(periods: &[MemberId]) -> Vec<(u32, u32)> {
 }
 
 pub(crate) fn find_member(dimension: &Dimension, text: &str) -> MemberId {
-    if let Ok(member) = dimension.resolve(text) {
+    // not resolve: what looks like a key that is not there is of no use here
+    let canonical = || dimension.find(&dimension.def.key_type.canonical(text).ok()?);
+    if let Some(member) = dimension.find(text).or_else(canonical) {
         return member;
     }
     let mut named = dimension.members().filter(|&member| dimension.name(member) == text);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
-use tests::{DataFolder, text_of};
+use tests::{DataFolder, PASSWORD, USER, text_of};
 
 const FILES: &[(&str, &str)] = &[
     ("model.toml", "name = \"group\"\n"),
@@ -78,7 +78,7 @@ fn a_model_with_units_is_applied_loaded_and_read() -> Result<()> {
         &applied,
         &[
             "~ unit ledger.amount = entity.currency",
-            "warning: ledger.amount is in entity.currency: a total of cells over entity mixes units",
+            "warning: ledger.amount is in entity.currency: totals over entity mix units",
             "pending: members of currency not loaded yet: \"EUR\", in ledger.euros",
             "pending: members of scenario not loaded yet: \"budget\", in ledger.budget",
         ],
@@ -158,5 +158,11 @@ fn what_does_not_fit_is_refused_with_its_place() -> Result<()> {
     let compared = ["rule", "compare", "ledger.budget", "--text", other[4]];
     let pending = "pending: members of scenario not loaded yet: \"x\", in ledger.budget";
     has(&data.run(&compared)?, &[pending])?;
+    let server = data.serve()?;
+    let mut over_http = data.command(&compared)?;
+    over_http.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
+    over_http.env("PERFOS_USER", USER).env("PERFOS_PASSWORD", PASSWORD);
+    has(&text_of(&over_http.output()?), &[pending])?;
+    server.kill()?;
     has(&data.run(&other)?, &["version 2 is in force", pending])
 }

@@ -24,7 +24,7 @@ impl Units<'_> {
     pub(super) fn said(&self, node: &Node) -> String {
         let text = &self.formula.text;
         let mut span = node.span;
-        if text[span.start..].starts_with('[') {
+        if text.get(span.start..).is_some_and(|rest| rest.starts_with('[')) {
             // a modifier stands behind what it changes
             node.visit(&mut |part| span.start = span.start.min(part.span.start));
         }

@@ -1,7 +1,7 @@
 //! What is worth knowing of units that are set: totals that would mix currencies.
 
 use cube::Model;
-use cube::model::{Consolidation, CubeKind, ModelChange, UnitFactor};
+use cube::model::{Consolidation, ModelChange, UnitFactor};
 
 /// Of each measure that gets a unit which differs by member, that its totals over those members mix
 /// units. Formulas that would add them are refused; a query that does is the reader's affair, since
@@ -12,36 +12,56 @@ pub fn unit_warnings(before: &Model, changes: &[ModelChange]) -> Vec<String> {
         // changes that do not apply are reported where they are tried
         model = model.with(change).unwrap_or(model);
     }
-    let warning = |change: &ModelChange| match change {
-        ModelChange::SetUnit { cube, measure, .. } => mixing(&model, cube, measure),
-        _ => None,
-    };
-    changes.iter().filter_map(warning).collect()
+    let mut mixing: Vec<Mixing> = Vec::new();
+    for change in changes {
+        let ModelChange::SetUnit { cube, measure, .. } = change else { continue };
+        let Some(found) = Mixing::of(&model, cube, measure) else { continue };
+        let same = |known: &&mut Mixing| (&known.unit, &known.over) == (&found.unit, &found.over);
+        match mixing.iter_mut().find(same) {
+            Some(known) => known.measures.extend(found.measures),
+            None => mixing.push(found),
+        }
+    }
+    mixing.iter().map(Mixing::warning).collect()
 }
 
-fn mixing(model: &Model, cube: &str, measure: &str) -> Option<String> {
-    let cube = model.cube_def(model.cube(cube).ok()?);
-    let id = cube.measure(measure).ok()?;
-    let unit = cube.unit(id)?;
-    let adds = match cube.measure_def(id).consolidation {
-        Consolidation::None | Consolidation::Count | Consolidation::Formula => false,
-        Consolidation::Sum | Consolidation::Average | Consolidation::Min | Consolidation::Max => {
-            true
-        }
-    };
-    let over = unit.factors.iter().find_map(|(factor, _)| match factor {
-        UnitFactor::Name(_) => None,
-        UnitFactor::Member(dimension) | UnitFactor::Attribute(dimension, _) => Some(*dimension),
-    })?;
-    let dimension = &model.dimension_def(over).name;
-    let of_what = match cube.def.kind {
-        CubeKind::Cells => "cells",
-        CubeKind::Records => "rows",
-    };
-    adds.then(|| {
+/// Measures of one unit that differs by the members of a dimension.
+struct Mixing {
+    measures: Vec<String>,
+    unit: String,
+    over: String,
+}
+
+impl Mixing {
+    /// A measure whose totals mix units; none where they do not.
+    fn of(model: &Model, cube: &str, measure: &str) -> Option<Self> {
+        let cube = model.cube_def(model.cube(cube).ok()?);
+        let id = cube.measure(measure).ok()?;
+        let unit = cube.unit(id)?;
+        let adds = match cube.measure_def(id).consolidation {
+            Consolidation::None | Consolidation::Count | Consolidation::Formula => false,
+            Consolidation::Sum
+            | Consolidation::Average
+            | Consolidation::Min
+            | Consolidation::Max => true,
+        };
+        let over = unit.factors.iter().find_map(|(factor, _)| match factor {
+            UnitFactor::Name(_) => None,
+            UnitFactor::Member(dimension) | UnitFactor::Attribute(dimension, _) => Some(*dimension),
+        })?;
+        adds.then(|| Self {
+            measures: vec![format!("{}.{measure}", cube.def.name)],
+            unit: unit.text.clone(),
+            over: model.dimension_def(over).name.clone(),
+        })
+    }
+
+    fn warning(&self) -> String {
+        let Self { measures, unit, over } = self;
+        let verb = if measures.len() == 1 { "is" } else { "are" };
         format!(
-            "{}.{measure} is in {}: a total of {of_what} over {dimension} mixes units; look at one {dimension} at a time, or at a measure that is converted",
-            cube.def.name, unit.text
+            "{} {verb} in {unit}: totals over {over} mix units; look at one {over} at a time, or at a measure that is converted",
+            measures.join(", ")
         )
-    })
+    }
 }
