@@ -4,17 +4,21 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cube::segment::{Location, Segment};
+use cube::segment::{Codes, CubeRows, Location, RowSet, Segment};
 use cube::{CubeId, MemberId, Version};
 use foldhash::fast::FixedState;
 
-use crate::node::Frame;
+use crate::node::{AXES_MAX, Frame};
 use crate::tables::{Order, Tables};
 
 /// Points of a block; small enough for the processor's caches.
 pub const BLOCK_POINTS: usize = 8_192;
 /// Codes up to this are looked up in an array.
 const DENSE_CODES_MAX: u128 = 1 << 23;
+/// What a member that is not of its axis adds to a code, so that it lies past all codes: as many of
+/// them as there are axes fit into 32 bits.
+pub(crate) const OUTSIDE: u32 = 1 << 24;
+const _: () = assert!((OUTSIDE as u128) > DENSE_CODES_MAX && AXES_MAX < 1 << 7);
 
 /// Points that are evaluated together.
 #[derive(Debug, Clone)]
@@ -37,7 +41,18 @@ pub struct Origin {
     /// The segment.
     pub segment: Arc<Segment>,
     /// The rows.
-    pub rows: Vec<u32>,
+    pub rows: RowSet,
+}
+
+impl Origin {
+    /// The members of a column of the segment.
+    fn members(&self, axis: usize) -> Vec<MemberId> {
+        match self.segment.coordinates[axis].as_ref() {
+            Codes::U8(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
+            Codes::U16(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
+            Codes::U32(codes) => self.rows.gathered(codes, MemberId),
+        }
+    }
 }
 
 impl Block {
@@ -46,13 +61,18 @@ impl Block {
         Self { len, members, origin: None }
     }
 
+    /// Stored rows of a segment.
+    pub fn stored(from: &CubeRows, cube: CubeId, position: usize, rows: RowSet) -> Self {
+        let segment = Arc::clone(&from.segments()[position].segment);
+        let len = rows.len();
+        let origin = Origin { cube, position, segment, rows };
+        Self { len, members: Vec::new(), origin: Some(origin) }
+    }
+
     /// The members of an axis.
     pub fn axis(&self, axis: usize) -> Cow<'_, [MemberId]> {
         match &self.origin {
-            Some(origin) => {
-                let codes = &origin.segment.coordinates[axis];
-                Cow::Owned(origin.rows.iter().map(|&row| codes.get(row as usize)).collect())
-            }
+            Some(origin) => Cow::Owned(origin.members(axis)),
             None => Cow::Borrowed(&self.members[axis]),
         }
     }
@@ -60,17 +80,17 @@ impl Block {
     /// The member of an axis at one point.
     pub fn member(&self, axis: usize, at: usize) -> MemberId {
         match &self.origin {
-            Some(origin) => origin.segment.coordinates[axis].get(origin.rows[at] as usize),
+            Some(origin) => origin.segment.coordinates[axis].get(origin.rows.get(at)),
             None => self.members[axis][at],
         }
     }
 
-    /// The points at some places.
+    /// The points at some places, which ascend.
     pub fn taken(&self, places: &[u32]) -> Self {
         let members = self.members.iter();
         let members = members.map(|column| places.iter().map(|&at| column[at as usize]).collect());
         let origin = self.origin.as_ref().map(|origin| Origin {
-            rows: places.iter().map(|&at| origin.rows[at as usize]).collect(),
+            rows: origin.rows.taken(places),
             segment: Arc::clone(&origin.segment),
             ..*origin
         });
@@ -80,7 +100,7 @@ impl Block {
     /// Where a point is stored.
     pub fn location(&self, at: usize) -> Option<Location> {
         let origin = self.origin.as_ref()?;
-        Some(Location { segment: origin.position, row: origin.rows[at] as usize })
+        Some(Location { segment: origin.position, row: origin.rows.get(at) })
     }
 }
 
@@ -191,20 +211,77 @@ impl Coder {
                 .map(|code| code.and_then(|code| numbering.find(code)).unwrap_or(u32::MAX))
                 .collect();
         };
-        // the space is small, so 32 bits hold a code; a member that is NONE leads out of it
-        let outside = numbers.len() as u32;
+        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
+        self.dense_codes(axes, len).into_iter().map(number).collect()
+    }
+
+    /// The codes of points in a space that is [`Self::is_dense`]: past its end where a member is not
+    /// of its axis.
+    fn dense_codes(&self, axes: &[Cow<'_, [MemberId]>], len: usize) -> Vec<u32> {
         let mut codes = vec![0u32; len];
         for ((members, order), &stride) in axes.iter().zip(&self.orders).zip(&self.strides) {
             let stride = stride as u32;
             for (code, &member) in codes.iter_mut().zip(members.iter()) {
-                *code = match order.position(member) {
-                    Some(position) if *code < outside => *code + stride * position as u32,
-                    _ => outside,
+                *code += match order.position(member) {
+                    Some(position) => stride * position as u32,
+                    None => OUTSIDE,
                 };
             }
         }
-        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
-        codes.into_iter().map(number).collect()
+        codes
+    }
+
+    /// The numbers of points, new ones given to those not seen before, at which `first` is called
+    /// with the place of the point; `u32::MAX` where a point has none.
+    pub fn numbered(
+        &self,
+        numbering: &mut Numbering,
+        axes: &[Cow<'_, [MemberId]>],
+        len: usize,
+        mut first: impl FnMut(usize),
+    ) -> Vec<u32> {
+        let mut number = |(at, code): (usize, Option<u128>)| {
+            let Some(code) = code else { return u32::MAX };
+            let (number, is_new) = numbering.add(code);
+            if is_new {
+                first(at);
+            }
+            number
+        };
+        if self.is_dense() {
+            let within = |code: u32| (u128::from(code) < self.space).then(|| code.into());
+            let codes = self.dense_codes(axes, len).into_iter();
+            return codes.map(within).enumerate().map(number).collect();
+        }
+        self.codes(axes, len).into_iter().enumerate().map(&mut number).collect()
+    }
+
+    /// Per axis and member of its dimension, what the member adds to the code of a point; none where
+    /// the space is not dense.
+    pub fn added(&self, axis: usize, member: MemberId) -> u32 {
+        match self.orders[axis].position(member) {
+            Some(position) => self.strides[axis] as u32 * position as u32,
+            None => OUTSIDE,
+        }
+    }
+
+    /// How many codes there are, where they are few enough for an array.
+    pub fn dense_space(&self) -> Option<usize> {
+        self.is_dense().then_some(self.space as usize)
+    }
+
+    fn is_dense(&self) -> bool {
+        self.space <= DENSE_CODES_MAX
+    }
+
+    /// The members of the point of a code, which is within a dense space.
+    pub fn members(&self, code: usize) -> impl Iterator<Item = MemberId> + '_ {
+        let mut rest = code as u32;
+        self.orders.iter().zip(&self.strides).map(move |(order, &stride)| {
+            let position = rest / stride as u32;
+            rest -= position * stride as u32;
+            order.members[position as usize]
+        })
     }
 
     /// The code of one point; none where a member is not of its axis.
@@ -218,7 +295,7 @@ impl Coder {
 
     /// An empty numbering of codes.
     pub fn numbering(&self, expected: usize) -> Numbering {
-        if self.space <= DENSE_CODES_MAX && self.space <= 64 * expected as u128 {
+        if self.is_dense() && self.space <= 64 * expected as u128 {
             Numbering::Dense { numbers: vec![u32::MAX; self.space as usize], count: 0 }
         } else {
             Numbering::Sparse(HashMap::with_hasher(FixedState::default()))
@@ -299,11 +376,7 @@ pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Point
         .collect();
     let mut numbering = coder.numbering(points.len);
     let mut places = Vec::new();
-    for (at, code) in coder.codes(&axes, points.len).into_iter().enumerate() {
-        if code.is_some_and(|code| numbering.add(code).1) {
-            places.push(at as u32);
-        }
-    }
+    coder.numbered(&mut numbering, &axes, points.len, |at| places.push(at as u32));
     drop(axes);
     if places.len() == points.len { points } else { points.taken(&places) }
 }

@@ -5,10 +5,11 @@ use std::sync::{Arc, PoisonError};
 
 use cube::{CubeId, MeasureId, MemberId, ValueType};
 
-use super::Session;
-use crate::column::{Column, Fixed};
+use super::leads::Path;
+use super::{Session, row_blocks};
+use crate::column::{Column, Fixed, Mantissas};
 use crate::node::Frame;
-use crate::points::{Coder, Numbering, Origin};
+use crate::points::{Block, Coder, Numbering, Origin};
 
 /// A cube is read as a whole where more than one lookup is made for so many rows.
 const ROWS_PER_LOOKUP: usize = 4;
@@ -20,7 +21,14 @@ const SEARCHED_MAX: usize = 64;
 pub struct Source {
     coder: Coder,
     places: Numbering,
-    values: Vec<i64>,
+    values: Vec<Option<i64>>,
+}
+
+impl Source {
+    /// The value of a cell, by its number.
+    fn value(&self, number: u32) -> Option<i64> {
+        self.values.get(number as usize).copied().flatten()
+    }
 }
 
 impl Source {
@@ -31,16 +39,16 @@ impl Source {
         let rows = version.rows(cube);
         let mut places = coder.numbering(rows.row_count().max(1024) * 16);
         let mut values = Vec::new();
-        for view in rows.segments() {
-            let Some(column) = view.segment.values.get(measure.idx()) else { continue };
-            let mut coordinate = vec![MemberId::NONE; frame.axes.len()];
-            for row in view.live_rows() {
-                let Some(value) = column.get(row) else { continue };
-                for (member, codes) in coordinate.iter_mut().zip(&view.segment.coordinates) {
-                    *member = codes.get(row);
-                }
-                if coder.code(&coordinate).is_some_and(|code| places.add(code).1) {
-                    values.push(value);
+        for block in row_blocks(version, cube, &vec![None; frame.axes.len()]) {
+            let Some(origin) = &block.origin else { continue };
+            let Some(column) = origin.segment.values.get(measure.idx()) else { continue };
+            let axes: Vec<_> = (0..frame.axes.len()).map(|axis| block.axis(axis)).collect();
+            // a coordinate is alive once, so each is new
+            let numbers = coder.numbered(&mut places, &axes, block.len, |_| {});
+            values.resize(places.len(), None);
+            for (row, number) in origin.rows.iter().zip(numbers) {
+                if let Some(value) = values.get_mut(number as usize) {
+                    *value = column.get(row);
                 }
             }
         }
@@ -57,20 +65,36 @@ impl Session<'_> {
 
     /// Stored values of rows.
     pub(super) fn stored(&self, origin: &Origin, measure: MeasureId) -> Column {
-        let len = origin.rows.len();
         let Some(values) = origin.segment.values.get(measure.idx()) else {
-            return Column::Blank(len);
+            return Column::Blank(origin.rows.len());
         };
         let (scale, is_flag) = self.scale_of(origin.cube, measure);
-        let raw = values.raw();
-        let gathered = origin.rows.iter().map(|&row| i128::from(raw[row as usize])).collect();
-        let present = match values.presence() {
-            None => vec![true; len],
-            Some(presence) => {
-                origin.rows.iter().map(|&row| presence.contains(row as usize)).collect()
-            }
+        let present = values.presence().map(|presence| {
+            origin.rows.iter().map(|row| presence.contains(row)).collect::<Vec<bool>>()
+        });
+        let fixed = Fixed {
+            values: Mantissas::Narrow(origin.rows.gathered(values.raw(), |value| value)),
+            present: present.filter(|present| present.contains(&false)),
+            scale,
         };
-        typed(Fixed { values: gathered, present, scale }, is_flag)
+        typed(fixed, is_flag)
+    }
+
+    /// Stored values at the cells of a cube to which the points of a block lead by paths; none where
+    /// these are looked up one by one.
+    pub(super) fn led_values(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        paths: impl FnOnce() -> Option<Vec<Path>>,
+        block: &Block,
+    ) -> Option<Column> {
+        let source = self.source(cube, measure)?;
+        let Numbering::Dense { numbers, .. } = &source.places else { return None };
+        let leads = self.leads_to_cube(cube, paths()?, &source.coder)?;
+        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
+        let numbers = leads.codes(block).into_iter().map(number);
+        Some(self.found(cube, measure, numbers.map(|number| source.value(number))))
     }
 
     /// Stored values at coordinates.
@@ -81,36 +105,39 @@ impl Session<'_> {
         axes: &[Cow<'_, [MemberId]>],
         len: usize,
     ) -> Column {
-        let (scale, is_flag) = self.scale_of(cube, measure);
-        let mut found = Fixed { values: vec![0; len], present: vec![false; len], scale };
-        let mut put = |at: usize, value: i64| {
-            found.values[at] = i128::from(value);
-            found.present[at] = true;
-        };
         if let Some(source) = self.source(cube, measure) {
-            let places = source.coder.places(&source.places, axes, len);
-            for (at, place) in places.into_iter().enumerate() {
-                if let Some(value) = source.values.get(place as usize) {
-                    put(at, *value);
-                }
-            }
-        } else {
-            let rows = self.version.rows(cube);
-            let mut coordinate = vec![MemberId::NONE; axes.len()];
-            for at in 0..len {
-                for (member, members) in coordinate.iter_mut().zip(axes) {
-                    *member = members[at];
-                }
-                if coordinate.contains(&MemberId::NONE) {
-                    continue;
-                }
-                let location = rows.find_at(&coordinate);
-                if let Some(value) = location.and_then(|at| rows.value(at, measure.idx())) {
-                    put(at, value);
-                }
-            }
+            let places = source.coder.places(&source.places, axes, len).into_iter();
+            return self.found(cube, measure, places.map(|place| source.value(place)));
         }
-        typed(found, is_flag)
+        let rows = self.version.rows(cube);
+        let mut coordinate = vec![MemberId::NONE; axes.len()];
+        let value = |at: usize| {
+            for (member, members) in coordinate.iter_mut().zip(axes) {
+                *member = members[at];
+            }
+            if coordinate.contains(&MemberId::NONE) {
+                return None;
+            }
+            rows.value(rows.find_at(&coordinate)?, measure.idx())
+        };
+        self.found(cube, measure, (0..len).map(value))
+    }
+
+    fn found(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        values: impl ExactSizeIterator<Item = Option<i64>>,
+    ) -> Column {
+        let (scale, is_flag) = self.scale_of(cube, measure);
+        let mut present = Vec::with_capacity(values.len());
+        let values = values.map(|value| {
+            present.push(value.is_some());
+            value.unwrap_or(0)
+        });
+        let values = Mantissas::Narrow(values.collect());
+        let present = present.contains(&false).then_some(present);
+        typed(Fixed { values, present, scale }, is_flag)
     }
 
     /// The whole of a measure, where enough of it is looked up to be worth it.
@@ -132,6 +159,6 @@ fn typed(fixed: Fixed, is_flag: bool) -> Column {
     if !is_flag {
         return Column::Fixed(fixed);
     }
-    let flags = fixed.values.iter().zip(&fixed.present);
-    Column::of_flags(flags.map(|(value, present)| present.then_some(*value != 0)).collect())
+    let flag = |at: usize| fixed.get(at).map(|value| value != 0);
+    Column::of_flags((0..fixed.values.len()).map(flag).collect())
 }

@@ -327,6 +327,9 @@ impl Session<'_> {
 
     fn support_reduce(&self, reduce: &Reduce, filters: &Filters) -> Result<Support> {
         let blocks = self.inner_blocks(reduce, filters)?;
+        if let Some(points) = self.led_points(reduce, &blocks) {
+            return Ok(Support::Points(self.within(points, filters)));
+        }
         let mut points = Points::none(reduce.result.axes.len());
         let coder = Coder::new(self.version, self.tables, &reduce.result);
         let mut numbering = coder.numbering(blocks.iter().map(|block| block.len).sum());
@@ -339,14 +342,12 @@ impl Session<'_> {
                 columns.push(column);
             }
             let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
-            for (at, code) in coder.codes(&axes, block.len).into_iter().enumerate() {
-                if code.is_some_and(|code| numbering.add(code).1) {
-                    points.len += 1;
-                    for (column, members) in points.columns.iter_mut().zip(&axes) {
-                        column.get_or_insert_default().push(members[at]);
-                    }
+            coder.numbered(&mut numbering, &axes, block.len, |at| {
+                points.len += 1;
+                for (column, members) in points.columns.iter_mut().zip(&axes) {
+                    column.get_or_insert_default().push(members[at]);
                 }
-            }
+            });
         }
         Ok(Support::Points(self.within(points, filters)))
     }

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cube::MemberId;
 use cube::region::Region;
+use cube::segment::RowSet;
 use roaring::RoaringBitmap;
 
 use super::{Due, Recompute};
@@ -14,7 +14,7 @@ use crate::check::Formula;
 use crate::error::Result;
 use crate::evaluate::support::Filters;
 use crate::evaluate::{Session, row_blocks};
-use crate::points::{BLOCK_POINTS, Block, Coder, Origin, Points, distinct};
+use crate::points::{BLOCK_POINTS, Block, Coder, Points, distinct};
 
 /// Cells are searched one by one up to one of so many rows; more are found by reading all.
 const ROWS_PER_SEARCH: usize = 16;
@@ -97,16 +97,10 @@ impl Recompute {
         }
         let mut blocks = Vec::new();
         for (position, found) in chosen {
-            let segment = &rows.segments()[position].segment;
             let found: Vec<u32> = found.into_iter().collect();
             for chunk in found.chunks(BLOCK_POINTS) {
-                let origin = Origin {
-                    cube: formula.cube,
-                    position,
-                    segment: Arc::clone(segment),
-                    rows: chunk.to_vec(),
-                };
-                blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
+                let chunk = RowSet::of_list(chunk.to_vec());
+                blocks.push(Block::stored(rows, formula.cube, position, chunk));
             }
         }
         blocks
@@ -187,22 +181,23 @@ impl Recompute {
         let mut seen = coder.numbering(known_count);
         for block in known {
             let axes: Vec<_> = (0..formula.frame.axes.len()).map(|axis| block.axis(axis)).collect();
-            for code in coder.codes(&axes, block.len).into_iter().flatten() {
-                seen.add(code);
-            }
+            coder.numbered(&mut seen, &axes, block.len, |_| {});
         }
+        let columns: Vec<Cow<'_, [MemberId]>> = points
+            .columns
+            .iter()
+            .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(&[])))
+            .collect();
+        let known_places = (known_count > 0).then(|| coder.places(&seen, &columns, points.len));
         let mut stored: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         let mut free = Vec::new();
-        let columns: Vec<&[MemberId]> =
-            points.columns.iter().map(|c| c.as_deref().unwrap_or(&[])).collect();
         let mut coordinate = vec![MemberId::NONE; columns.len()];
         for at in 0..points.len {
+            if known_places.as_ref().is_some_and(|places| places[at] != u32::MAX) {
+                continue;
+            }
             for (member, column) in coordinate.iter_mut().zip(&columns) {
                 *member = column[at];
-            }
-            if known_count > 0 && coder.code(&coordinate).and_then(|code| seen.find(code)).is_some()
-            {
-                continue;
             }
             match rows.find_at(&coordinate) {
                 Some(location) => {
@@ -211,6 +206,7 @@ impl Recompute {
                 None => free.push(at as u32),
             }
         }
+        drop(columns);
         let mut blocks = if free.len() == points.len {
             points.into_blocks()
         } else {
@@ -219,13 +215,8 @@ impl Recompute {
         for (position, mut found) in stored {
             found.sort_unstable();
             for chunk in found.chunks(BLOCK_POINTS) {
-                let origin = Origin {
-                    cube: formula.cube,
-                    position,
-                    segment: Arc::clone(&rows.segments()[position].segment),
-                    rows: chunk.to_vec(),
-                };
-                blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
+                let chunk = RowSet::of_list(chunk.to_vec());
+                blocks.push(Block::stored(rows, formula.cube, position, chunk));
             }
         }
         blocks
@@ -241,9 +232,7 @@ impl Recompute {
             .iter()
             .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(&[])))
             .collect();
-        for code in coder.codes(&columns, points.len).into_iter().flatten() {
-            wanted.add(code);
-        }
+        coder.numbered(&mut wanted, &columns, points.len, |_| {});
         drop(columns);
         let mut is_stored = vec![false; points.len];
         let mut blocks = Vec::new();
