@@ -8,6 +8,7 @@ pub mod apply;
 pub mod assign;
 mod leads;
 mod lookup;
+mod ordered;
 pub mod reduce;
 mod share;
 mod sums;

@@ -15,6 +15,8 @@ use crate::tables::{Order, Tables};
 pub const BLOCK_POINTS: usize = 8_192;
 /// Codes up to this are looked up in an array.
 const DENSE_CODES_MAX: u128 = 1 << 23;
+/// An array of codes is worth it for up to so many of them a point.
+const CODES_PER_POINT: usize = 64;
 /// What a member that is not of its axis adds to a code, so that it lies past all codes: as many of
 /// them as there are axes fit into 32 bits.
 pub(crate) const OUTSIDE: u32 = 1 << 24;
@@ -217,7 +219,7 @@ impl Coder {
 
     /// The codes of points in a space that is [`Self::is_dense`]: past its end where a member is not
     /// of its axis.
-    fn dense_codes(&self, axes: &[Cow<'_, [MemberId]>], len: usize) -> Vec<u32> {
+    pub fn dense_codes(&self, axes: &[Cow<'_, [MemberId]>], len: usize) -> Vec<u32> {
         let mut codes = vec![0u32; len];
         for ((members, order), &stride) in axes.iter().zip(&self.orders).zip(&self.strides) {
             let stride = stride as u32;
@@ -270,6 +272,11 @@ impl Coder {
         self.is_dense().then_some(self.space as usize)
     }
 
+    /// The same, where they are few enough for so many points.
+    pub fn space_for(&self, points: usize) -> Option<usize> {
+        self.dense_space().filter(|&space| space <= CODES_PER_POINT * points)
+    }
+
     fn is_dense(&self) -> bool {
         self.space <= DENSE_CODES_MAX
     }
@@ -295,8 +302,8 @@ impl Coder {
 
     /// An empty numbering of codes.
     pub fn numbering(&self, expected: usize) -> Numbering {
-        if self.is_dense() && self.space <= 64 * expected as u128 {
-            Numbering::Dense { numbers: vec![u32::MAX; self.space as usize], count: 0 }
+        if let Some(space) = self.space_for(expected) {
+            Numbering::Dense { numbers: vec![u32::MAX; space], count: 0 }
         } else {
             Numbering::Sparse(HashMap::with_hasher(FixedState::default()))
         }
@@ -362,6 +369,64 @@ impl Numbering {
     }
 }
 
+/// Codes of a dense space: one bit each, so that many fit into the processor's caches.
+#[derive(Debug)]
+pub struct CodeSet {
+    words: Vec<u64>,
+}
+
+impl CodeSet {
+    /// None of a space.
+    pub fn none(space: usize) -> Self {
+        Self { words: vec![0; space.div_ceil(64)] }
+    }
+
+    /// Puts a code in, one past the space not; whether it was not there.
+    pub fn insert(&mut self, code: u32) -> bool {
+        let Some(word) = self.words.get_mut(code as usize / 64) else { return false };
+        let bit = 1 << (code % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Takes a code out; whether it was there.
+    pub fn remove(&mut self, code: u32) -> bool {
+        let Some(word) = self.words.get_mut(code as usize / 64) else { return false };
+        let bit = 1 << (code % 64);
+        let is_in = *word & bit != 0;
+        *word &= !bit;
+        is_in
+    }
+
+    /// Whether a code is in.
+    pub fn contains(&self, code: u32) -> bool {
+        self.words.get(code as usize / 64).is_some_and(|word| word >> (code % 64) & 1 == 1)
+    }
+
+    /// Puts those of another in.
+    pub fn extend(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(own, more)| *own |= more);
+    }
+
+    /// The points of the codes.
+    pub fn points(&self, coder: &Coder) -> Points {
+        let mut points = Points::none(coder.orders.len());
+        for (idx, &word) in self.words.iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 {
+                let code = idx * 64 + rest.trailing_zeros() as usize;
+                points.len += 1;
+                for (column, member) in points.columns.iter_mut().zip(coder.members(code)) {
+                    column.get_or_insert_default().push(member);
+                }
+                rest &= rest - 1;
+            }
+        }
+        points
+    }
+}
+
 /// The places of points that are different, the first of each.
 pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Points) -> Points {
     if points.len < 2 {
@@ -374,9 +439,19 @@ pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Point
         .iter()
         .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(none)))
         .collect();
-    let mut numbering = coder.numbering(points.len);
-    let mut places = Vec::new();
-    coder.numbered(&mut numbering, &axes, points.len, |at| places.push(at as u32));
+    let places: Vec<u32> = match coder.space_for(points.len) {
+        Some(space) => {
+            let mut seen = CodeSet::none(space);
+            let codes = coder.dense_codes(&axes, points.len).into_iter().zip(0u32..);
+            codes.filter(|(code, _)| seen.insert(*code)).map(|(_, at)| at).collect()
+        }
+        None => {
+            let mut numbering = coder.numbering(points.len);
+            let mut places = Vec::new();
+            coder.numbered(&mut numbering, &axes, points.len, |at| places.push(at as u32));
+            places
+        }
+    };
     drop(axes);
     if places.len() == points.len { points } else { points.taken(&places) }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cube::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::model::{CubeKind, ModelChange};
-use cube::segment::{Patch, Rows};
+use cube::segment::{Patch, RowSet, Rows, Values};
 use cube::version::RowsUpdate;
 use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, Version};
 use roaring::RoaringBitmap;
@@ -340,7 +340,10 @@ impl Recompute {
     pub fn change_model(&mut self, change: &ModelChange) -> Result<()> {
         self.version = self.version.with_model(change)?;
         let before = Arc::clone(&self.plan);
-        self.plan = Arc::new(Plan::compile(&self.version.model)?);
+        let mut plan = Plan::compile(&self.version.model)?;
+        // what follows from members is the same for all formulas
+        plan.tables = Arc::clone(&before.tables);
+        self.plan = Arc::new(plan);
         let pending = std::mem::take(&mut self.pending).into_iter();
         let still = pending.filter_map(|(place, due)| {
             Some((self.plan.place_of(&before.formulas[place].target)?, due))
@@ -662,32 +665,33 @@ impl Recompute {
 
 /// How new values of a block differ from those stored: a cell that is not stored is blank.
 fn difference(formula: &Formula, block: &Block, values: Assigned) -> Difference {
-    let differs: Vec<bool> = match &block.origin {
-        None => match &values.present {
-            None => return Difference { places: None, values },
-            Some(present) => present.clone(),
-        },
-        Some(origin) => match origin.segment.values.get(formula.measure.idx()) {
-            None => match &values.present {
-                None => return Difference { places: None, values },
-                Some(present) => present.clone(),
-            },
-            Some(stored) => {
-                let raw = origin.rows.gathered(stored.raw(), |value| value);
-                let pairs = raw.iter().zip(&values.values);
-                let mut differs: Vec<bool> = pairs.map(|(old, new)| old != new).collect();
-                // blanks are zero: only where one is there are two kinds of zero
-                if stored.presence().is_some() || values.present.is_some() {
-                    for (at, (differs, row)) in
-                        differs.iter_mut().zip(origin.rows.iter()).enumerate()
-                    {
-                        let was = stored.presence().is_none_or(|presence| presence.contains(row));
-                        *differs |= was != values.is_present(at);
-                    }
+    let origin = block.origin.as_ref();
+    let stored = origin
+        .and_then(|origin| Some((&origin.rows, origin.segment.values.get(formula.measure.idx())?)));
+    let stored = stored.filter(|(rows, stored)| !is_blank(rows, stored));
+    let differs: Vec<bool> = match (stored, &values.present) {
+        (None, None) => return Difference { places: None, values },
+        (None, Some(present)) => present.clone(),
+        (Some((rows, stored)), _) => {
+            let new = &values.values;
+            let mut differs: Vec<bool> = match rows.as_run() {
+                Some(run) => {
+                    stored.raw()[run].iter().zip(new).map(|(old, new)| old != new).collect()
                 }
-                differs
+                None => {
+                    let old = rows.iter().map(|row| stored.raw()[row]);
+                    old.zip(new).map(|(old, new)| old != *new).collect()
+                }
+            };
+            // a blank and a zero are alike so far
+            if stored.presence().is_some() || values.present.is_some() {
+                for ((at, differs), row) in differs.iter_mut().enumerate().zip(rows.iter()) {
+                    let was = stored.presence().is_none_or(|presence| presence.contains(row));
+                    *differs |= was != values.is_present(at);
+                }
             }
-        },
+            differs
+        }
     };
     let count = differs.iter().filter(|differs| **differs).count();
     if count == block.len {
@@ -695,6 +699,11 @@ fn difference(formula: &Formula, block: &Block, values: Assigned) -> Difference 
     }
     let places = differs.iter().zip(0u32..).filter(|(differs, _)| **differs);
     Difference { places: Some(places.map(|(_, at)| at).collect()), values }
+}
+
+/// Whether all rows are blank.
+fn is_blank(rows: &RowSet, values: &Values) -> bool {
+    values.presence().is_some_and(|presence| rows.iter().all(|row| !presence.contains(row)))
 }
 
 /// New values of stored rows: of those that change, or of all where most do.

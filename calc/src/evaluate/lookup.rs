@@ -22,6 +22,8 @@ pub struct Source {
     coder: Coder,
     places: Numbering,
     values: Vec<Option<i64>>,
+    /// The values by code, where these are few enough.
+    by_code: Option<Vec<Option<i64>>>,
 }
 
 impl Source {
@@ -52,7 +54,14 @@ impl Source {
                 }
             }
         }
-        Self { coder, places, values }
+        let by_code = match &places {
+            Numbering::Dense { numbers, .. } => {
+                let value = |&number: &u32| values.get(number as usize).copied().flatten();
+                Some(numbers.iter().map(value).collect())
+            }
+            Numbering::Sparse(_) => None,
+        };
+        Self { coder, places, values, by_code }
     }
 }
 
@@ -90,11 +99,11 @@ impl Session<'_> {
         block: &Block,
     ) -> Option<Column> {
         let source = self.source(cube, measure)?;
-        let Numbering::Dense { numbers, .. } = &source.places else { return None };
+        let by_code = source.by_code.as_ref()?;
         let leads = self.leads_to_cube(cube, paths()?, &source.coder)?;
-        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
-        let numbers = leads.codes(block).into_iter().map(number);
-        Some(self.found(cube, measure, numbers.map(|number| source.value(number))))
+        let codes = leads.codes(block).into_iter();
+        let value = |code: u32| by_code.get(code as usize).copied().flatten();
+        Some(self.found(cube, measure, codes.map(value)))
     }
 
     /// Stored values at coordinates.
@@ -130,12 +139,12 @@ impl Session<'_> {
         values: impl ExactSizeIterator<Item = Option<i64>>,
     ) -> Column {
         let (scale, is_flag) = self.scale_of(cube, measure);
-        let mut present = Vec::with_capacity(values.len());
-        let values = values.map(|value| {
-            present.push(value.is_some());
-            value.unwrap_or(0)
-        });
-        let values = Mantissas::Narrow(values.collect());
+        let (mut mantissas, mut present) = (vec![0; values.len()], vec![false; values.len()]);
+        for ((mantissa, present), value) in mantissas.iter_mut().zip(&mut present).zip(values) {
+            *mantissa = value.unwrap_or(0);
+            *present = value.is_some();
+        }
+        let values = Mantissas::Narrow(mantissas);
         let present = present.contains(&false).then_some(present);
         typed(Fixed { values, present, scale }, is_flag)
     }

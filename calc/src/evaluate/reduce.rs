@@ -133,6 +133,9 @@ impl Session<'_> {
     }
 
     fn totals(&self, reduce: &Reduce, inner: &Contributions, count: usize) -> Result<Column> {
+        if let Some(totals) = self.ordered_totals(reduce, inner, count) {
+            return Ok(totals);
+        }
         let value_type = match reduce.aggregator {
             Aggregator::Count | Aggregator::CountUnique => Type::Number,
             _ => reduce.inner.node.value_type,
@@ -145,24 +148,8 @@ impl Session<'_> {
                 }
             }
         }
-        // cells are there where they have a value: the first of them has one
-        let aggregator = match (reduce.aggregator, reduce.inner.frame.rows) {
-            (Aggregator::First, None) => Aggregator::FirstNonBlank,
-            (Aggregator::Last, None) => Aggregator::LastNonBlank,
-            (other, _) => other,
-        };
-        let ordered = matches!(
-            reduce.aggregator,
-            Aggregator::First
-                | Aggregator::Last
-                | Aggregator::FirstNonBlank
-                | Aggregator::LastNonBlank
-        );
         let mut totals = Vec::with_capacity(count);
-        for mut group in groups {
-            if ordered {
-                group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
-            }
+        for group in groups {
             let inner_type = reduce.inner.node.value_type;
             let values = group
                 .iter()
@@ -172,38 +159,9 @@ impl Session<'_> {
                 .iter()
                 .filter_map(|&(block, at)| Some(inner.weights.get(block)?.number(at)))
                 .collect::<Vec<_>>();
-            totals.push(aggregate(aggregator, &values, &weights)?);
+            totals.push(aggregate(reduce.aggregator, &values, &weights)?);
         }
         Ok(Column::of_values(totals, value_type))
-    }
-
-    /// Where a point stands: by the declared order of its members, then by its row's key.
-    fn order_key(
-        &self,
-        reduce: &Reduce,
-        inner: &Contributions,
-        block: usize,
-        at: usize,
-    ) -> (Vec<u32>, Vec<cube::value::KeyPart>) {
-        let block = &inner.blocks[block];
-        let axes = reduce.inner.frame.axes.iter().enumerate();
-        let calendar_first = |dimension: cube::DimensionId| {
-            let def = &self.version.dimension(dimension).def;
-            def.calendar.is_none() && def.key_type != cube::KeyType::Date
-        };
-        let mut places: Vec<(bool, u32)> = axes
-            .map(|(axis, of)| {
-                let place = self.version.dimension(of.dimension).order(block.member(axis, at));
-                (calendar_first(of.dimension), place)
-            })
-            .collect();
-        places.sort_by_key(|(late, _)| *late);
-        let keys = block.origin.as_ref().filter(|_| reduce.inner.frame.rows.is_some());
-        let keys = keys.map_or_else(Vec::new, |origin| {
-            let row = origin.rows.get(at);
-            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
-        });
-        (places.into_iter().map(|(_, place)| place).collect(), keys)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Given, PARALLEL_POINTS, Session, Unique, members_of};
 use crate::column::{Column, Fixed, Mantissas};
 use crate::error::{CalcError, Result};
 use crate::node::{Aggregator, Reduce, Type};
-use crate::points::{Block, Coder, Numbering, Points};
+use crate::points::{Block, CodeSet, Coder, Numbering, Points};
 
 /// Results so far: the total of each group and how many values it is of.
 #[derive(Debug)]
@@ -193,42 +193,27 @@ impl Session<'_> {
     }
 
     /// The different results to which inner points lead; none where these are not paths, or too many.
-    pub(super) fn led_points(&self, reduce: &Reduce, blocks: &[Block]) -> Option<Points> {
+    pub(crate) fn led_points(&self, reduce: &Reduce, blocks: &[Block]) -> Option<Points> {
         let points: usize = blocks.iter().map(|block| block.len).sum();
         let coder = Coder::new(self.version, self.tables, &reduce.result);
-        let space = coder.dense_space().filter(|&space| space <= 64 * points)?;
+        let space = coder.space_for(points)?;
         let paths = paths(self, reduce.by.iter(), &reduce.inner.frame)?;
         let leads = Leads::new(self, &paths, &coder, points)?;
         let seen = |blocks: &&[Block]| {
-            let mut words = vec![0u64; space.div_ceil(64)];
+            let mut seen = CodeSet::none(space);
             for code in blocks.iter().flat_map(|block| leads.codes(block)) {
-                if let Some(word) = words.get_mut(code as usize / 64) {
-                    *word |= 1 << (code % 64);
-                }
+                seen.insert(code);
             }
-            words
+            seen
         };
         let pieces = self.pieces(blocks, points, space / 64);
-        let mut found: Vec<Vec<u64>> = match pieces.as_slice() {
+        let mut found: Vec<CodeSet> = match pieces.as_slice() {
             [blocks] => vec![seen(blocks)],
             pieces => pieces.par_iter().map(seen).collect(),
         };
         let mut all = found.pop()?;
-        for words in found {
-            all.iter_mut().zip(words).for_each(|(all, more)| *all |= more);
-        }
-        let mut points = Points::none(reduce.result.axes.len());
-        for (idx, mut word) in all.into_iter().enumerate() {
-            while word != 0 {
-                let code = idx * 64 + word.trailing_zeros() as usize;
-                points.len += 1;
-                for (column, member) in points.columns.iter_mut().zip(coder.members(code)) {
-                    column.get_or_insert_default().push(member);
-                }
-                word &= word - 1;
-            }
-        }
-        Some(points)
+        found.iter().for_each(|more| all.extend(more));
+        Some(all.points(&coder))
     }
 }
 

@@ -312,16 +312,22 @@ impl Session<'_> {
 
     /// The points whose members exist and are wanted.
     pub(crate) fn within(&self, points: Points, filters: &Filters) -> Points {
-        let keeps = |at: usize| {
-            points.columns.iter().zip(filters).all(|(column, wanted)| {
-                let Some(column) = column else { return true };
-                let member = column[at];
-                member != MemberId::NONE
-                    && wanted.as_ref().is_none_or(|wanted| wanted.contains(member.0))
-            })
-        };
-        let places: Vec<u32> =
-            (0..points.len).filter(|&at| keeps(at)).map(|at| at as u32).collect();
+        let mut keeps: Option<Vec<bool>> = None;
+        for (column, wanted) in points.columns.iter().zip(filters) {
+            let Some(column) = column else { continue };
+            let wanted = wanted.as_ref();
+            if wanted.is_none() && !column.contains(&MemberId::NONE) {
+                continue;
+            }
+            let keeps = keeps.get_or_insert_with(|| vec![true; points.len]);
+            for (keeps, member) in keeps.iter_mut().zip(column) {
+                *keeps &= *member != MemberId::NONE
+                    && wanted.is_none_or(|wanted| wanted.contains(member.0));
+            }
+        }
+        let Some(keeps) = keeps else { return points };
+        let places = keeps.iter().zip(0u32..).filter(|(keeps, _)| **keeps);
+        let places: Vec<u32> = places.map(|(_, at)| at).collect();
         if places.len() == points.len { points } else { points.taken(&places) }
     }
 

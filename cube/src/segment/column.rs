@@ -137,7 +137,9 @@ impl Presence {
             let first = idx * words_a_set * WORD_BITS;
             let full = words.iter().take_while(|&&word| word == u64::MAX).count();
             match &words[full..] {
-                [] => vec![RowSet::Run(first as u32..(first + full * WORD_BITS) as u32)],
+                [] if full * WORD_BITS <= limit => {
+                    vec![RowSet::Run(first as u32..(first + full * WORD_BITS) as u32)]
+                }
                 _ => {
                     let rows = rows_of(first, words);
                     rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect()

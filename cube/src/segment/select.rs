@@ -177,11 +177,12 @@ impl SegmentView {
         let mut selective = checks.iter().filter(|check| check.is_selective());
         let (position, mut rows) =
             selective.find_map(|check| Some((check.position, check.posted(segment)?)))?;
-        if !self.dead.is_empty() {
-            rows.retain(|&row| !self.dead.contains(row));
-        }
         for check in checks.iter().filter(|check| check.position != position) {
             check.wanted.retain_listed(&segment.coordinates[check.position], &mut rows);
+        }
+        // a bitmap is slower to ask than codes: it is asked of what is left
+        if !self.dead.is_empty() {
+            rows.retain(|&row| !self.dead.contains(row));
         }
         Some(rows)
     }
