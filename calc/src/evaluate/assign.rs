@@ -214,3 +214,58 @@ pub fn assigned_all(
     let assigned = assigned_column(column, value_type, rounding)?;
     Ok((0..assigned.values.len()).map(|at| assigned.get(at)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cube::Number;
+
+    /// Quotients rounded at once are those that carry 28 digits and are rounded then.
+    #[test]
+    fn a_quotient_is_rounded_once_or_twice_alike() {
+        let mut state = 11u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state.rotate_left(29) as i64) >> (state >> 58)
+        };
+        let mut checked = 0;
+        for scale in [0, 2, 6, 9] {
+            for _ in 0..4_000 {
+                // every third numerator is in the middle between two results, or next to it
+                let divisor = draw() >> 20;
+                let middle = divisor.checked_mul(draw() >> 44 | 1).map(|middle| middle / 2);
+                let numerator = if draw() % 3 == 0 { middle.unwrap_or(1) } else { draw() };
+                let column = |value: i64, scale: u32| Fixed {
+                    values: Mantissas::Narrow(vec![value]),
+                    present: None,
+                    scale,
+                };
+                let (a, b) = (column(numerator, 2), column(divisor, 3));
+                for rounding in [Rounding::HalfEven, Rounding::HalfUp] {
+                    let Some(found) = quotients(&a, &b, scale, rounding) else { continue };
+                    let (a, b) = (Number::new(numerator.into(), 2), Number::new(divisor.into(), 3));
+                    let carried = a.divided_by(b).expect("it fits");
+                    let expected = carried.map(|q| q.rescaled(scale, rounding).expect("it fits"));
+                    assert_eq!(found.get(0), expected, "{a} / {b} at {scale}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 10_000, "{checked} quotients have few enough digits");
+    }
+
+    #[test]
+    fn digits_go_away_as_by_a_division() {
+        let edges = [0, 1, 4, 5, 6, 15, 25, 49, 50, 51, 149, 150, i64::MAX, i64::MAX - 1];
+        for (digits, rounded) in ROUNDED.iter().enumerate() {
+            let unit = power_of_ten(digits as u32).expect("it is a power");
+            for value in edges.into_iter().flat_map(|value| [value, -value, i64::MIN]) {
+                for rounding in [Rounding::HalfEven, Rounding::HalfUp] {
+                    let expected = divide_rounded(value.into(), unit, rounding);
+                    let found = rounded(&[value], rounding)[0];
+                    assert_eq!(Some(i128::from(found)), expected, "{value} by {unit}");
+                }
+            }
+        }
+    }
+}
