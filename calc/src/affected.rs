@@ -331,6 +331,11 @@ impl Session<'_> {
         if reads || points.columns.iter().any(Option::is_none) {
             return Ok(None);
         }
+        let free: Filters = vec![None; reduce.result.axes.len()];
+        let columns = points.columns.iter().flatten().cloned().collect();
+        if let Some(led) = self.led_points(reduce, &[Block::free(columns, points.len)]) {
+            return Ok(Some(led));
+        }
         let blocks: Vec<Block> = points.clone().into_blocks();
         let mut result = Points::none(reduce.result.axes.len());
         for (position, block) in blocks.iter().enumerate() {
@@ -343,7 +348,6 @@ impl Session<'_> {
                 column.extend((0..block.len).map(|at| members.member(at)));
             }
         }
-        let free: Filters = vec![None; result.columns.len()];
         let result = self.within(result, &free);
         Ok(Some(distinct(self.version, self.tables, &reduce.result, result)))
     }

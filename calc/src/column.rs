@@ -1,5 +1,6 @@
 //! Values of many points at once, blanks included.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cube::{MemberId, Number};
@@ -28,11 +29,175 @@ pub enum Column {
 #[derive(Debug, Clone)]
 pub struct Fixed {
     /// Mantissas, zero where blank.
-    pub values: Vec<i128>,
-    /// Whether there is a value.
-    pub present: Vec<bool>,
+    pub values: Mantissas,
+    /// Whether there is a value; absent where every point has one.
+    pub present: Option<Vec<bool>>,
     /// Digits after the point of every value.
     pub scale: u32,
+}
+
+/// Whole numbers: of 64 bits as long as these hold them, which stored values always do, else of 128.
+#[derive(Debug, Clone)]
+pub enum Mantissas {
+    /// Of 64 bits.
+    Narrow(Vec<i64>),
+    /// Of 128 bits.
+    Wide(Vec<i128>),
+}
+
+impl Mantissas {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Narrow(values) => values.len(),
+            Self::Wide(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number at a place.
+    pub fn get(&self, at: usize) -> i128 {
+        match self {
+            Self::Narrow(values) => values[at].into(),
+            Self::Wide(values) => values[at],
+        }
+    }
+
+    /// All of them in 128 bits.
+    pub fn wide(&self) -> Cow<'_, [i128]> {
+        match self {
+            Self::Narrow(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::Wide(values) => Cow::Borrowed(values),
+        }
+    }
+
+    /// Those at some places; zero past the end.
+    fn taken(&self, places: &[u32]) -> Self {
+        fn take<T: Copy + Default>(values: &[T], places: &[u32]) -> Vec<T> {
+            places.iter().map(|&at| values.get(at as usize).copied().unwrap_or_default()).collect()
+        }
+        match self {
+            Self::Narrow(values) => Self::Narrow(take(values, places)),
+            Self::Wide(values) => Self::Wide(take(values, places)),
+        }
+    }
+
+    /// The results of an operation that says whether it overflows: in 64 bits where none does, else in
+    /// 128; none where that overflows too.
+    pub fn mapped(
+        &self,
+        narrow: impl Fn(i64) -> (i64, bool),
+        wide: impl Fn(i128) -> (i128, bool),
+    ) -> Option<Self> {
+        if let Self::Narrow(values) = self
+            && let Some(results) = exact(values.iter().map(|&value| narrow(value)))
+        {
+            return Some(Self::Narrow(results));
+        }
+        exact(self.wide().iter().map(|&value| wide(value))).map(Self::Wide)
+    }
+
+    /// The same of two operands.
+    pub fn with(
+        &self,
+        other: &Self,
+        narrow: impl Fn(i64, i64) -> (i64, bool),
+        wide: impl Fn(i128, i128) -> (i128, bool),
+    ) -> Option<Self> {
+        if let (Self::Narrow(a), Self::Narrow(b)) = (self, other)
+            && let Some(results) = exact(a.iter().zip(b).map(|(&a, &b)| narrow(a, b)))
+        {
+            return Some(Self::Narrow(results));
+        }
+        let (a, b) = (self.wide(), other.wide());
+        exact(a.iter().zip(b.iter()).map(|(&a, &b)| wide(a, b))).map(Self::Wide)
+    }
+
+    /// The same, zero where there is no value.
+    pub fn blanked(mut self, present: Option<&[bool]>) -> Self {
+        fn blank<T: Copy + Default>(values: &mut [T], present: &[bool]) {
+            for (value, present) in values.iter_mut().zip(present) {
+                *value = if *present { *value } else { T::default() };
+            }
+        }
+        if let Some(present) = present {
+            match &mut self {
+                Self::Narrow(values) => blank(values, present),
+                Self::Wide(values) => blank(values, present),
+            }
+        }
+        self
+    }
+}
+
+/// All results; none where one overflows.
+fn exact<T>(results: impl Iterator<Item = (T, bool)>) -> Option<Vec<T>> {
+    let mut overflows = false;
+    let results = results.map(|(result, overflow)| {
+        overflows |= overflow;
+        result
+    });
+    let results = results.collect();
+    (!overflows).then_some(results)
+}
+
+impl Fixed {
+    /// Numbers of a scale, those that are not present made blank.
+    pub fn blanked(values: Mantissas, present: Vec<bool>, scale: u32) -> Self {
+        let present = present.contains(&false).then_some(present);
+        Self { values: values.blanked(present.as_deref()), present, scale }
+    }
+
+    /// Numbers of a scale, blank where there is none.
+    pub fn of_options(values: &[Option<i128>], scale: u32) -> Self {
+        let present: Vec<bool> = values.iter().map(Option::is_some).collect();
+        let values: Vec<i128> = values.iter().map(|value| value.unwrap_or(0)).collect();
+        let narrow = values.iter().map(|&value| i64::try_from(value));
+        Self {
+            values: match narrow.collect::<Result<_, _>>() {
+                Ok(narrow) => Mantissas::Narrow(narrow),
+                Err(_) => Mantissas::Wide(values),
+            },
+            present: present.contains(&false).then_some(present),
+            scale,
+        }
+    }
+
+    /// Several of one scale, one after the other.
+    pub fn concatenated(parts: &[&Self]) -> Self {
+        let narrow = parts.iter().map(|part| match &part.values {
+            Mantissas::Narrow(values) => Some(values.as_slice()),
+            Mantissas::Wide(_) => None,
+        });
+        let values = match narrow.collect::<Option<Vec<&[i64]>>>() {
+            Some(narrow) => Mantissas::Narrow(narrow.concat()),
+            None => Mantissas::Wide(
+                parts.iter().flat_map(|part| part.values.wide().into_owned()).collect(),
+            ),
+        };
+        let present = parts.iter().any(|part| part.present.is_some()).then(|| {
+            let present = |part: &&Self| match &part.present {
+                Some(present) => present.clone(),
+                None => vec![true; part.values.len()],
+            };
+            parts.iter().flat_map(present).collect()
+        });
+        Self { values, present, scale: parts.first().map_or(0, |part| part.scale) }
+    }
+
+    /// Whether there is a value.
+    pub fn is_present(&self, at: usize) -> bool {
+        self.present.as_ref().is_none_or(|present| present[at])
+    }
+
+    /// The mantissa of a point that has a value.
+    pub fn get(&self, at: usize) -> Option<i128> {
+        self.is_present(at).then(|| self.values.get(at))
+    }
 }
 
 impl Column {
@@ -53,20 +218,31 @@ impl Column {
         self.len() == 0
     }
 
+    /// The numbers, where they are of one scale.
+    pub fn fixed(&self) -> Option<&Fixed> {
+        match self {
+            Self::Fixed(fixed) => Some(fixed),
+            _ => None,
+        }
+    }
+
     /// The same value at every point.
     pub fn constant(value: &Value, len: usize) -> Self {
         match value {
             Value::Number(number) => match number.mantissa() {
                 Some(mantissa) => Self::Fixed(Fixed {
-                    values: vec![mantissa; len],
-                    present: vec![true; len],
+                    values: match i64::try_from(mantissa) {
+                        Ok(mantissa) => Mantissas::Narrow(vec![mantissa; len]),
+                        Err(_) => Mantissas::Wide(vec![mantissa; len]),
+                    },
+                    present: None,
                     scale: number.scale,
                 }),
                 None => Self::Numbers(vec![Some(*number); len]),
             },
             Value::Date(days) => Self::Fixed(Fixed {
-                values: vec![i128::from(*days); len],
-                present: vec![true; len],
+                values: Mantissas::Narrow(vec![i64::from(*days); len]),
+                present: None,
                 scale: 0,
             }),
             Value::Text(text) => Self::Texts(vec![Some(Arc::clone(text)); len]),
@@ -78,7 +254,7 @@ impl Column {
     /// Whether there is a value.
     pub fn is_present(&self, at: usize) -> bool {
         match self {
-            Self::Fixed(fixed) => fixed.present[at],
+            Self::Fixed(fixed) => fixed.is_present(at),
             Self::Numbers(numbers) => numbers[at].is_some(),
             Self::Members(members) => members[at] != MemberId::NONE,
             Self::Flags(_, support) => support[at],
@@ -90,9 +266,7 @@ impl Column {
     /// The number of a point.
     pub fn number(&self, at: usize) -> Option<Number> {
         match self {
-            Self::Fixed(fixed) => {
-                fixed.present[at].then(|| Number::new(fixed.values[at], fixed.scale))
-            }
+            Self::Fixed(fixed) => fixed.get(at).map(|value| Number::new(value, fixed.scale)),
             Self::Numbers(numbers) => numbers[at],
             _ => None,
         }
@@ -101,7 +275,7 @@ impl Column {
     /// The day of a point.
     pub fn day(&self, at: usize) -> Option<i32> {
         match self {
-            Self::Fixed(fixed) if fixed.present[at] => i32::try_from(fixed.values[at]).ok(),
+            Self::Fixed(fixed) => fixed.get(at).and_then(|days| i32::try_from(days).ok()),
             _ => None,
         }
     }
@@ -155,14 +329,15 @@ impl Column {
         let at = |place: &u32| *place as usize;
         match self {
             Self::Fixed(fixed) => Self::Fixed(Fixed {
-                values: places
-                    .iter()
-                    .map(|p| fixed.values.get(at(p)).copied().unwrap_or(0))
-                    .collect(),
-                present: places
-                    .iter()
-                    .map(|p| fixed.present.get(at(p)).copied().unwrap_or(false))
-                    .collect(),
+                values: fixed.values.taken(places),
+                present: match &fixed.present {
+                    None if places.iter().all(|place| at(place) < fixed.values.len()) => None,
+                    None => Some(places.iter().map(|p| at(p) < fixed.values.len()).collect()),
+                    Some(present) => {
+                        let taken = |p| present.get(at(p)).copied().unwrap_or(false);
+                        Some(places.iter().map(taken).collect())
+                    }
+                },
                 scale: fixed.scale,
             }),
             Self::Numbers(numbers) => Self::Numbers(
@@ -243,9 +418,11 @@ impl Column {
 
     /// A column of days.
     pub fn of_days(days: &[Option<i32>]) -> Self {
+        let present: Vec<bool> = days.iter().map(Option::is_some).collect();
+        let values = days.iter().map(|day| i64::from(day.unwrap_or(0))).collect();
         Self::Fixed(Fixed {
-            values: days.iter().map(|day| i128::from(day.unwrap_or(0))).collect(),
-            present: days.iter().map(Option::is_some).collect(),
+            values: Mantissas::Narrow(values),
+            present: present.contains(&false).then_some(present),
             scale: 0,
         })
     }

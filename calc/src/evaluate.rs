@@ -5,10 +5,14 @@
 //! blocks first, each by asking the same of what is inside it, and the blocks then read the results.
 
 pub mod apply;
+pub mod assign;
+mod leads;
 mod lookup;
 mod on_branch;
+mod ordered;
 pub mod reduce;
 mod share;
+mod sums;
 pub mod support;
 pub mod tier;
 mod window;
@@ -40,8 +44,12 @@ pub struct Session<'a> {
     pub target: &'a str,
     sources: Mutex<HashMap<(CubeId, MeasureId), Arc<lookup::Source>>>,
     tiers: Mutex<tier::TierTables>,
+    leads: Mutex<leads::Known>,
     volume: AtomicUsize,
 }
+
+/// The values of the sites of an expression, by the address of their nodes, a column a block.
+pub(crate) type Given = HashMap<usize, Vec<Column>>;
 
 /// What went wrong at one point of a block.
 #[derive(Debug)]
@@ -61,12 +69,18 @@ impl<'a> Session<'a> {
             target,
             sources: Mutex::default(),
             tiers: Mutex::default(),
+            leads: Mutex::default(),
             volume: AtomicUsize::new(0),
         }
     }
 
     fn volume(&self) -> usize {
         self.volume.load(Ordering::Relaxed)
+    }
+
+    /// Notes that so many points are evaluated, which says what is worth preparing.
+    fn see(&self, points: usize) {
+        self.volume.fetch_max(points, Ordering::Relaxed);
     }
 
     /// The values of an expression at the points of some blocks.
@@ -76,25 +90,50 @@ impl<'a> Session<'a> {
         frame: &Frame,
         blocks: &[Block],
     ) -> Result<Vec<Column>> {
-        let points: usize = blocks.iter().map(|block| block.len).sum();
-        self.volume.fetch_max(points, Ordering::Relaxed);
+        let given = self.given(node, frame, blocks)?;
+        self.each_block(frame, blocks, |position, block| {
+            self.evaluate(node, frame, block, position, &given)
+        })
+    }
+
+    /// The values of the sites of an expression.
+    pub(crate) fn given(&self, node: &Node, frame: &Frame, blocks: &[Block]) -> Result<Given> {
+        self.see(blocks.iter().map(|block| block.len).sum());
         let mut sites = Vec::new();
         collect_sites(node, &mut sites);
-        let mut given: HashMap<usize, Vec<Column>> = HashMap::new();
+        let mut given = Given::new();
         for site in sites {
             given.insert(std::ptr::from_ref(site) as usize, self.site(site, frame, blocks)?);
         }
+        Ok(given)
+    }
+
+    /// Does the same for every block, in parallel where there are many points. Of several faults, the
+    /// first of the first block is the error.
+    pub(crate) fn each_block<T: Send>(
+        &self,
+        frame: &Frame,
+        blocks: &[Block],
+        work: impl Fn(usize, &Block) -> Result<T, Fault> + Sync,
+    ) -> Result<Vec<T>> {
         let one = |(position, block): (usize, &Block)| {
-            self.evaluate(node, frame, block, position, &given).map_err(|fault| CalcError::Cell {
-                target: self.target.to_string(),
-                place: self.describe(frame, block, fault.at),
-                source: fault.source,
-            })
+            work(position, block).map_err(|fault| self.cell_error(frame, block, fault))
         };
+        let points: usize = blocks.iter().map(|block| block.len).sum();
         if points < PARALLEL_POINTS || blocks.len() == 1 {
             return blocks.iter().enumerate().map(one).collect();
         }
-        blocks.par_iter().enumerate().map(one).collect()
+        let done: Vec<Result<T>> = blocks.par_iter().enumerate().map(one).collect();
+        done.into_iter().collect()
+    }
+
+    /// A fault, with the cell or row where it is.
+    fn cell_error(&self, frame: &Frame, block: &Block, fault: Fault) -> CalcError {
+        CalcError::Cell {
+            target: self.target.to_string(),
+            place: self.describe(frame, block, fault.at),
+            source: fault.source,
+        }
     }
 
     /// A point in words.
@@ -102,7 +141,7 @@ impl<'a> Session<'a> {
         if let (Some(rows), Some(origin)) = (frame.rows, &block.origin) {
             let def = self.version.model.cube_def(rows);
             let keys = def.def.key.iter().zip(&origin.segment.keys);
-            let row = origin.rows[at] as usize;
+            let row = origin.rows.get(at);
             let parts = keys
                 .map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type)));
             return format!("({})", parts.collect::<Vec<_>>().join(", "));
@@ -161,7 +200,7 @@ impl<'a> Session<'a> {
         frame: &Frame,
         block: &Block,
         position: usize,
-        given: &HashMap<usize, Vec<Column>>,
+        given: &Given,
     ) -> Result<Column, Fault> {
         if node.is_heavy
             && let Some(columns) = given.get(&(std::ptr::from_ref(node) as usize))
@@ -180,6 +219,10 @@ impl<'a> Session<'a> {
             Kind::Stored(cube, measure) => match &block.origin {
                 Some(origin) if origin.cube == *cube => self.stored(origin, *measure),
                 _ => {
+                    let paths = || Some(leads::own_paths(frame));
+                    if let Some(column) = self.led_values(*cube, *measure, paths, block) {
+                        return Ok(column);
+                    }
                     let axes: Vec<_> = (0..frame.axes.len()).map(|axis| block.axis(axis)).collect();
                     self.lookup(*cube, *measure, &axes, len)
                 }
@@ -235,6 +278,12 @@ impl<'a> Session<'a> {
                 self.apply(*function, arguments, columns, len)?
             }
             Kind::At(scope, members) => {
+                if let Kind::Stored(cube, measure) = &scope.node.kind {
+                    let paths = || leads::paths(self, members.iter(), frame);
+                    if let Some(column) = self.led_values(*cube, *measure, paths, block) {
+                        return Ok(column);
+                    }
+                }
                 let mut columns = Vec::with_capacity(members.len());
                 for member in members {
                     columns.push(inner(member)?);
@@ -346,17 +395,12 @@ impl<'a> Session<'a> {
             })
         };
         if value_type == Type::Number {
-            let values: Vec<Option<i128>> = (0..members.len())
-                .map(|at| match value(at) {
-                    Some(Value::Number(number)) => number.mantissa(),
-                    _ => None,
-                })
-                .collect();
-            return Column::Fixed(Fixed {
-                present: values.iter().map(Option::is_some).collect(),
-                values: values.into_iter().map(|value| value.unwrap_or(0)).collect(),
-                scale: stored.scale(),
+            let values = (0..members.len()).map(|at| match value(at) {
+                Some(Value::Number(number)) => number.mantissa(),
+                _ => None,
             });
+            let values: Vec<Option<i128>> = values.collect();
+            return Column::Fixed(Fixed::of_options(&values, stored.scale()));
         }
         Column::of_values((0..members.len()).map(value).collect(), value_type)
     }
@@ -405,21 +449,13 @@ impl Unique {
     }
 
     fn add(&mut self, axes: &[Cow<'_, [MemberId]>], len: usize) {
-        let mut places = Vec::with_capacity(len);
-        for (at, code) in self.coder.codes(axes, len).into_iter().enumerate() {
-            let Some(code) = code else {
-                places.push(u32::MAX);
-                continue;
-            };
-            let (place, is_new) = self.numbering.add(code);
-            if is_new {
-                self.points.len += 1;
-                for (column, members) in self.points.columns.iter_mut().zip(axes) {
-                    column.get_or_insert_default().push(members[at]);
-                }
+        let points = &mut self.points;
+        let places = self.coder.numbered(&mut self.numbering, axes, len, |at| {
+            points.len += 1;
+            for (column, members) in points.columns.iter_mut().zip(axes) {
+                column.get_or_insert_default().push(members[at]);
             }
-            places.push(place);
-        }
+        });
         self.places.push(places);
     }
 }
@@ -436,14 +472,9 @@ fn concatenated(columns: Vec<Column>) -> Column {
     if let Column::Fixed(fixed) = &first
         && rest.iter().all(|c| matches!(c, Column::Fixed(other) if other.scale == fixed.scale))
     {
-        let mut all = fixed.clone();
-        for column in rest {
-            if let Column::Fixed(other) = column {
-                all.values.extend(other.values);
-                all.present.extend(other.present);
-            }
-        }
-        return Column::Fixed(all);
+        let each = std::iter::once(&first).chain(&rest);
+        let fixed: Vec<&Fixed> = each.filter_map(Column::fixed).collect();
+        return Column::Fixed(Fixed::concatenated(&fixed));
     }
     let all: Vec<Column> = std::iter::once(first).chain(rest).collect();
     let kind = all.iter().find(|column| !matches!(column, Column::Blank(_)));
@@ -474,17 +505,8 @@ pub fn row_blocks(
 ) -> Vec<Block> {
     let rows = version.rows(cube);
     let mut blocks = Vec::new();
-    for (position, chosen) in rows.rows_with(filters) {
-        let segment = &rows.segments()[position].segment;
-        for chunk in chosen.chunks(BLOCK_POINTS) {
-            let origin = crate::points::Origin {
-                cube,
-                position,
-                segment: Arc::clone(segment),
-                rows: chunk.to_vec(),
-            };
-            blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
-        }
+    for (position, chosen) in rows.row_sets_with(filters, BLOCK_POINTS) {
+        blocks.push(Block::stored(rows, cube, position, chosen));
     }
     blocks
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cube::model::Consolidation;
 use cube::rollup::{Axis as RollupAxis, Filter};
-use cube::segment::Location;
+use cube::segment::{Location, RowSet};
 use cube::value::KeyPart;
 use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, ValueType, View};
 
@@ -356,7 +356,7 @@ impl Explainer<'_> {
             cube,
             position: location.segment,
             segment: Arc::clone(segment),
-            rows: vec![location.row as u32],
+            rows: RowSet::one(location.row),
         };
         Block { len: 1, members: Vec::new(), origin: Some(origin) }
     }
@@ -445,7 +445,7 @@ impl Explainer<'_> {
     fn key_of(&self, cube: CubeId, block: &Block) -> Option<Vec<(String, String)>> {
         let def = &self.view.version.model.cube_def(cube).def;
         let origin = block.origin.as_ref().filter(|_| !def.key.is_empty())?;
-        let row = origin.rows[0] as usize;
+        let row = origin.rows.get(0);
         let parts = def.key.iter().zip(&origin.segment.keys);
         Some(
             parts

@@ -4,17 +4,23 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cube::segment::{Location, Segment};
+use cube::segment::{Codes, CubeRows, Location, RowSet, Segment};
 use cube::{CubeId, MemberId, Version};
 use foldhash::fast::FixedState;
 
-use crate::node::Frame;
+use crate::node::{AXES_MAX, Frame};
 use crate::tables::{Order, Tables};
 
 /// Points of a block; small enough for the processor's caches.
 pub const BLOCK_POINTS: usize = 8_192;
 /// Codes up to this are looked up in an array.
 const DENSE_CODES_MAX: u128 = 1 << 23;
+/// An array of codes is worth it for up to so many of them a point.
+const CODES_PER_POINT: usize = 64;
+/// What a member that is not of its axis adds to a code, so that it lies past all codes: as many of
+/// them as there are axes fit into 32 bits.
+pub(crate) const OUTSIDE: u32 = 1 << 24;
+const _: () = assert!((OUTSIDE as u128) > DENSE_CODES_MAX && AXES_MAX < 1 << 7);
 
 /// Points that are evaluated together.
 #[derive(Debug, Clone)]
@@ -37,7 +43,18 @@ pub struct Origin {
     /// The segment.
     pub segment: Arc<Segment>,
     /// The rows.
-    pub rows: Vec<u32>,
+    pub rows: RowSet,
+}
+
+impl Origin {
+    /// The members of a column of the segment.
+    fn members(&self, axis: usize) -> Vec<MemberId> {
+        match self.segment.coordinates[axis].as_ref() {
+            Codes::U8(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
+            Codes::U16(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
+            Codes::U32(codes) => self.rows.gathered(codes, MemberId),
+        }
+    }
 }
 
 impl Block {
@@ -46,13 +63,18 @@ impl Block {
         Self { len, members, origin: None }
     }
 
+    /// Stored rows of a segment.
+    pub fn stored(from: &CubeRows, cube: CubeId, position: usize, rows: RowSet) -> Self {
+        let segment = Arc::clone(&from.segments()[position].segment);
+        let len = rows.len();
+        let origin = Origin { cube, position, segment, rows };
+        Self { len, members: Vec::new(), origin: Some(origin) }
+    }
+
     /// The members of an axis.
     pub fn axis(&self, axis: usize) -> Cow<'_, [MemberId]> {
         match &self.origin {
-            Some(origin) => {
-                let codes = &origin.segment.coordinates[axis];
-                Cow::Owned(origin.rows.iter().map(|&row| codes.get(row as usize)).collect())
-            }
+            Some(origin) => Cow::Owned(origin.members(axis)),
             None => Cow::Borrowed(&self.members[axis]),
         }
     }
@@ -60,17 +82,17 @@ impl Block {
     /// The member of an axis at one point.
     pub fn member(&self, axis: usize, at: usize) -> MemberId {
         match &self.origin {
-            Some(origin) => origin.segment.coordinates[axis].get(origin.rows[at] as usize),
+            Some(origin) => origin.segment.coordinates[axis].get(origin.rows.get(at)),
             None => self.members[axis][at],
         }
     }
 
-    /// The points at some places.
+    /// The points at some places, which ascend.
     pub fn taken(&self, places: &[u32]) -> Self {
         let members = self.members.iter();
         let members = members.map(|column| places.iter().map(|&at| column[at as usize]).collect());
         let origin = self.origin.as_ref().map(|origin| Origin {
-            rows: places.iter().map(|&at| origin.rows[at as usize]).collect(),
+            rows: origin.rows.taken(places),
             segment: Arc::clone(&origin.segment),
             ..*origin
         });
@@ -80,7 +102,7 @@ impl Block {
     /// Where a point is stored.
     pub fn location(&self, at: usize) -> Option<Location> {
         let origin = self.origin.as_ref()?;
-        Some(Location { segment: origin.position, row: origin.rows[at] as usize })
+        Some(Location { segment: origin.position, row: origin.rows.get(at) })
     }
 }
 
@@ -191,20 +213,82 @@ impl Coder {
                 .map(|code| code.and_then(|code| numbering.find(code)).unwrap_or(u32::MAX))
                 .collect();
         };
-        // the space is small, so 32 bits hold a code; a member that is NONE leads out of it
-        let outside = numbers.len() as u32;
+        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
+        self.dense_codes(axes, len).into_iter().map(number).collect()
+    }
+
+    /// The codes of points in a space that is [`Self::is_dense`]: past its end where a member is not
+    /// of its axis.
+    pub fn dense_codes(&self, axes: &[Cow<'_, [MemberId]>], len: usize) -> Vec<u32> {
         let mut codes = vec![0u32; len];
         for ((members, order), &stride) in axes.iter().zip(&self.orders).zip(&self.strides) {
             let stride = stride as u32;
             for (code, &member) in codes.iter_mut().zip(members.iter()) {
-                *code = match order.position(member) {
-                    Some(position) if *code < outside => *code + stride * position as u32,
-                    _ => outside,
+                *code += match order.position(member) {
+                    Some(position) => stride * position as u32,
+                    None => OUTSIDE,
                 };
             }
         }
-        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
-        codes.into_iter().map(number).collect()
+        codes
+    }
+
+    /// The numbers of points, new ones given to those not seen before, at which `first` is called
+    /// with the place of the point; `u32::MAX` where a point has none.
+    pub fn numbered(
+        &self,
+        numbering: &mut Numbering,
+        axes: &[Cow<'_, [MemberId]>],
+        len: usize,
+        mut first: impl FnMut(usize),
+    ) -> Vec<u32> {
+        let mut number = |(at, code): (usize, Option<u128>)| {
+            let Some(code) = code else { return u32::MAX };
+            let (number, is_new) = numbering.add(code);
+            if is_new {
+                first(at);
+            }
+            number
+        };
+        if self.is_dense() {
+            let within = |code: u32| (u128::from(code) < self.space).then(|| code.into());
+            let codes = self.dense_codes(axes, len).into_iter();
+            return codes.map(within).enumerate().map(number).collect();
+        }
+        self.codes(axes, len).into_iter().enumerate().map(&mut number).collect()
+    }
+
+    /// Per axis and member of its dimension, what the member adds to the code of a point; none where
+    /// the space is not dense.
+    pub fn added(&self, axis: usize, member: MemberId) -> u32 {
+        match self.orders[axis].position(member) {
+            Some(position) => self.strides[axis] as u32 * position as u32,
+            None => OUTSIDE,
+        }
+    }
+
+    /// How many codes there are, where they are few enough for an array.
+    pub fn dense_space(&self) -> Option<usize> {
+        self.is_dense().then_some(self.space as usize)
+    }
+
+    /// The same, where they are few enough for so many points.
+    pub fn space_for(&self, points: usize) -> Option<usize> {
+        self.dense_space().filter(|&space| space <= CODES_PER_POINT * points)
+    }
+
+    fn is_dense(&self) -> bool {
+        self.space <= DENSE_CODES_MAX
+    }
+
+    /// The members of the point of a code, which is within a dense space.
+    pub fn members(&self, code: usize) -> impl Iterator<Item = MemberId> + '_ {
+        let mut rest = code as u32;
+        self.orders.iter().zip(&self.strides).map(move |(order, &stride)| {
+            let position = rest / stride as u32;
+            rest -= position * stride as u32;
+            order.members[position as usize]
+        })
     }
 
     /// The code of one point; none where a member is not of its axis.
@@ -218,8 +302,8 @@ impl Coder {
 
     /// An empty numbering of codes.
     pub fn numbering(&self, expected: usize) -> Numbering {
-        if self.space <= DENSE_CODES_MAX && self.space <= 64 * expected as u128 {
-            Numbering::Dense { numbers: vec![u32::MAX; self.space as usize], count: 0 }
+        if let Some(space) = self.space_for(expected) {
+            Numbering::Dense { numbers: vec![u32::MAX; space], count: 0 }
         } else {
             Numbering::Sparse(HashMap::with_hasher(FixedState::default()))
         }
@@ -285,6 +369,64 @@ impl Numbering {
     }
 }
 
+/// Codes of a dense space: one bit each, so that many fit into the processor's caches.
+#[derive(Debug)]
+pub struct CodeSet {
+    words: Vec<u64>,
+}
+
+impl CodeSet {
+    /// None of a space.
+    pub fn none(space: usize) -> Self {
+        Self { words: vec![0; space.div_ceil(64)] }
+    }
+
+    /// Puts a code in, one past the space not; whether it was not there.
+    pub fn insert(&mut self, code: u32) -> bool {
+        let Some(word) = self.words.get_mut(code as usize / 64) else { return false };
+        let bit = 1 << (code % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Takes a code out; whether it was there.
+    pub fn remove(&mut self, code: u32) -> bool {
+        let Some(word) = self.words.get_mut(code as usize / 64) else { return false };
+        let bit = 1 << (code % 64);
+        let is_in = *word & bit != 0;
+        *word &= !bit;
+        is_in
+    }
+
+    /// Whether a code is in.
+    pub fn contains(&self, code: u32) -> bool {
+        self.words.get(code as usize / 64).is_some_and(|word| word >> (code % 64) & 1 == 1)
+    }
+
+    /// Puts those of another in.
+    pub fn extend(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(own, more)| *own |= more);
+    }
+
+    /// The points of the codes.
+    pub fn points(&self, coder: &Coder) -> Points {
+        let mut points = Points::none(coder.orders.len());
+        for (idx, &word) in self.words.iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 {
+                let code = idx * 64 + rest.trailing_zeros() as usize;
+                points.len += 1;
+                for (column, member) in points.columns.iter_mut().zip(coder.members(code)) {
+                    column.get_or_insert_default().push(member);
+                }
+                rest &= rest - 1;
+            }
+        }
+        points
+    }
+}
+
 /// The places of points that are different, the first of each.
 pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Points) -> Points {
     if points.len < 2 {
@@ -297,13 +439,19 @@ pub fn distinct(version: &Version, tables: &Tables, frame: &Frame, points: Point
         .iter()
         .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(none)))
         .collect();
-    let mut numbering = coder.numbering(points.len);
-    let mut places = Vec::new();
-    for (at, code) in coder.codes(&axes, points.len).into_iter().enumerate() {
-        if code.is_some_and(|code| numbering.add(code).1) {
-            places.push(at as u32);
+    let places: Vec<u32> = match coder.space_for(points.len) {
+        Some(space) => {
+            let mut seen = CodeSet::none(space);
+            let codes = coder.dense_codes(&axes, points.len).into_iter().zip(0u32..);
+            codes.filter(|(code, _)| seen.insert(*code)).map(|(_, at)| at).collect()
         }
-    }
+        None => {
+            let mut numbering = coder.numbering(points.len);
+            let mut places = Vec::new();
+            coder.numbered(&mut numbering, &axes, points.len, |at| places.push(at as u32));
+            places
+        }
+    };
     drop(axes);
     if places.len() == points.len { points } else { points.taken(&places) }
 }

@@ -12,7 +12,7 @@ use crate::check::Formula;
 use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
 use crate::evaluate::Session;
-use crate::evaluate::apply::assigned_all;
+use crate::evaluate::assign::assigned_all;
 use crate::node::{Kind, Node};
 use crate::plan::Plan;
 
@@ -164,11 +164,7 @@ fn formula_column(
     let mut operands = Vec::new();
     for &(_, operand) in &formula.reads {
         let column = column(view, plan, request, base, Measured::Consolidated(operand))?;
-        let fixed = Fixed {
-            present: column.values.iter().map(Option::is_some).collect(),
-            values: column.values.into_iter().map(|value| value.unwrap_or(0)).collect(),
-            scale: column.scale,
-        };
+        let fixed = Fixed::of_options(&column.values, column.scale);
         operands.push((operand, Column::Fixed(fixed)));
     }
     let session = Session::new(&view.version, &plan.tables, &formula.target);

@@ -13,26 +13,28 @@ use std::sync::Arc;
 use cube::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::dictionary::Interner;
 use cube::model::{CubeKind, ModelChange};
-use cube::segment::{Location, Rows};
+use cube::segment::{Patch, RowSet, Rows, Values};
 use cube::version::RowsUpdate;
 use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
-use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use self::rows::{RowChanges, keys_of};
 use crate::affected::{Changed, Dirt};
 use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
-use crate::column::Column;
 use crate::error::{CalcError, Result};
-use crate::evaluate::apply::{assigned_all, interned_all};
+use crate::evaluate::apply::interned_all;
+use crate::evaluate::assign::Assigned;
 use crate::evaluate::support::Filters;
-use crate::evaluate::{Fault, Session, row_blocks};
+use crate::evaluate::{Session, row_blocks};
 use crate::members_change::MembersChange;
 use crate::plan::Plan;
-use crate::points::{BLOCK_POINTS, Block, Points};
+use crate::points::{Block, Origin, Points};
 use crate::region_cycle;
 use crate::syntax::Span;
+
+/// All rows of a block are replaced where more than one of so many changes.
+const WHOLE_SHARE: usize = 4;
 
 /// Which formulas ran, and in how many cells each was evaluated, whether its value changed or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,14 +63,22 @@ struct Due {
 /// New values of a formula, and where.
 #[derive(Debug, Default)]
 struct Outcome {
-    changes: Vec<(Location, Option<i64>)>,
+    patches: Vec<Patch>,
     /// Values of cells that come to be, and their coordinates, a column an axis.
     added: Vec<i64>,
     added_at: Vec<Vec<MemberId>>,
     /// Coordinates of all that changed, a column an axis.
     changed: Vec<Vec<MemberId>>,
-    /// Keys of the rows that changed.
+    /// Keys of the rows that changed, where formulas of the same rows read them.
     keys: Option<Rows>,
+}
+
+/// How the values of a block differ from those stored.
+struct Difference {
+    /// The places of values that differ; none: all of them.
+    places: Option<Vec<u32>>,
+    /// The values of all places.
+    values: Assigned,
 }
 
 impl Recompute {
@@ -252,7 +262,8 @@ impl Recompute {
                 };
                 let places: Vec<u32> = (0..block.len as u32).filter(leaves).collect();
                 let block = block.taken(&places);
-                self.compare(formula, &block, &vec![None; block.len], &mut outcome);
+                let difference = difference(formula, &block, Assigned::blank(block.len));
+                self.note(formula, &block, difference, &mut outcome);
             }
             self.put(place, formula, outcome)?;
         }
@@ -357,7 +368,10 @@ impl Recompute {
     pub fn change_model(&mut self, change: &ModelChange, branches: &dyn Branches) -> Result<()> {
         self.version = self.version.with_model(change)?;
         let before = Arc::clone(&self.plan);
-        self.plan = Arc::new(Plan::compile(&self.version.model, branches)?);
+        let mut plan = Plan::compile(&self.version.model, branches)?;
+        // what follows from members is the same for all formulas
+        plan.tables = Arc::clone(&before.tables);
+        self.plan = Arc::new(plan);
         let pending = std::mem::take(&mut self.pending).into_iter();
         let still = pending.filter_map(|(place, due)| {
             Some((self.plan.place_of(&before.formulas[place].target)?, due))
@@ -393,8 +407,8 @@ impl Recompute {
         let filters = self.inside(formula);
         let mut outcome = Outcome::default();
         for block in row_blocks(&self.version, formula.cube, &filters) {
-            let values = vec![None; block.len];
-            self.compare(formula, &block, &values, &mut outcome);
+            let difference = difference(formula, &block, Assigned::blank(block.len));
+            self.note(formula, &block, difference, &mut outcome);
         }
         self.put(place, formula, outcome)
     }
@@ -564,16 +578,26 @@ impl Recompute {
         }
         let model = &self.version.model;
         let is_blank = formula.is_blank_at_leaves(model);
-        let columns = if is_blank {
-            blocks.iter().map(|block| Column::Blank(block.len)).collect()
+        let def = model.cube_def(formula.cube).measure_def(formula.measure);
+        let assigned_to = (def.value_type, def.rounding);
+        let differences = if is_blank {
+            let blank = |block: &Block| difference(formula, block, Assigned::blank(block.len));
+            blocks.iter().map(blank).collect()
+        } else if def.value_type == ValueType::Text {
+            self.text_differences(formula, blocks)?
         } else {
             let session = Session::new(&self.version, &plan.tables, &formula.target);
-            session.evaluate_all(&formula.node, &formula.frame, blocks)?
+            let (node, frame) = (&formula.node, &formula.frame);
+            let given = session.given(node, frame, blocks)?;
+            session.each_block(frame, blocks, |position, block| {
+                let at = (position, block);
+                let values = session.assigned((node, frame), at, &given, assigned_to)?;
+                Ok(difference(formula, block, values))
+            })?
         };
-        let values = self.assigned(formula, blocks, &columns)?;
         let mut outcome = Outcome::default();
-        for (block, values) in blocks.iter().zip(&values) {
-            self.compare(formula, block, values, &mut outcome);
+        for (block, difference) in blocks.iter().zip(differences) {
+            self.note(formula, block, difference, &mut outcome);
         }
         if !is_blank {
             *self.ran.0.entry(formula.target.clone()).or_default() += count;
@@ -581,89 +605,64 @@ impl Recompute {
         self.put(place, formula, outcome)
     }
 
-    /// The stored integers of a formula's values.
-    fn assigned(
-        &mut self,
-        formula: &Formula,
-        blocks: &[Block],
-        columns: &[Column],
-    ) -> Result<Vec<Vec<Option<i64>>>> {
-        let def = self.version.model.cube_def(formula.cube).measure_def(formula.measure);
-        let (value_type, rounding) = (def.value_type, def.rounding);
-        let located = |block: &Block, fault: Fault| {
-            let session = Session::new(&self.version, &self.plan.tables, &formula.target);
-            CalcError::Cell {
+    /// How texts that a formula gives differ from those stored. They get their codes one after the
+    /// other, so that which text is refused first does not depend on threads.
+    fn text_differences(&mut self, formula: &Formula, blocks: &[Block]) -> Result<Vec<Difference>> {
+        let session = Session::new(&self.version, &self.plan.tables, &formula.target);
+        let columns = session.evaluate_all(&formula.node, &formula.frame, blocks)?;
+        let mut interner = Interner::new(Arc::clone(&self.version.texts));
+        let mut differences = Vec::with_capacity(blocks.len());
+        for (column, block) in columns.iter().zip(blocks) {
+            let codes = interned_all(column, &mut interner).map_err(|fault| CalcError::Cell {
                 target: formula.target.clone(),
                 place: session.describe(&formula.frame, block, fault.at),
                 source: fault.source,
-            }
-        };
-        if value_type == ValueType::Text {
-            // one after the other, so that which text is refused first does not depend on threads
-            let mut interner = Interner::new(Arc::clone(&self.version.texts));
-            let codes = columns.iter().zip(blocks).map(|(column, block)| {
-                interned_all(column, &mut interner).map_err(|fault| located(block, fault))
-            });
-            let codes = codes.collect::<Result<_>>()?;
-            self.version.texts = interner.finish();
-            return Ok(codes);
+            })?;
+            differences.push(difference(formula, block, codes.into_iter().collect()));
         }
-        let assign = |(column, block): (&Column, &Block)| {
-            assigned_all(column, value_type, rounding).map_err(|fault| located(block, fault))
-        };
-        if blocks.iter().map(|block| block.len).sum::<usize>() > BLOCK_POINTS {
-            columns.par_iter().zip(blocks).map(assign).collect()
-        } else {
-            columns.iter().zip(blocks).map(assign).collect()
-        }
+        self.version.texts = interner.finish();
+        Ok(differences)
     }
 
     /// Notes the values that differ from those stored.
-    fn compare(
+    fn note(
         &self,
         formula: &Formula,
         block: &Block,
-        values: &[Option<i64>],
+        difference: Difference,
         outcome: &mut Outcome,
     ) {
-        let axes = formula.frame.axes.len();
-        let has_readers = !self.plan.readers(formula.cube, formula.measure).is_empty();
-        let is_rows = formula.frame.rows.is_some();
-        let has_row_readers = is_rows && self.has_row_readers(formula);
-        let stored = block.origin.as_ref();
-        let stored = stored.and_then(|origin| origin.segment.values.get(formula.measure.idx()));
-        let (mut changed, mut added) = (Vec::new(), Vec::new());
-        for (at, &value) in values.iter().enumerate() {
-            match block.location(at) {
-                Some(location) => {
-                    if stored.and_then(|stored| stored.get(location.row)) == value {
-                        continue;
-                    }
-                    outcome.changes.push((location, value));
-                    if is_rows && let Some(origin) = &block.origin {
-                        let keys = outcome
-                            .keys
-                            .get_or_insert_with(|| Rows::empty(origin.segment.keys.len(), 1, 0));
-                        if has_row_readers {
-                            keys.coordinates[0].push(block.member(0, at));
-                            for (into, from) in keys.keys.iter_mut().zip(&origin.segment.keys) {
-                                into.push(from[location.row].clone());
-                            }
-                        }
-                    }
-                }
-                None => {
-                    let Some(value) = value else { continue };
-                    outcome.added.push(value);
-                    added.push(at as u32);
-                }
-            }
-            changed.push(at as u32);
+        let Difference { places, values } = difference;
+        if block.len == 0 || places.as_ref().is_some_and(Vec::is_empty) {
+            return;
         }
-        push_points(&mut outcome.added_at, block, &added, axes);
+        let axes = formula.frame.axes.len();
+        let changed: Changes<'_> = match &places {
+            Some(places) => Changes::Some(places),
+            None => Changes::All,
+        };
+        let has_readers = !self.plan.readers(formula.cube, formula.measure).is_empty();
         if has_readers {
             push_points(&mut outcome.changed, block, &changed, axes);
         }
+        let Some(origin) = &block.origin else {
+            push_points(&mut outcome.added_at, block, &changed, axes);
+            let places = changed.iter(block.len);
+            outcome.added.extend(places.map(|at| values.values[at as usize]));
+            return;
+        };
+        if formula.frame.rows.is_some() && self.has_row_readers(formula) {
+            let keys =
+                outcome.keys.get_or_insert_with(|| Rows::empty(origin.segment.keys.len(), 1, 0));
+            for at in changed.iter(block.len) {
+                let row = origin.rows.get(at as usize);
+                keys.coordinates[0].push(block.member(0, at as usize));
+                for (into, from) in keys.keys.iter_mut().zip(&origin.segment.keys) {
+                    into.push(from[row].clone());
+                }
+            }
+        }
+        outcome.patches.push(patch(origin, places, values));
     }
 
     /// Whether formulas of the same rows read a formula.
@@ -674,8 +673,8 @@ impl Recompute {
 
     /// Puts new values in and tells the readers.
     fn put(&mut self, place: usize, formula: &Formula, outcome: Outcome) -> Result<()> {
-        let Outcome { changes, added, added_at, changed, keys } = outcome;
-        if changes.is_empty() && added.is_empty() {
+        let Outcome { patches, added, added_at, changed, keys } = outcome;
+        if patches.is_empty() && added.is_empty() {
             return Ok(());
         }
         let mut rows = self.version.empty_rows(formula.cube);
@@ -689,7 +688,7 @@ impl Recompute {
             }
         }
         let rows = rows.sorted();
-        self.version = self.version.with_computed(formula.cube, formula.measure, &changes, &rows);
+        self.version = self.version.with_computed(formula.cube, formula.measure, &patches, &rows);
         if changed.is_empty() {
             return Ok(());
         }
@@ -713,17 +712,99 @@ impl Recompute {
     }
 }
 
-/// Appends the members of points to a column an axis.
-fn push_points(columns: &mut Vec<Vec<MemberId>>, block: &Block, places: &[u32], axes: usize) {
-    columns.resize(axes, Vec::new());
-    if places.is_empty() {
-        return;
+/// How new values of a block differ from those stored: a cell that is not stored is blank.
+fn difference(formula: &Formula, block: &Block, values: Assigned) -> Difference {
+    let origin = block.origin.as_ref();
+    let stored = origin
+        .and_then(|origin| Some((&origin.rows, origin.segment.values.get(formula.measure.idx())?)));
+    let stored = stored.filter(|(rows, stored)| !is_blank(rows, stored));
+    let differs: Vec<bool> = match (stored, &values.present) {
+        (None, None) => return Difference { places: None, values },
+        (None, Some(present)) => present.clone(),
+        (Some((rows, stored)), _) => {
+            let new = &values.values;
+            let mut differs: Vec<bool> = match rows.as_run() {
+                Some(run) => {
+                    stored.raw()[run].iter().zip(new).map(|(old, new)| old != new).collect()
+                }
+                None => {
+                    let old = rows.iter().map(|row| stored.raw()[row]);
+                    old.zip(new).map(|(old, new)| old != *new).collect()
+                }
+            };
+            // a blank and a zero are alike so far
+            if stored.presence().is_some() || values.present.is_some() {
+                for ((at, differs), row) in differs.iter_mut().enumerate().zip(rows.iter()) {
+                    let was = stored.presence().is_none_or(|presence| presence.contains(row));
+                    *differs |= was != values.is_present(at);
+                }
+            }
+            differs
+        }
+    };
+    let count = differs.iter().filter(|differs| **differs).count();
+    if count == block.len {
+        return Difference { places: None, values };
     }
+    let places = differs.iter().zip(0u32..).filter(|(differs, _)| **differs);
+    Difference { places: Some(places.map(|(_, at)| at).collect()), values }
+}
+
+/// Whether all rows are blank.
+fn is_blank(rows: &RowSet, values: &Values) -> bool {
+    values.presence().is_some_and(|presence| rows.iter().all(|row| !presence.contains(row)))
+}
+
+/// New values of stored rows: of those that change, or of all where most do.
+fn patch(origin: &Origin, places: Option<Vec<u32>>, values: Assigned) -> Patch {
+    let segment = origin.position;
+    let Some(places) = places.filter(|places| places.len() * WHOLE_SHARE < values.values.len())
+    else {
+        let Assigned { values, present } = values;
+        return Patch { segment, rows: origin.rows.clone(), values, present };
+    };
+    let present = values
+        .present
+        .as_ref()
+        .map(|present| places.iter().map(|&at| present[at as usize]).collect::<Vec<bool>>());
+    Patch {
+        segment,
+        rows: origin.rows.taken(&places),
+        values: places.iter().map(|&at| values.values[at as usize]).collect(),
+        present: present.filter(|present| present.contains(&false)),
+    }
+}
+
+/// Places of a block.
+enum Changes<'a> {
+    All,
+    Some(&'a [u32]),
+}
+
+impl Changes<'_> {
+    fn iter(&self, len: usize) -> impl Iterator<Item = u32> + '_ {
+        let (all, some) = match self {
+            Self::All => (0..len as u32, &[] as &[u32]),
+            Self::Some(places) => (0..0, *places),
+        };
+        all.chain(some.iter().copied())
+    }
+}
+
+/// Appends the members of points to a column an axis.
+fn push_points(
+    columns: &mut Vec<Vec<MemberId>>,
+    block: &Block,
+    changes: &Changes<'_>,
+    axes: usize,
+) {
+    columns.resize(axes, Vec::new());
     for (axis, column) in columns.iter_mut().enumerate() {
-        if places.len() == block.len {
-            column.extend_from_slice(&block.axis(axis));
-        } else {
-            column.extend(places.iter().map(|&at| block.member(axis, at as usize)));
+        match changes {
+            Changes::All => column.extend_from_slice(&block.axis(axis)),
+            Changes::Some(places) => {
+                column.extend(places.iter().map(|&at| block.member(axis, at as usize)));
+            }
         }
     }
 }

@@ -176,8 +176,10 @@ impl Number {
             return Ok(Some(Self::ZERO));
         }
         let (a, b) = (self.mantissa, other.mantissa);
-        let quotient = long_division(a.unsigned_abs(), b.unsigned_abs());
-        let (digits, exponent) = quotient.rounded();
+        let (digits, exponent) = match short(a).zip(short(b)) {
+            Some((a, b)) => short_division(a, b),
+            None => long_division(a.unsigned_abs(), b.unsigned_abs()).rounded(),
+        };
         // value = digits * 10^-exponent * 10^(other.scale - self.scale)
         let scale = exponent + i64::from(self.scale) - i64::from(other.scale);
         signed(digits, a.is_negative() != b.is_negative())
@@ -365,6 +367,38 @@ fn next_digits(remainder: U256, denominator: U256) -> (u32, U256, U256) {
     (1, digit, rest)
 }
 
+/// The magnitude of an integer, where 64 bits hold it.
+fn short(value: I256) -> Option<u64> {
+    narrow(value).and_then(|value| u64::try_from(value.unsigned_abs()).ok())
+}
+
+/// What [`long_division`] gives of integers of 64 bits, rounded: all of it fits 128.
+fn short_division(numerator: u64, denominator: u64) -> (U256, i64) {
+    const DIGITS_MAX: u32 = 38;
+    let power = |exponent: u32| POWERS[exponent as usize].unsigned_abs();
+    let count = |digits: u128| digits.checked_ilog10().map_or(0, |log| log + 1);
+    let mut digits = u128::from(numerator / denominator);
+    let mut rest = numerator % denominator;
+    let mut exponent = 0;
+    while rest > 0 && count(digits) <= DIVISION_DIGITS {
+        // behind a remainder of 64 bits there is room for 19 zeros
+        let zeros = (DIGITS_MAX - count(digits)).min(19);
+        let widened = u128::from(rest) * power(zeros);
+        digits = digits * power(zeros) + widened / u128::from(denominator);
+        rest = (widened % u128::from(denominator)) as u64;
+        exponent += i64::from(zeros);
+    }
+    let drop = count(digits).saturating_sub(DIVISION_DIGITS);
+    let unit = power(drop);
+    let (kept, dropped) = (digits / unit, digits % unit);
+    let up = match dropped.cmp(&(unit - dropped)) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => rest > 0 || kept % 2 == 1,
+    };
+    (U256::new(kept + u128::from(up)), exponent - i64::from(drop))
+}
+
 fn divided(numerator: U256, denominator: U256) -> (U256, U256) {
     let quotient = numerator / denominator;
     (quotient, numerator - quotient * denominator)
@@ -474,6 +508,29 @@ mod tests {
         check_division("0.002", "2000", "0.000001");
         check_division("200000", "7", "28571.42857142857142857142857");
         assert_eq!(number("1").divided_by(Number::ZERO).expect("fits"), None);
+    }
+
+    #[test]
+    fn short_and_long_divisions_agree() {
+        let mut state = 7u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // numbers of any number of bits, and powers of ten times few
+            let bits = (state >> 57) as u32 % 64;
+            let value = (state.rotate_left(23) >> bits).max(1);
+            if state >> 50 & 3 == 0 { 10u64.pow(bits % 19) * (value % 9 + 1) } else { value }
+        };
+        let edges = [1, 2, 3, 7, 10_u64.pow(19), u64::MAX, u64::MAX - 1, 1 << 63];
+        let drawn: Vec<(u64, u64)> = (0..20_000).map(|_| (draw(), draw())).collect();
+        let all = edges.iter().flat_map(|&a| edges.map(|b| (a, b))).chain(drawn);
+        for (a, b) in all {
+            let value = |(digits, exponent): (U256, i64)| {
+                let digits = I256::try_from(digits).expect("28 digits");
+                Number::at_scale(digits, exponent).expect("it fits").normalized()
+            };
+            let long = long_division(U256::from(a), U256::from(b)).rounded();
+            assert_eq!(value(short_division(a, b)), value(long), "{a} / {b}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod column;
 mod difference;
 mod postings;
 mod replace;
+mod row_set;
 mod select;
 
 use std::cmp::Ordering;
@@ -20,6 +21,8 @@ use crate::limits::SEGMENT_ROWS_MAX;
 use crate::value::KeyPart;
 
 pub use column::{Codes, Presence, Values};
+pub use replace::Patch;
+pub use row_set::RowSet;
 pub use select::Selector;
 
 use postings::Postings;

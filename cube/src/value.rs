@@ -96,6 +96,16 @@ impl ValueType {
         matches!(self, Self::Decimal { .. } | Self::Integer)
     }
 
+    /// The largest magnitude of a stored integer.
+    pub fn limit(self) -> u64 {
+        match self {
+            Self::Decimal { precision, .. } => power_of_ten(u32::from(precision))
+                .and_then(|limit| u64::try_from(limit - 1).ok())
+                .unwrap_or(u64::MAX),
+            _ => u64::MAX,
+        }
+    }
+
     /// Whether a stored integer is within the type.
     pub fn check_range(self, value: i128) -> Result<i64> {
         let fits = match self {

@@ -17,7 +17,7 @@ use crate::model::{
     Assertion, Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange,
 };
 use crate::region::Region;
-use crate::segment::{CubeRows, Location, Rows};
+use crate::segment::{CubeRows, Location, Patch, Rows};
 use crate::state_hash::{Piece, StateHash};
 use crate::value::{Scalar, ValueType};
 
@@ -174,14 +174,14 @@ impl Version {
         &self,
         cube: CubeId,
         measure: MeasureId,
-        changes: &[(Location, Option<i64>)],
+        patches: &[Patch],
         added: &Rows,
     ) -> Self {
         let mut next = self.clone();
         let keeps_blank = self.model.cube_def(cube).def.kind == CubeKind::Records;
         let mut rows = Arc::clone(&self.cubes[cube.idx()]);
-        if !changes.is_empty() {
-            rows = Arc::new(rows.with_values(measure.idx(), changes, keeps_blank));
+        if !patches.is_empty() {
+            rows = Arc::new(rows.with_values(measure.idx(), patches, keeps_blank));
         }
         if !added.is_empty() {
             rows = Arc::new(rows.with(&[], added));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cube::MemberId;
 use cube::limits::{SEGMENT_ROWS_MAX, SMALL_SEGMENT_ROWS};
-use cube::segment::{CubeRows, Location, Rows};
+use cube::segment::{CubeRows, Location, Patch, RowSet, Rows};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 use settings::cases;
@@ -53,6 +53,22 @@ fn table(cells: &Cells, measure_count: usize) -> Rows {
     rows
 }
 
+/// Changes as patches: up to 50 rows each, and no list of blanks where there are none.
+fn patches(mut changes: Vec<(Location, Option<i64>)>) -> Vec<Patch> {
+    changes.sort_by_key(|(at, _)| (at.segment, at.row));
+    let of_segments = changes.chunk_by(|a, b| a.0.segment == b.0.segment);
+    let patch = |changes: &[(Location, Option<i64>)]| {
+        let present: Vec<bool> = changes.iter().map(|(_, value)| value.is_some()).collect();
+        Patch {
+            segment: changes[0].0.segment,
+            rows: RowSet::of_list(changes.iter().map(|(at, _)| at.row as u32).collect()),
+            values: changes.iter().map(|(_, value)| value.unwrap_or(0)).collect(),
+            present: present.contains(&false).then_some(present),
+        }
+    };
+    of_segments.flat_map(|changes| changes.chunks(50)).map(patch).collect()
+}
+
 /// The cube's rows beside the cells they should be.
 #[derive(Default)]
 struct Pair {
@@ -85,7 +101,7 @@ impl Pair {
             (self.rows.find_at(&members(coordinate)).expect("the cell is there"), *value)
         };
         let located: Vec<_> = changes.iter().map(place).collect();
-        self.rows = self.rows.with_values(measure, &located, keeps_blank);
+        self.rows = self.rows.with_values(measure, &patches(located), keeps_blank);
         for (coordinate, value) in changes {
             let values = self.cells.get_mut(coordinate).expect("the cell is there");
             values.resize(values.len().max(measure + 1), None);
@@ -150,6 +166,15 @@ impl Pair {
         }
         let wanted: BTreeSet<_> = self.cells.keys().copied().filter(is_wanted).collect();
         assert!(found == wanted, "the selection differs");
+        for limit in [1, 100, SEGMENT_ROWS_MAX] {
+            let mut together: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+            for (segment, rows) in self.rows.row_sets_with(filters, limit) {
+                assert!((1..=limit).contains(&rows.len()));
+                together.entry(segment).or_default().extend(rows.iter().map(|row| row as u32));
+            }
+            let together: Vec<_> = together.into_iter().collect();
+            assert!(together == self.rows.rows_with(filters), "sets of {limit} differ");
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! Functions of values at the same point: in fixed point for whole blocks where that is exact, else
 //! number by number.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use cube::dictionary::Interner;
 use cube::number::{Rounding, power_of_ten};
-use cube::{CubeError, MemberId, Number, ValueType};
+use cube::{CubeError, MemberId, Number};
 
 use super::{Fault, Session};
-use crate::column::{Column, Fixed};
+use crate::column::{Column, Fixed, Mantissas};
 use crate::functions::{Function, Support, support_of};
 use crate::node::{Node, Type, Value};
 
@@ -21,7 +22,7 @@ impl Session<'_> {
         mut columns: Vec<Column>,
         len: usize,
     ) -> Result<Column, Fault> {
-        if let Some(column) = fixed(function, nodes, &columns, len) {
+        if let Some(column) = fixed(function, nodes, &columns) {
             return Ok(column);
         }
         match function {
@@ -135,8 +136,9 @@ fn is_supported(nodes: &[Node], present: impl Fn(usize) -> bool) -> bool {
     nodes.iter().enumerate().any(|(at, node)| is_wide(node) && present(at))
 }
 
-/// The result of a whole block: texts compared, or in fixed point, where all operands are of one scale each and nothing overflows.
-fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> Option<Column> {
+/// The result of a whole block: texts compared, or in fixed point, where all operands are of one scale
+/// each and nothing overflows.
+fn fixed(function: Function, nodes: &[Node], columns: &[Column]) -> Option<Column> {
     use Function as F;
     let operand = |at: usize| match columns.get(at) {
         Some(Column::Fixed(fixed)) => Some(fixed),
@@ -153,43 +155,22 @@ fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> 
         }
         F::If if columns.len() == 3 => {
             let Column::Flags(conditions, _) = &columns[0] else { return None };
-            let (a, b) = same_scale(operand(1)?, operand(2)?)?;
-            let mut chosen =
-                Fixed { values: vec![0; len], present: vec![false; len], scale: a.scale };
-            for (at, condition) in conditions.iter().enumerate() {
-                let from = if *condition == Some(true) { &a } else { &b };
-                chosen.values[at] = from.values[at];
-                chosen.present[at] = from.present[at];
-            }
-            // what is broadcast does not fill cells that all else leaves blank
-            let wide = nodes.iter().fold(0, |mask, node| mask | node.mask);
-            if nodes[1..].iter().any(|node| node.mask != wide) {
-                for at in 0..len {
-                    chosen.present[at] &=
-                        is_supported(nodes, |argument| columns[argument].is_present(at));
-                }
-            }
-            blank_zeroes(&mut chosen);
-            Some(Column::Fixed(chosen))
+            Some(Column::Fixed(chosen(nodes, columns, conditions, operand(1)?, operand(2)?)?))
         }
         F::Filter | F::Exclude => {
             let Column::Flags(conditions, _) = &columns[1] else { return None };
-            let mut kept = operand(0)?.clone();
-            for (present, condition) in kept.present.iter_mut().zip(conditions) {
-                *present &= match condition {
-                    Some(flag) => *flag == (function == F::Filter),
-                    None => function == F::Exclude,
-                };
-            }
-            blank_zeroes(&mut kept);
-            Some(Column::Fixed(kept))
+            let from = operand(0)?;
+            let kept = conditions.iter().enumerate().map(|(at, condition)| {
+                let keeps =
+                    condition.map_or(function == F::Exclude, |c| c == (function == F::Filter));
+                keeps && from.is_present(at)
+            });
+            Some(Column::Fixed(Fixed::blanked(from.values.clone(), kept.collect(), from.scale)))
         }
         F::Negate => {
-            let mut negated = operand(0)?.clone();
-            for value in &mut negated.values {
-                *value = value.checked_neg()?;
-            }
-            Some(Column::Fixed(negated))
+            let from = operand(0)?;
+            let values = from.values.mapped(i64::overflowing_neg, i128::overflowing_neg)?;
+            Some(Column::Fixed(Fixed { values, present: from.present.clone(), ..*from }))
         }
         F::Min | F::Max | F::Cap | F::Floor if columns.len() == 2 => {
             extreme(function, nodes, operand(0)?, operand(1)?)
@@ -198,46 +179,70 @@ fn fixed(function: Function, nodes: &[Node], columns: &[Column], len: usize) -> 
     }
 }
 
-fn blank_zeroes(fixed: &mut Fixed) {
-    for (value, present) in fixed.values.iter_mut().zip(&fixed.present) {
-        if !present {
-            *value = 0;
+/// The numbers of one column where a condition is true, else of another.
+fn chosen(
+    nodes: &[Node],
+    columns: &[Column],
+    conditions: &[Option<bool>],
+    a: &Fixed,
+    b: &Fixed,
+) -> Option<Fixed> {
+    let (a, b) = same_scale(a, b)?;
+    // what is broadcast does not fill cells that all else leaves blank
+    let wide = nodes.iter().fold(0, |mask, node| mask | node.mask);
+    let fills = nodes[1..].iter().all(|node| node.mask == wide);
+    let is_supported =
+        |at: usize| fills || is_supported(nodes, |argument| columns[argument].is_present(at));
+    let present = conditions.iter().enumerate().map(|(at, condition)| {
+        let from = if *condition == Some(true) { &a } else { &b };
+        from.is_present(at) && is_supported(at)
+    });
+    let present = present.collect();
+    let takes_first = |at: usize| conditions[at] == Some(true);
+    let values = match (&a.values, &b.values) {
+        (Mantissas::Narrow(a), Mantissas::Narrow(b)) => {
+            Mantissas::Narrow(merged(a, b, takes_first))
         }
-    }
+        (a, b) => Mantissas::Wide(merged(&a.wide(), &b.wide(), takes_first)),
+    };
+    Some(Fixed::blanked(values, present, a.scale))
+}
+
+/// Of each place the number of the one or the other.
+fn merged<T: Copy>(a: &[T], b: &[T], takes_first: impl Fn(usize) -> bool) -> Vec<T> {
+    let pairs = a.iter().zip(b).enumerate();
+    pairs.map(|(at, (&a, &b))| if takes_first(at) { a } else { b }).collect()
 }
 
 /// Two columns brought to the finer of their scales.
-fn same_scale<'a>(
-    a: &'a Fixed,
-    b: &'a Fixed,
-) -> Option<(std::borrow::Cow<'a, Fixed>, std::borrow::Cow<'a, Fixed>)> {
-    use std::borrow::Cow;
+fn same_scale<'a>(a: &'a Fixed, b: &'a Fixed) -> Option<(Cow<'a, Fixed>, Cow<'a, Fixed>)> {
     let scale = a.scale.max(b.scale);
     let widened = |fixed: &'a Fixed| -> Option<Cow<'a, Fixed>> {
         if fixed.scale == scale {
             return Some(Cow::Borrowed(fixed));
         }
         let factor = power_of_ten(scale - fixed.scale)?;
-        let values = fixed.values.iter().map(|value| value.checked_mul(factor));
-        let values = values.collect::<Option<Vec<_>>>()?;
-        Some(Cow::Owned(Fixed { values, present: fixed.present.clone(), scale }))
+        let values = match i64::try_from(factor) {
+            Ok(narrow) => fixed.values.mapped(
+                |value| value.overflowing_mul(narrow),
+                |value| value.overflowing_mul(factor),
+            ),
+            Err(_) => fixed.values.mapped(|_| (0, true), |value| value.overflowing_mul(factor)),
+        };
+        Some(Cow::Owned(Fixed { values: values?, present: fixed.present.clone(), scale }))
     };
     Some((widened(a)?, widened(b)?))
 }
 
 fn sum(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
     let (a, b) = same_scale(a, b)?;
-    let pairs = a.values.iter().zip(&b.values);
     let values = match function {
-        Function::Add => pairs.map(|(a, b)| a.checked_add(*b)).collect::<Option<Vec<_>>>()?,
-        _ => pairs.map(|(a, b)| a.checked_sub(*b)).collect::<Option<Vec<_>>>()?,
+        Function::Add => a.values.with(&b.values, i64::overflowing_add, i128::overflowing_add)?,
+        _ => a.values.with(&b.values, i64::overflowing_sub, i128::overflowing_sub)?,
     };
-    let (wide_a, wide_b) = wide(nodes);
-    let present = a.present.iter().zip(&b.present);
-    let present = present.map(|(&a, &b)| (a && wide_a) || (b && wide_b)).collect();
-    let mut total = Fixed { values, present, scale: a.scale };
-    blank_zeroes(&mut total);
-    Some(Column::Fixed(total))
+    let present = either(&a, &b, wide(nodes));
+    let values = values.blanked(present.as_deref());
+    Some(Column::Fixed(Fixed { values, present, scale: a.scale }))
 }
 
 /// Which of two operands add support.
@@ -249,24 +254,39 @@ fn wide(nodes: &[Node]) -> (bool, bool) {
     }
 }
 
+/// Where one of two columns that add support has a value.
+fn either(a: &Fixed, b: &Fixed, (wide_a, wide_b): (bool, bool)) -> Option<Vec<bool>> {
+    if (wide_a && a.present.is_none()) || (wide_b && b.present.is_none()) {
+        return None;
+    }
+    let adds = |at: usize| (wide_a && a.is_present(at)) || (wide_b && b.is_present(at));
+    Some((0..a.values.len()).map(adds).collect())
+}
+
 fn product(a: &Fixed, b: &Fixed) -> Option<Column> {
     let scale = a.scale + b.scale;
     if scale > 36 {
         return None;
     }
-    let pairs = a.values.iter().zip(&b.values);
-    let values = pairs.map(|(a, b)| a.checked_mul(*b)).collect::<Option<Vec<_>>>()?;
-    let present = a.present.iter().zip(&b.present).map(|(a, b)| a & b).collect();
-    let mut product = Fixed { values, present, scale };
-    blank_zeroes(&mut product);
-    Some(Column::Fixed(product))
+    // blanks are zero, and so are their products
+    let values = a.values.with(&b.values, i64::overflowing_mul, i128::overflowing_mul)?;
+    let present = match (&a.present, &b.present) {
+        (None, present) | (present, None) => present.clone(),
+        (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| a & b).collect()),
+    };
+    Some(Column::Fixed(Fixed { values, present, scale }))
 }
 
 fn compared(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
     let (a, b) = same_scale(a, b)?;
-    let one = |at: usize| {
-        let (pa, pb) = (a.present[at], b.present[at]);
-        let order = a.values[at].cmp(&b.values[at]);
+    let orders: Vec<Ordering> = match (&a.values, &b.values) {
+        (Mantissas::Narrow(a), Mantissas::Narrow(b)) => {
+            a.iter().zip(b).map(|(a, b)| a.cmp(b)).collect()
+        }
+        (a, b) => a.wide().iter().zip(b.wide().iter()).map(|(a, b)| a.cmp(b)).collect(),
+    };
+    let one = |(at, order): (usize, Ordering)| {
+        let (pa, pb) = (a.is_present(at), b.is_present(at));
         match function {
             Function::Equal => Some(pa == pb && (!pa || order.is_eq())),
             Function::NotEqual => Some(pa != pb || (pa && order.is_ne())),
@@ -277,10 +297,8 @@ fn compared(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<
             _ => Some(order.is_ge()),
         }
     };
-    let (wide_a, wide_b) = wide(nodes);
-    let present = a.present.iter().zip(&b.present);
-    let support = present.map(|(&a, &b)| (a && wide_a) || (b && wide_b)).collect();
-    Some(Column::Flags((0..a.values.len()).map(one).collect(), support))
+    let support = either(&a, &b, wide(nodes)).unwrap_or_else(|| vec![true; orders.len()]);
+    Some(Column::Flags(orders.into_iter().enumerate().map(one).collect(), support))
 }
 
 /// Texts compared without a copy of each.
@@ -313,27 +331,37 @@ fn texts_compared(
 
 fn extreme(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<Column> {
     let (a, b) = same_scale(a, b)?;
-    let keeps_small = matches!(function, Function::Min | Function::Cap);
-    let (wide_a, wide_b) = match function {
+    let kept = match function {
+        Function::Min | Function::Cap => Ordering::Less,
+        _ => Ordering::Greater,
+    };
+    let wide = match function {
         Function::Cap | Function::Floor => (true, false),
         _ => wide(nodes),
     };
-    let len = a.values.len();
-    let mut kept = Fixed { values: vec![0; len], present: vec![false; len], scale: a.scale };
-    for at in 0..len {
-        let (pa, pb) = (a.present[at], b.present[at]);
-        if !((pa && wide_a) || (pb && wide_b)) {
-            continue;
+    let present = either(&a, &b, wide);
+    let values = match (&a.values, &b.values) {
+        (Mantissas::Narrow(x), Mantissas::Narrow(y)) => {
+            Mantissas::Narrow(extremes((&a, x), (&b, y), kept))
         }
-        kept.present[at] = true;
-        kept.values[at] = match (pa, pb) {
-            (true, true) if keeps_small => a.values[at].min(b.values[at]),
-            (true, true) => a.values[at].max(b.values[at]),
-            (true, false) => a.values[at],
-            _ => b.values[at],
-        };
-    }
-    Some(Column::Fixed(kept))
+        (x, y) => Mantissas::Wide(extremes((&a, &x.wide()), (&b, &y.wide()), kept)),
+    };
+    let values = values.blanked(present.as_deref());
+    Some(Column::Fixed(Fixed { values, present, scale: a.scale }))
+}
+
+/// Of each place the number that is less (or greater) than the other, a blank giving way.
+fn extremes<T: Copy + Ord>(
+    (a, x): (&Fixed, &[T]),
+    (b, y): (&Fixed, &[T]),
+    kept: Ordering,
+) -> Vec<T> {
+    let one = |(at, (&x, &y)): (usize, (&T, &T))| match (a.is_present(at), b.is_present(at)) {
+        (true, true) if x.cmp(&y) == kept => x,
+        (true, false) => x,
+        _ => y,
+    };
+    x.iter().zip(y).enumerate().map(one).collect()
 }
 
 /// One point of a function's arguments.
@@ -791,68 +819,8 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
     Ok(number(result))
 }
 
-/// A value as a measure's stored integer, rounded once; texts are [`interned_all`].
-pub fn assigned(
-    column: &Column,
-    at: usize,
-    value_type: ValueType,
-    rounding: Rounding,
-) -> cube::Result<Option<i64>> {
-    match value_type {
-        ValueType::Boolean => Ok(column.flag(at).filter(|_| column.is_present(at)).map(i64::from)),
-        ValueType::Date => Ok(column.day(at).map(i64::from)),
-        ValueType::Text => Ok(None),
-        _ => column.number(at).map(|number| value_type.assign(number, rounding)).transpose(),
-    }
-}
-
-/// `value / unit` rounded, in 64 bits; the unit is a power of ten above 1.
-fn rounded_by(value: i64, unit: i64, rounding: Rounding) -> i64 {
-    let (quotient, rest) = (value / unit, (value % unit).abs());
-    let away = match (rest * 2).cmp(&unit) {
-        Ordering::Less => false,
-        Ordering::Greater => true,
-        Ordering::Equal => rounding == Rounding::HalfUp || quotient % 2 != 0,
-    };
-    if away { quotient + value.signum() } else { quotient }
-}
-
 /// A whole column of texts as codes of a dictionary.
 pub fn interned_all(column: &Column, interner: &mut Interner) -> Result<Vec<Option<i64>>, Fault> {
     let mut one = |at| column.text(at).map(|text| interner.code(text)).transpose();
     (0..column.len()).map(|at| one(at).map_err(|source| Fault { at, source })).collect()
-}
-
-/// A whole column as a measure's stored integers.
-pub fn assigned_all(
-    column: &Column,
-    value_type: ValueType,
-    rounding: Rounding,
-) -> Result<Vec<Option<i64>>, Fault> {
-    let one =
-        |at| assigned(column, at, value_type, rounding).map_err(|source| Fault { at, source });
-    if let Column::Fixed(fixed) = column
-        && value_type.is_number()
-        && fixed.scale >= value_type.scale()
-        && let Some(unit) = power_of_ten(fixed.scale - value_type.scale())
-    {
-        return fixed
-            .values
-            .iter()
-            .enumerate()
-            .map(|(at, &value)| {
-                if !fixed.present[at] {
-                    return Ok(None);
-                }
-                let rounded = match (i64::try_from(value), i64::try_from(unit)) {
-                    _ if unit == 1 => Some(value),
-                    (Ok(value), Ok(unit)) => Some(i128::from(rounded_by(value, unit, rounding))),
-                    _ => cube::number::divide_rounded(value, unit, rounding),
-                };
-                let fits = rounded.map(|rounded| value_type.check_range(rounded));
-                fits.transpose().map_err(|source| Fault { at, source })
-            })
-            .collect();
-    }
-    (0..column.len()).map(one).collect()
 }

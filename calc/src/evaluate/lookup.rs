@@ -5,10 +5,11 @@ use std::sync::{Arc, PoisonError};
 
 use cube::{CubeId, MeasureId, MemberId, ValueType};
 
-use super::Session;
-use crate::column::{Column, Fixed};
+use super::leads::Path;
+use super::{Session, row_blocks};
+use crate::column::{Column, Fixed, Mantissas};
 use crate::node::Frame;
-use crate::points::{Coder, Numbering, Origin};
+use crate::points::{Block, Coder, Numbering, Origin};
 
 /// A cube is read as a whole where more than one lookup is made for so many rows.
 const ROWS_PER_LOOKUP: usize = 4;
@@ -20,7 +21,16 @@ const SEARCHED_MAX: usize = 64;
 pub struct Source {
     coder: Coder,
     places: Numbering,
-    values: Vec<i64>,
+    values: Vec<Option<i64>>,
+    /// The values by code, where these are few enough.
+    by_code: Option<Vec<Option<i64>>>,
+}
+
+impl Source {
+    /// The value of a cell, by its number.
+    fn value(&self, number: u32) -> Option<i64> {
+        self.values.get(number as usize).copied().flatten()
+    }
 }
 
 impl Source {
@@ -31,20 +41,27 @@ impl Source {
         let rows = version.rows(cube);
         let mut places = coder.numbering(rows.row_count().max(1024) * 16);
         let mut values = Vec::new();
-        for view in rows.segments() {
-            let Some(column) = view.segment.values.get(measure.idx()) else { continue };
-            let mut coordinate = vec![MemberId::NONE; frame.axes.len()];
-            for row in view.live_rows() {
-                let Some(value) = column.get(row) else { continue };
-                for (member, codes) in coordinate.iter_mut().zip(&view.segment.coordinates) {
-                    *member = codes.get(row);
-                }
-                if coder.code(&coordinate).is_some_and(|code| places.add(code).1) {
-                    values.push(value);
+        for block in row_blocks(version, cube, &vec![None; frame.axes.len()]) {
+            let Some(origin) = &block.origin else { continue };
+            let Some(column) = origin.segment.values.get(measure.idx()) else { continue };
+            let axes: Vec<_> = (0..frame.axes.len()).map(|axis| block.axis(axis)).collect();
+            // a coordinate is alive once, so each is new
+            let numbers = coder.numbered(&mut places, &axes, block.len, |_| {});
+            values.resize(places.len(), None);
+            for (row, number) in origin.rows.iter().zip(numbers) {
+                if let Some(value) = values.get_mut(number as usize) {
+                    *value = column.get(row);
                 }
             }
         }
-        Self { coder, places, values }
+        let by_code = match &places {
+            Numbering::Dense { numbers, .. } => {
+                let value = |&number: &u32| values.get(number as usize).copied().flatten();
+                Some(numbers.iter().map(value).collect())
+            }
+            Numbering::Sparse(_) => None,
+        };
+        Self { coder, places, values, by_code }
     }
 }
 
@@ -55,21 +72,36 @@ impl Session<'_> {
 
     /// Stored values of rows.
     pub(super) fn stored(&self, origin: &Origin, measure: MeasureId) -> Column {
-        let len = origin.rows.len();
         let Some(values) = origin.segment.values.get(measure.idx()) else {
-            return Column::Blank(len);
+            return Column::Blank(origin.rows.len());
         };
         let value_type = self.type_of(origin.cube, measure);
-        let scale = value_type.scale();
-        let raw = values.raw();
-        let gathered = origin.rows.iter().map(|&row| i128::from(raw[row as usize])).collect();
-        let present = match values.presence() {
-            None => vec![true; len],
-            Some(presence) => {
-                origin.rows.iter().map(|&row| presence.contains(row as usize)).collect()
-            }
+        let present = values.presence().map(|presence| {
+            origin.rows.iter().map(|row| presence.contains(row)).collect::<Vec<bool>>()
+        });
+        let fixed = Fixed {
+            values: Mantissas::Narrow(origin.rows.gathered(values.raw(), |value| value)),
+            present: present.filter(|present| present.contains(&false)),
+            scale: value_type.scale(),
         };
-        self.typed(Fixed { values: gathered, present, scale }, value_type)
+        self.typed(fixed, value_type)
+    }
+
+    /// Stored values at the cells of a cube to which the points of a block lead by paths; none where
+    /// these are looked up one by one.
+    pub(super) fn led_values(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        paths: impl FnOnce() -> Option<Vec<Path>>,
+        block: &Block,
+    ) -> Option<Column> {
+        let source = self.source(cube, measure)?;
+        let by_code = source.by_code.as_ref()?;
+        let leads = self.leads_to_cube(cube, paths()?, &source.coder)?;
+        let codes = leads.codes(block).into_iter();
+        let value = |code: u32| by_code.get(code as usize).copied().flatten();
+        Some(self.found(cube, measure, codes.map(value)))
     }
 
     /// Stored values at coordinates.
@@ -80,45 +112,44 @@ impl Session<'_> {
         axes: &[Cow<'_, [MemberId]>],
         len: usize,
     ) -> Column {
-        let value_type = self.type_of(cube, measure);
-        let scale = value_type.scale();
-        let mut found = Fixed { values: vec![0; len], present: vec![false; len], scale };
-        let mut put = |at: usize, value: i64| {
-            found.values[at] = i128::from(value);
-            found.present[at] = true;
-        };
         if let Some(source) = self.source(cube, measure) {
-            let places = source.coder.places(&source.places, axes, len);
-            for (at, place) in places.into_iter().enumerate() {
-                if let Some(value) = source.values.get(place as usize) {
-                    put(at, *value);
-                }
-            }
-        } else {
-            let rows = self.version.rows(cube);
-            let mut coordinate = vec![MemberId::NONE; axes.len()];
-            for at in 0..len {
-                for (member, members) in coordinate.iter_mut().zip(axes) {
-                    *member = members[at];
-                }
-                if coordinate.contains(&MemberId::NONE) {
-                    continue;
-                }
-                let location = rows.find_at(&coordinate);
-                if let Some(value) = location.and_then(|at| rows.value(at, measure.idx())) {
-                    put(at, value);
-                }
-            }
+            let places = source.coder.places(&source.places, axes, len).into_iter();
+            return self.found(cube, measure, places.map(|place| source.value(place)));
         }
-        self.typed(found, value_type)
+        let rows = self.version.rows(cube);
+        let mut coordinate = vec![MemberId::NONE; axes.len()];
+        let value = |at: usize| {
+            for (member, members) in coordinate.iter_mut().zip(axes) {
+                *member = members[at];
+            }
+            if coordinate.contains(&MemberId::NONE) {
+                return None;
+            }
+            rows.value(rows.find_at(&coordinate)?, measure.idx())
+        };
+        self.found(cube, measure, (0..len).map(value))
+    }
+
+    fn found(
+        &self,
+        cube: CubeId,
+        measure: MeasureId,
+        values: impl ExactSizeIterator<Item = Option<i64>>,
+    ) -> Column {
+        let value_type = self.type_of(cube, measure);
+        let (mut mantissas, mut present) = (vec![0; values.len()], vec![false; values.len()]);
+        for ((mantissa, present), value) in mantissas.iter_mut().zip(&mut present).zip(values) {
+            *mantissa = value.unwrap_or(0);
+            *present = value.is_some();
+        }
+        let values = Mantissas::Narrow(mantissas);
+        let present = present.contains(&false).then_some(present);
+        self.typed(Fixed { values, present, scale: value_type.scale() }, value_type)
     }
 
     /// Stored integers as values of their type.
     fn typed(&self, fixed: Fixed, value_type: ValueType) -> Column {
-        let stored = || {
-            let pairs = fixed.values.iter().zip(&fixed.present);
-            pairs.map(|(value, present)| present.then_some(*value))
-        };
+        let stored = || (0..fixed.values.len()).map(|at| fixed.get(at));
         match value_type {
             ValueType::Boolean => {
                 Column::of_flags(stored().map(|value| value.map(|value| value != 0)).collect())

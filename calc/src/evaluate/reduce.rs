@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use super::apply::compare;
 use super::support::Filters;
 use super::{PARALLEL_POINTS, Session, Unique, members_of};
-use crate::column::{Column, Fixed};
+use crate::column::{Column, Fixed, Mantissas};
 use crate::error::Result;
 use crate::node::{Aggregator, Reduce, Type, Value};
 use crate::points::{Block, Numbering};
@@ -18,6 +18,8 @@ use crate::tables::Under;
 
 /// Up to so many different points the inner ones are looked for by their members.
 const FILTERED_POINTS_MAX: usize = 100_000;
+/// Members of points are marked in a list of all where these are no more for a point.
+const MEMBERS_PER_POINT: usize = 16;
 
 /// The inner points of an aggregation with their values.
 pub struct Contributions {
@@ -39,8 +41,13 @@ impl Session<'_> {
                 (0..reduce.result.axes.len()).map(|axis| block.axis(axis)).collect();
             unique.add(&axes, block.len);
         }
-        let inner = self.contributions(reduce, &unique)?;
-        let totals = self.totals(reduce, &inner, unique.points.len)?;
+        let totals = match self.summed(reduce, &unique)? {
+            Some(totals) => totals,
+            None => {
+                let inner = self.contributions(reduce, &unique)?;
+                self.totals(reduce, &inner, unique.points.len)?
+            }
+        };
         Ok(unique.places.iter().map(|places| totals.taken(places)).collect())
     }
 
@@ -53,22 +60,27 @@ impl Session<'_> {
         self.contributions(reduce, &unique)
     }
 
+    /// The members of the results wanted, by axis, by which inner points are looked for; none where all
+    /// of an axis are wanted.
+    pub(super) fn wanted_members(&self, reduce: &Reduce, wanted: &Unique) -> Filters {
+        let points = &wanted.points;
+        if points.len > FILTERED_POINTS_MAX {
+            return vec![None; points.columns.len()];
+        }
+        let axes = points.columns.iter().zip(&reduce.result.axes);
+        axes.map(|(column, axis)| {
+            let column = column.as_ref()?;
+            let count = self.version.dimension(axis.dimension).member_count();
+            let members = member_set(column, count);
+            let all = || self.tables.order(self.version, *axis).members.len() as u64;
+            (column.len() < count / MEMBERS_PER_POINT || members.len() < all()).then_some(members)
+        })
+        .collect()
+    }
+
     /// What an aggregation reads for some results.
     pub(super) fn contributions(&self, reduce: &Reduce, wanted: &Unique) -> Result<Contributions> {
-        let points = &wanted.points;
-        let filters: Filters = if points.len <= FILTERED_POINTS_MAX {
-            let members = |column: &Option<Vec<MemberId>>| {
-                let column = column.as_ref()?;
-                let mut members: Vec<u32> = column.iter().map(|member| member.0).collect();
-                members.sort_unstable();
-                members.dedup();
-                Some(members.into_iter().collect::<RoaringBitmap>())
-            };
-            points.columns.iter().map(members).collect()
-        } else {
-            vec![None; points.columns.len()]
-        };
-        let mut blocks = self.inner_blocks(reduce, &filters)?;
+        let mut blocks = self.inner_blocks(reduce, &self.wanted_members(reduce, wanted))?;
         let groups = self.groups(reduce, &blocks, wanted)?;
         // few of many: only those that lead somewhere are evaluated
         let found: usize = groups.iter().flatten().filter(|group| **group != u32::MAX).count();
@@ -121,8 +133,8 @@ impl Session<'_> {
     }
 
     fn totals(&self, reduce: &Reduce, inner: &Contributions, count: usize) -> Result<Column> {
-        if let Some(column) = fixed_totals(reduce.aggregator, inner, count) {
-            return Ok(column);
+        if let Some(totals) = self.ordered_totals(reduce, inner, count) {
+            return Ok(totals);
         }
         let value_type = match reduce.aggregator {
             Aggregator::Count | Aggregator::CountUnique => Type::Number,
@@ -136,12 +148,6 @@ impl Session<'_> {
                 }
             }
         }
-        // cells are there where they have a value: the first of them has one
-        let aggregator = match (reduce.aggregator, reduce.inner.frame.rows) {
-            (Aggregator::First, None) => Aggregator::FirstNonBlank,
-            (Aggregator::Last, None) => Aggregator::LastNonBlank,
-            (other, _) => other,
-        };
         let mut totals = Vec::with_capacity(count);
         for mut group in groups {
             if reduce.aggregator.is_ordered() {
@@ -156,54 +162,38 @@ impl Session<'_> {
                 .iter()
                 .filter_map(|&(block, at)| Some(inner.weights.get(block)?.number(at)))
                 .collect::<Vec<_>>();
-            totals.push(aggregate(aggregator, &values, &weights)?);
+            totals.push(aggregate(reduce.aggregator, &values, &weights)?);
         }
         Ok(Column::of_values(totals, value_type))
     }
+}
 
-    /// Where a point stands: by the declared order of its members, then by its row's key.
-    pub(crate) fn order_key(
-        &self,
-        reduce: &Reduce,
-        inner: &Contributions,
-        block: usize,
-        at: usize,
-    ) -> (Vec<u32>, Vec<cube::value::KeyPart>) {
-        let block = &inner.blocks[block];
-        let axes = reduce.inner.frame.axes.iter().enumerate();
-        let calendar_first = |dimension: cube::DimensionId| {
-            let def = &self.version.dimension(dimension).def;
-            def.calendar.is_none() && def.key_type != cube::KeyType::Date
-        };
-        let mut places: Vec<(bool, u32)> = axes
-            .map(|(axis, of)| {
-                let place = self.version.dimension(of.dimension).order(block.member(axis, at));
-                (calendar_first(of.dimension), place)
-            })
-            .collect();
-        places.sort_by_key(|(late, _)| *late);
-        let keys = block.origin.as_ref().filter(|_| reduce.inner.frame.rows.is_some());
-        let keys = keys.map_or_else(Vec::new, |origin| {
-            let row = origin.rows[at] as usize;
-            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
-        });
-        (places.into_iter().map(|(_, place)| place).collect(), keys)
+/// The different members of a column, of a dimension of so many.
+fn member_set(column: &[MemberId], member_count: usize) -> RoaringBitmap {
+    if column.len() < member_count / MEMBERS_PER_POINT {
+        return column.iter().map(|member| member.0).collect();
     }
+    let mut is_in = vec![false; member_count];
+    for member in column {
+        if let Some(is_in) = is_in.get_mut(member.idx()) {
+            *is_in = true;
+        }
+    }
+    let members = is_in.iter().zip(0u32..).filter(|(is_in, _)| **is_in);
+    members.map(|(_, member)| member).collect()
 }
 
 /// Values times the weights that their members have.
-fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Column> {
+pub(super) fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Column> {
     let Some((weights, scale)) = &under.weights else { return Ok(column.clone()) };
+    let weight = |member: &MemberId| weights[member.idx()];
     if let Column::Fixed(fixed) = column {
-        let products = fixed
-            .values
-            .iter()
-            .zip(members)
-            .map(|(value, member)| value.checked_mul(i128::from(weights[member.idx()])));
-        if let Some(values) = products.collect::<Option<Vec<_>>>() {
-            let present = fixed.present.iter().zip(members);
-            let present = present.map(|(p, member)| *p && weights[member.idx()] != 0).collect();
-            return Ok(Column::Fixed(Fixed { values, present, scale: fixed.scale + scale }));
+        let factors = Mantissas::Narrow(members.iter().map(weight).collect());
+        let products = fixed.values.with(&factors, i64::overflowing_mul, i128::overflowing_mul);
+        if let Some(values) = products {
+            let counts = |(at, member)| fixed.is_present(at) && weight(member) != 0;
+            let present = members.iter().enumerate().map(counts).collect();
+            return Ok(Column::Fixed(Fixed::blanked(values, present, fixed.scale + scale)));
         }
     }
     let product = |at: usize| -> cube::Result<Option<Number>> {
@@ -213,79 +203,6 @@ fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Colu
     };
     let products = (0..column.len()).map(product).collect::<cube::Result<Vec<_>>>()?;
     Ok(Column::Numbers(products))
-}
-
-/// Sums, averages and counts of columns in fixed point of one scale.
-fn fixed_totals(aggregator: Aggregator, inner: &Contributions, count: usize) -> Option<Column> {
-    let is_count = aggregator == Aggregator::Count;
-    if !(is_count || matches!(aggregator, Aggregator::Sum | Aggregator::Avg)) {
-        return None;
-    }
-    if is_count {
-        let mut counts = vec![0u32; count];
-        for (column, groups) in inner.values.iter().zip(&inner.groups) {
-            for (at, &group) in groups.iter().enumerate() {
-                if group != u32::MAX && column.is_present(at) {
-                    counts[group as usize] += 1;
-                }
-            }
-        }
-        return Some(Column::Fixed(Fixed {
-            present: counts.iter().map(|&count| count > 0).collect(),
-            values: counts.into_iter().map(i128::from).collect(),
-            scale: 0,
-        }));
-    }
-    let mut scale = None;
-    for column in &inner.values {
-        match column {
-            Column::Fixed(fixed) if scale.is_none_or(|scale| scale == fixed.scale) => {
-                scale = Some(fixed.scale);
-            }
-            Column::Blank(_) => {}
-            _ => return None,
-        }
-    }
-    let scale = scale.unwrap_or(0);
-    let add = |range: std::ops::Range<usize>| -> Option<(Vec<i128>, Vec<u32>)> {
-        let (mut sums, mut counts) = (vec![0i128; count], vec![0u32; count]);
-        for block in range {
-            let Column::Fixed(fixed) = &inner.values[block] else { continue };
-            for (at, &group) in inner.groups[block].iter().enumerate() {
-                if group != u32::MAX && fixed.present[at] {
-                    let sum = &mut sums[group as usize];
-                    *sum = sum.checked_add(fixed.values[at])?;
-                    counts[group as usize] += 1;
-                }
-            }
-        }
-        Some((sums, counts))
-    };
-    let blocks = inner.values.len();
-    let points: usize = inner.blocks.iter().map(|block| block.len).sum();
-    let (sums, counts) = if points < PARALLEL_POINTS.max(count) || blocks < 2 {
-        add(0..blocks)?
-    } else {
-        let middle = blocks / 2;
-        let (a, b) = rayon::join(|| add(0..middle), || add(middle..blocks));
-        let ((mut sums, mut counts), (more_sums, more_counts)) = (a?, b?);
-        for (sum, more) in sums.iter_mut().zip(more_sums) {
-            *sum = sum.checked_add(more)?;
-        }
-        for (count, more) in counts.iter_mut().zip(more_counts) {
-            *count += more;
-        }
-        (sums, counts)
-    };
-    if aggregator == Aggregator::Sum {
-        let present = counts.iter().map(|&count| count > 0).collect();
-        return Some(Column::Fixed(Fixed { values: sums, present, scale }));
-    }
-    let averages = sums.into_iter().zip(counts).map(|(sum, count)| {
-        let average = Number::new(sum, scale).divided_by(Number::new(i128::from(count), 0));
-        average.ok().flatten().filter(|_| count > 0)
-    });
-    Some(Column::Numbers(averages.collect()))
 }
 
 /// One value of several, blanks among them, in order.

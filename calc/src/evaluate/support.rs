@@ -318,21 +318,30 @@ impl Session<'_> {
 
     /// The points whose members exist and are wanted.
     pub(crate) fn within(&self, points: Points, filters: &Filters) -> Points {
-        let keeps = |at: usize| {
-            points.columns.iter().zip(filters).all(|(column, wanted)| {
-                let Some(column) = column else { return true };
-                let member = column[at];
-                member != MemberId::NONE
-                    && wanted.as_ref().is_none_or(|wanted| wanted.contains(member.0))
-            })
-        };
-        let places: Vec<u32> =
-            (0..points.len).filter(|&at| keeps(at)).map(|at| at as u32).collect();
+        let mut keeps: Option<Vec<bool>> = None;
+        for (column, wanted) in points.columns.iter().zip(filters) {
+            let Some(column) = column else { continue };
+            let wanted = wanted.as_ref();
+            if wanted.is_none() && !column.contains(&MemberId::NONE) {
+                continue;
+            }
+            let keeps = keeps.get_or_insert_with(|| vec![true; points.len]);
+            for (keeps, member) in keeps.iter_mut().zip(column) {
+                *keeps &= *member != MemberId::NONE
+                    && wanted.is_none_or(|wanted| wanted.contains(member.0));
+            }
+        }
+        let Some(keeps) = keeps else { return points };
+        let places = keeps.iter().zip(0u32..).filter(|(keeps, _)| **keeps);
+        let places: Vec<u32> = places.map(|(_, at)| at).collect();
         if places.len() == points.len { points } else { points.taken(&places) }
     }
 
     fn support_reduce(&self, reduce: &Reduce, filters: &Filters) -> Result<Support> {
         let blocks = self.inner_blocks(reduce, filters)?;
+        if let Some(points) = self.led_points(reduce, &blocks) {
+            return Ok(Support::Points(self.within(points, filters)));
+        }
         let mut points = Points::none(reduce.result.axes.len());
         let coder = Coder::new(self.version, self.tables, &reduce.result);
         let mut numbering = coder.numbering(blocks.iter().map(|block| block.len).sum());
@@ -345,14 +354,12 @@ impl Session<'_> {
                 columns.push(column);
             }
             let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
-            for (at, code) in coder.codes(&axes, block.len).into_iter().enumerate() {
-                if code.is_some_and(|code| numbering.add(code).1) {
-                    points.len += 1;
-                    for (column, members) in points.columns.iter_mut().zip(&axes) {
-                        column.get_or_insert_default().push(members[at]);
-                    }
+            coder.numbered(&mut numbering, &axes, block.len, |at| {
+                points.len += 1;
+                for (column, members) in points.columns.iter_mut().zip(&axes) {
+                    column.get_or_insert_default().push(members[at]);
                 }
-            }
+            });
         }
         Ok(Support::Points(self.within(points, filters)))
     }

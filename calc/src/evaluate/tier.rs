@@ -8,7 +8,7 @@ use cube::{CubeId, MemberId, Number};
 
 use super::apply::compare;
 use super::{Fault, Session};
-use crate::column::{Column, Fixed};
+use crate::column::{Column, Fixed, Mantissas};
 use crate::node::{Tier, TierMode};
 
 /// Steps of a table: threshold and rate.
@@ -97,35 +97,70 @@ impl Session<'_> {
 }
 
 /// A table in fixed point: thresholds at the scale of the values, rates at their own.
-struct FixedSteps {
-    steps: Vec<(i128, i128)>,
+struct FixedSteps<T> {
+    steps: Vec<FixedStep<T>>,
 }
 
-impl FixedSteps {
+struct FixedStep<T> {
+    from: T,
+    rate: T,
+    /// What all slices below pay together.
+    below: T,
+}
+
+/// Whole numbers that say where they overflow.
+trait Whole: Copy + Ord + Default + TryFrom<i128> {
+    fn plus(self, other: Self) -> Option<Self>;
+    fn minus(self, other: Self) -> Option<Self>;
+    fn times(self, other: Self) -> Option<Self>;
+}
+
+macro_rules! whole {
+    ($type:ty) => {
+        impl Whole for $type {
+            fn plus(self, other: Self) -> Option<Self> {
+                self.checked_add(other)
+            }
+            fn minus(self, other: Self) -> Option<Self> {
+                self.checked_sub(other)
+            }
+            fn times(self, other: Self) -> Option<Self> {
+                self.checked_mul(other)
+            }
+        }
+    };
+}
+
+whole!(i64);
+whole!(i128);
+
+impl<T: Whole> FixedSteps<T> {
     fn new(steps: &Steps, scale: u32, rate_scale: u32) -> Option<Self> {
         let exact = |number: Number, scale: u32| {
-            number.rescaled(scale, cube::number::Rounding::HalfEven).ok()
+            let exact = number.rescaled(scale, cube::number::Rounding::HalfEven).ok()?;
+            T::try_from(exact).ok()
         };
-        let steps = steps
-            .iter()
-            .map(|(from, rate)| Some((exact(*from, scale)?, exact(*rate, rate_scale)?)))
-            .collect::<Option<Vec<_>>>()?;
-        Some(Self { steps })
+        let mut fixed: Vec<FixedStep<T>> = Vec::with_capacity(steps.len());
+        for &(from, rate) in steps {
+            let (from, rate) = (exact(from, scale)?, exact(rate, rate_scale)?);
+            let below = match fixed.last() {
+                Some(last) => last.below.plus(from.minus(last.from)?.times(last.rate)?)?,
+                None => T::default(),
+            };
+            fixed.push(FixedStep { from, rate, below });
+        }
+        Some(Self { steps: fixed })
     }
 
     /// The amount of a value, at the scale of values plus that of rates; none where it overflows.
-    fn amount(&self, mode: TierMode, value: i128) -> Option<i128> {
-        let reached = self.steps.iter().take_while(|(from, _)| *from <= value).count();
-        let Some(last) = reached.checked_sub(1) else { return Some(0) };
-        if mode == TierMode::Whole {
-            return value.checked_mul(self.steps[last].1);
+    fn amount(&self, mode: TierMode, value: T) -> Option<T> {
+        let reached = self.steps.iter().take_while(|step| step.from <= value).count();
+        let Some(last) = reached.checked_sub(1) else { return Some(T::default()) };
+        let step = &self.steps[last];
+        match mode {
+            TierMode::Whole => value.times(step.rate),
+            _ => step.below.plus(value.minus(step.from)?.times(step.rate)?),
         }
-        let mut amount = 0i128;
-        for (step, &(from, rate)) in self.steps[..reached].iter().enumerate() {
-            let top = if step == last { value } else { self.steps[step + 1].0 };
-            amount = amount.checked_add(top.checked_sub(from)?.checked_mul(rate)?)?;
-        }
-        Some(amount)
     }
 }
 
@@ -136,37 +171,65 @@ fn fixed_amounts(
     shared: &[(usize, Column)],
     tables: &HashMap<Vec<MemberId>, Steps>,
 ) -> Option<Fixed> {
-    let Column::Fixed(value) = value else { return None };
+    let value = value.fixed()?;
     if mode == TierMode::Interpolated {
         return None;
     }
     let all = || tables.values().flatten();
     let scale = all().map(|(from, _)| from.scale).fold(value.scale, u32::max);
     let rate_scale = all().map(|(_, rate)| rate.scale).max().unwrap_or(0);
-    let unit = power_of_ten(scale - value.scale)?;
-    let mut known: HashMap<Vec<MemberId>, FixedSteps> = HashMap::new();
-    for (chosen, steps) in tables {
-        known.insert(chosen.clone(), FixedSteps::new(steps, scale, rate_scale)?);
-    }
-    let mut amounts = Fixed {
-        values: vec![0; value.values.len()],
-        present: vec![false; value.values.len()],
-        scale: scale + rate_scale,
+    let scales = Scales { unit: power_of_ten(scale - value.scale)?, scale, rate_scale };
+    let narrow = match &value.values {
+        Mantissas::Narrow(values) => amounts(mode, (value, values), shared, tables, &scales),
+        Mantissas::Wide(_) => None,
     };
+    let (values, present) = match narrow {
+        Some((values, present)) => (Mantissas::Narrow(values), present),
+        None => {
+            let wide = value.values.wide();
+            let (values, present) = amounts(mode, (value, &wide), shared, tables, &scales)?;
+            (Mantissas::Wide(values), present)
+        }
+    };
+    let present = present.contains(&false).then_some(present);
+    Some(Fixed { values, present, scale: scale + rate_scale })
+}
+
+/// Digits of thresholds and of rates, and what brings a value to those of thresholds.
+struct Scales {
+    unit: i128,
+    scale: u32,
+    rate_scale: u32,
+}
+
+/// The amounts of values of one width, and where there are any; none where something does not fit.
+fn amounts<T: Whole>(
+    mode: TierMode,
+    (value, values): (&Fixed, &[T]),
+    shared: &[(usize, Column)],
+    tables: &HashMap<Vec<MemberId>, Steps>,
+    scales: &Scales,
+) -> Option<(Vec<T>, Vec<bool>)> {
+    let mut known: HashMap<Vec<MemberId>, FixedSteps<T>> = HashMap::new();
+    for (chosen, steps) in tables {
+        known.insert(chosen.clone(), FixedSteps::new(steps, scales.scale, scales.rate_scale)?);
+    }
+    let unit = T::try_from(scales.unit).ok()?;
+    let (mut amounts, mut present) = (vec![T::default(); values.len()], vec![false; values.len()]);
     let mut chosen = vec![MemberId::NONE; shared.len()];
     let mut table = known.get(&chosen);
-    for at in 0..value.values.len() {
+    for (at, mantissa) in values.iter().enumerate() {
         let is_other = shared.iter().zip(&chosen).any(|((_, c), known)| c.member(at) != *known);
         if is_other {
             chosen = shared.iter().map(|(_, column)| column.member(at)).collect();
             table = known.get(&chosen);
         }
-        if let (true, Some(table)) = (value.present[at], table) {
-            amounts.values[at] = table.amount(mode, value.values[at].checked_mul(unit)?)?;
-            amounts.present[at] = true;
+        if let (true, Some(table)) = (value.is_present(at), table) {
+            amounts[at] = table.amount(mode, mantissa.times(unit)?)?;
+            present[at] = true;
         }
     }
-    Some(amounts)
+    Some((amounts, present))
 }
 
 /// The slices that a value runs through.

@@ -4,6 +4,7 @@
 //! position that a line needs, and each point then reads its range of them.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use cube::{MemberId, Number};
 
@@ -134,11 +135,30 @@ struct Running {
     sums: Vec<(Number, u32)>,
     /// The last place with a value up to each place, itself included.
     last: Vec<Option<usize>>,
+    /// One more than the number of values of the line that come before the place's own; zero where
+    /// it has none.
+    ranks: Vec<u32>,
+}
+
+/// Gives the values of a line their ranks: equal ones the same, which leaves those after it out.
+fn rank<T>(mut values: Vec<(T, usize)>, ranks: &mut [u32], order: impl Fn(&T, &T) -> Ordering) {
+    values.sort_unstable_by(|(a, _), (b, _)| order(a, b));
+    let mut rank = 1;
+    for equal in values.chunk_by(|(a, _), (b, _)| order(a, b).is_eq()) {
+        equal.iter().for_each(|(_, place)| ranks[*place] = rank);
+        rank += equal.len() as u32;
+    }
+}
+
+/// The order in which a rank counts: the smaller first, or the larger.
+fn order_of<T: Ord>(how: WindowHow) -> impl Fn(&T, &T) -> Ordering {
+    let ascending = matches!(how, WindowHow::Rank { ascending: true });
+    move |a, b| if ascending { a.cmp(b) } else { b.cmp(a) }
 }
 
 impl Running {
     fn new(window: &Window, inner: &Column, lines: &[Line]) -> Result<Self> {
-        let mut running = Self { sums: Vec::new(), last: Vec::new() };
+        let mut running = Self { sums: Vec::new(), last: Vec::new(), ranks: Vec::new() };
         match window.how {
             WindowHow::Aggregate(Aggregator::Sum | Aggregator::Avg) => {
                 // sums start again with each line: what is before a line is of another
@@ -161,6 +181,23 @@ impl Running {
                         last = Some(place);
                     }
                     running.last.push(last);
+                }
+            }
+            WindowHow::Rank { .. } => {
+                running.ranks = vec![0; inner.len()];
+                for line in lines {
+                    let places = line.offset..line.offset + (line.end - line.start);
+                    // numbers of one scale are in the order of their mantissas
+                    match inner.fixed() {
+                        Some(fixed) => {
+                            let values = places.filter_map(|at| Some((fixed.get(at)?, at)));
+                            rank(values.collect(), &mut running.ranks, order_of(window.how));
+                        }
+                        None => {
+                            let values = places.filter_map(|at| Some((inner.number(at)?, at)));
+                            rank(values.collect(), &mut running.ranks, order_of(window.how));
+                        }
+                    }
                 }
             }
             _ => {}
@@ -222,12 +259,10 @@ impl Running {
                     }
                 })
             }
-            WindowHow::Rank { ascending } => {
-                let Some(own) = own.and_then(number) else { return Ok(None) };
-                let is_before =
-                    |value: &Number| if ascending { *value < own } else { *value > own };
-                let before = range.filter_map(number).filter(is_before).count();
-                Ok(Some(Value::Number(Number::new(before as i128 + 1, 0))))
+            // a rank is among all members, so its range is the line
+            WindowHow::Rank { .. } => {
+                let rank = own.map(|own| self.ranks[own]).filter(|&rank| rank > 0);
+                Ok(rank.map(|rank| Value::Number(Number::new(rank.into(), 0))))
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::check::Formula;
 use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
 use crate::evaluate::Session;
-use crate::evaluate::apply::assigned_all;
+use crate::evaluate::assign::assigned_all;
 use crate::node::{Kind, Node};
 use crate::plan::Plan;
 
@@ -187,7 +187,6 @@ fn totals(
                 &Query { cube: query.cube, axes, filters, selection: None, outputs },
             )?)
         };
-        let mut fixed = Fixed { values: Vec::new(), present: Vec::new(), scale: 0 };
         let all: Vec<usize> = (0..others.len()).collect();
         let known: HashMap<Vec<u32>, i128> = found
             .iter()
@@ -197,12 +196,9 @@ fn totals(
                 })
             })
             .collect();
-        fixed.scale = found.as_ref().map_or(0, |rollup| rollup.columns[0].scale);
-        for &group in groups {
-            let value = known.get(&key(codes, &others, group));
-            fixed.present.push(value.is_some());
-            fixed.values.push(value.copied().unwrap_or(0));
-        }
+        let scale = found.as_ref().map_or(0, |rollup| rollup.columns[0].scale);
+        let values = groups.iter().map(|&group| known.get(&key(codes, &others, group)).copied());
+        let fixed = Fixed::of_options(&values.collect::<Vec<_>>(), scale);
         columns.push(((measure, text), Column::Fixed(fixed)));
     }
     let read = |node: &Node| {

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cube::MemberId;
 use cube::region::Region;
+use cube::segment::RowSet;
 use roaring::RoaringBitmap;
 
 use super::{Due, Recompute};
@@ -14,7 +14,7 @@ use crate::check::Formula;
 use crate::error::Result;
 use crate::evaluate::support::Filters;
 use crate::evaluate::{Session, row_blocks};
-use crate::points::{BLOCK_POINTS, Block, Coder, Origin, Points, distinct};
+use crate::points::{BLOCK_POINTS, Block, CodeSet, Coder, Numbering, Points, distinct};
 
 /// Cells are searched one by one up to one of so many rows; more are found by reading all.
 const ROWS_PER_SEARCH: usize = 16;
@@ -97,16 +97,10 @@ impl Recompute {
         }
         let mut blocks = Vec::new();
         for (position, found) in chosen {
-            let segment = &rows.segments()[position].segment;
             let found: Vec<u32> = found.into_iter().collect();
             for chunk in found.chunks(BLOCK_POINTS) {
-                let origin = Origin {
-                    cube: formula.cube,
-                    position,
-                    segment: Arc::clone(segment),
-                    rows: chunk.to_vec(),
-                };
-                blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
+                let chunk = RowSet::of_list(chunk.to_vec());
+                blocks.push(Block::stored(rows, formula.cube, position, chunk));
             }
         }
         blocks
@@ -182,27 +176,21 @@ impl Recompute {
         if known.is_empty() && points.len * ROWS_PER_SEARCH > rows.row_count() {
             return self.stored_by_scan(formula, points);
         }
-        let coder = Coder::new(&self.version, &self.plan.tables, &formula.frame);
-        let known_count: usize = known.iter().map(|block| block.len).sum();
-        let mut seen = coder.numbering(known_count);
-        for block in known {
-            let axes: Vec<_> = (0..formula.frame.axes.len()).map(|axis| block.axis(axis)).collect();
-            for code in coder.codes(&axes, block.len).into_iter().flatten() {
-                seen.add(code);
-            }
-        }
+        let columns: Vec<Cow<'_, [MemberId]>> = points
+            .columns
+            .iter()
+            .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(&[])))
+            .collect();
+        let is_known = self.known(formula, known, &columns, points.len);
         let mut stored: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         let mut free = Vec::new();
-        let columns: Vec<&[MemberId]> =
-            points.columns.iter().map(|c| c.as_deref().unwrap_or(&[])).collect();
         let mut coordinate = vec![MemberId::NONE; columns.len()];
         for at in 0..points.len {
+            if is_known.get(at) == Some(&true) {
+                continue;
+            }
             for (member, column) in coordinate.iter_mut().zip(&columns) {
                 *member = column[at];
-            }
-            if known_count > 0 && coder.code(&coordinate).and_then(|code| seen.find(code)).is_some()
-            {
-                continue;
             }
             match rows.find_at(&coordinate) {
                 Some(location) => {
@@ -211,6 +199,7 @@ impl Recompute {
                 None => free.push(at as u32),
             }
         }
+        drop(columns);
         let mut blocks = if free.len() == points.len {
             points.into_blocks()
         } else {
@@ -219,51 +208,124 @@ impl Recompute {
         for (position, mut found) in stored {
             found.sort_unstable();
             for chunk in found.chunks(BLOCK_POINTS) {
-                let origin = Origin {
-                    cube: formula.cube,
-                    position,
-                    segment: Arc::clone(&rows.segments()[position].segment),
-                    rows: chunk.to_vec(),
-                };
-                blocks.push(Block { len: chunk.len(), members: Vec::new(), origin: Some(origin) });
+                let chunk = RowSet::of_list(chunk.to_vec());
+                blocks.push(Block::stored(rows, formula.cube, position, chunk));
             }
         }
         blocks
+    }
+
+    /// Whether points are in blocks; nothing where there are none.
+    fn known(
+        &self,
+        formula: &Formula,
+        known: &[Block],
+        columns: &[Cow<'_, [MemberId]>],
+        len: usize,
+    ) -> Vec<bool> {
+        let known_count: usize = known.iter().map(|block| block.len).sum();
+        if known_count == 0 {
+            return Vec::new();
+        }
+        let coder = Coder::new(&self.version, &self.plan.tables, &formula.frame);
+        let axes = |block: &Block| -> Vec<Vec<MemberId>> {
+            (0..formula.frame.axes.len()).map(|axis| block.axis(axis).into_owned()).collect()
+        };
+        if let Some(space) = coder.space_for(known_count) {
+            let mut seen = CodeSet::none(space);
+            for block in known {
+                let axes: Vec<_> = axes(block).into_iter().map(Cow::Owned).collect();
+                coder.dense_codes(&axes, block.len).into_iter().for_each(|code| {
+                    seen.insert(code);
+                });
+            }
+            let codes = coder.dense_codes(columns, len).into_iter();
+            return codes.map(|code| seen.contains(code)).collect();
+        }
+        let mut seen = coder.numbering(known_count);
+        for block in known {
+            let axes: Vec<_> = axes(block).into_iter().map(Cow::Owned).collect();
+            coder.numbered(&mut seen, &axes, block.len, |_| {});
+        }
+        coder.places(&seen, columns, len).into_iter().map(|place| place != u32::MAX).collect()
     }
 
     /// Different points, those that are stored found by reading all rows.
     fn stored_by_scan(&self, formula: &Formula, points: Points) -> Vec<Block> {
         let axes = formula.frame.axes.len();
         let coder = Coder::new(&self.version, &self.plan.tables, &formula.frame);
-        let mut wanted = coder.numbering(points.len);
         let columns: Vec<Cow<'_, [MemberId]>> = points
             .columns
             .iter()
             .map(|column| Cow::Borrowed(column.as_deref().unwrap_or(&[])))
             .collect();
-        for code in coder.codes(&columns, points.len).into_iter().flatten() {
-            wanted.add(code);
-        }
+        let mut wanted = Wanted::new(coder, &columns, points.len);
         drop(columns);
-        let mut is_stored = vec![false; points.len];
         let mut blocks = Vec::new();
         for block in row_blocks(&self.version, formula.cube, &vec![None; axes]) {
             let members: Vec<_> = (0..axes).map(|axis| block.axis(axis)).collect();
-            let places = coder.places(&wanted, &members, block.len);
-            let found: Vec<u32> = (0..block.len as u32)
-                .filter(|&at| places[at as usize] != u32::MAX)
-                .inspect(|&at| is_stored[places[at as usize] as usize] = true)
-                .collect();
+            let found = wanted.take(&members, block.len);
+            drop(members);
             if found.len() == block.len {
                 blocks.push(block);
             } else if !found.is_empty() {
                 blocks.push(block.taken(&found));
             }
         }
-        let free: Vec<u32> =
-            (0..points.len).filter(|&at| !is_stored[at]).map(|at| at as u32).collect();
-        blocks.extend(points.taken(&free).into_blocks());
+        blocks.extend(wanted.left(points).into_blocks());
         blocks
+    }
+}
+
+/// Different points that are looked for among those of blocks.
+enum Wanted {
+    /// The codes of those not found.
+    Dense(Coder, CodeSet),
+    /// Their numbers, and which have been found.
+    Sparse(Coder, Numbering, Vec<bool>),
+}
+
+impl Wanted {
+    fn new(coder: Coder, columns: &[Cow<'_, [MemberId]>], len: usize) -> Self {
+        if let Some(space) = coder.space_for(len) {
+            let mut codes = CodeSet::none(space);
+            coder.dense_codes(columns, len).into_iter().for_each(|code| {
+                codes.insert(code);
+            });
+            return Self::Dense(coder, codes);
+        }
+        let mut numbering = coder.numbering(len);
+        coder.numbered(&mut numbering, columns, len, |_| {});
+        Self::Sparse(coder, numbering, vec![false; len])
+    }
+
+    /// The places of points of a block that are wanted; they are not any more.
+    fn take(&mut self, members: &[Cow<'_, [MemberId]>], len: usize) -> Vec<u32> {
+        match self {
+            Self::Dense(coder, codes) => {
+                let found = coder.dense_codes(members, len).into_iter().zip(0u32..);
+                found.filter(|(code, _)| codes.remove(*code)).map(|(_, at)| at).collect()
+            }
+            Self::Sparse(coder, numbering, is_found) => {
+                let places = coder.places(numbering, members, len).into_iter().zip(0u32..);
+                let found = places.filter(|(place, _)| *place != u32::MAX);
+                found
+                    .inspect(|(place, _)| is_found[*place as usize] = true)
+                    .map(|(_, at)| at)
+                    .collect()
+            }
+        }
+    }
+
+    /// The points that no block had, of all points.
+    fn left(self, points: Points) -> Points {
+        match self {
+            Self::Dense(coder, codes) => codes.points(&coder),
+            Self::Sparse(_, _, is_found) => {
+                let left = is_found.iter().zip(0u32..).filter(|(is_found, _)| !**is_found);
+                points.taken(&left.map(|(_, at)| at).collect::<Vec<u32>>())
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The columns of a segment: members in the narrowest width, values with their blanks.
 
+use super::RowSet;
 use crate::id::MemberId;
 
 /// Bits of a word.
@@ -126,16 +127,41 @@ impl Presence {
 
     /// The rows in the set, in order.
     pub(super) fn rows(&self) -> Vec<u32> {
-        let mut rows = Vec::with_capacity(self.count());
-        for (idx, &word) in self.words.iter().enumerate() {
-            let mut rest = word;
-            while rest != 0 {
-                rows.push((idx * WORD_BITS) as u32 + rest.trailing_zeros());
-                rest &= rest - 1;
-            }
-        }
-        rows
+        rows_of(0, &self.words)
     }
+
+    /// The same in sets of rows within the same `limit` rows.
+    pub(super) fn row_sets(&self, limit: usize) -> Vec<RowSet> {
+        let words_a_set = (limit / WORD_BITS).max(1);
+        let set = |(idx, words): (usize, &[u64])| {
+            let first = idx * words_a_set * WORD_BITS;
+            let full = words.iter().take_while(|&&word| word == u64::MAX).count();
+            match &words[full..] {
+                [] if full * WORD_BITS <= limit => {
+                    vec![RowSet::Run(first as u32..(first + full * WORD_BITS) as u32)]
+                }
+                _ => {
+                    let rows = rows_of(first, words);
+                    rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect()
+                }
+            }
+        };
+        self.words.chunks(words_a_set).enumerate().flat_map(set).collect()
+    }
+}
+
+/// The rows that words from a row on mark.
+fn rows_of(first: usize, words: &[u64]) -> Vec<u32> {
+    let count = words.iter().map(|word| word.count_ones() as usize).sum();
+    let mut rows = Vec::with_capacity(count);
+    for (idx, &word) in words.iter().enumerate() {
+        let mut rest = word;
+        while rest != 0 {
+            rows.push((first + idx * WORD_BITS) as u32 + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+    rows
 }
 
 /// Values with their blanks.
@@ -161,23 +187,19 @@ impl Values {
         Self { raw: vec![0; row_count], presence: Some(Presence::none(row_count)) }
     }
 
-    fn normal(raw: Vec<i64>, presence: Presence) -> Self {
+    pub(super) fn normal(raw: Vec<i64>, presence: Presence) -> Self {
         let presence = (presence.count() < raw.len()).then_some(presence);
         Self { raw, presence }
     }
 
-    /// The values with some rows replaced.
-    pub(super) fn with(&self, changes: impl Iterator<Item = (usize, Option<i64>)>) -> Self {
-        let mut raw = self.raw.clone();
-        let mut presence = self.presence.clone().unwrap_or_else(|| Presence::all(raw.len()));
-        for (row, value) in changes {
-            raw[row] = value.unwrap_or(0);
-            match value {
-                Some(_) => presence.insert(row),
-                None => presence.remove(row),
-            }
-        }
-        Self::normal(raw, presence)
+    /// A value in every row.
+    pub(super) fn full(raw: Vec<i64>) -> Self {
+        Self { raw, presence: None }
+    }
+
+    /// The rows with a value, as a set of its own.
+    pub(super) fn presence_of_all(&self) -> Presence {
+        self.presence.clone().unwrap_or_else(|| Presence::all(self.raw.len()))
     }
 
     /// The value of a row.

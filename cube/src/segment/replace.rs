@@ -1,40 +1,76 @@
 //! Replacing the values of one measure, which leaves keys, coordinates and other measures as they
 //! are and so shares them.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::column::Values;
-use super::{CubeRows, Location, Rows, Segment, SegmentView};
+use super::{CubeRows, RowSet, Rows, Segment, SegmentView};
 use crate::limits::{PATCHED_ROWS_SHARE, SMALL_SEGMENT_ROWS};
 
-/// A row and its new value.
-type ValueChange = (Location, Option<i64>);
+/// Fewer rows than this are not worth another thread.
+const PARALLEL_ROWS: usize = 32_768;
+
+/// New values of one measure in some rows of a segment.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// The segment, by its place among those of the version.
+    pub segment: usize,
+    /// The rows, all alive.
+    pub rows: RowSet,
+    /// Per row its value, zero where blank.
+    pub values: Vec<i64>,
+    /// Per row, whether it has one; absent where all have.
+    pub present: Option<Vec<bool>>,
+}
+
+impl Patch {
+    /// Whether the row at a place has a value.
+    fn is_present(&self, at: usize) -> bool {
+        self.present.as_ref().is_none_or(|present| present[at])
+    }
+
+    /// The rows with their new values.
+    fn changes(&self) -> impl Iterator<Item = (usize, Option<i64>)> + '_ {
+        let value = |at: usize| self.is_present(at).then(|| self.values[at]);
+        self.rows.iter().enumerate().map(move |(at, row)| (row, value(at)))
+    }
+}
 
 impl CubeRows {
-    /// The rows with values of one measure replaced at some places, each alive and named once.
+    /// The rows with values of one measure replaced by those of patches, which name each row once.
     ///
     /// A small segment, or one of which many rows change, gets a new column and shares the others:
     /// rows keep their places. Of others the few rows move to a new small segment. A row left without
     /// any value goes away unless `keeps_blank`.
     #[must_use]
-    pub fn with_values(
-        &self,
-        measure: usize,
-        changes: &[(Location, Option<i64>)],
-        keeps_blank: bool,
-    ) -> Self {
+    pub fn with_values(&self, measure: usize, patches: &[Patch], keeps_blank: bool) -> Self {
+        let mut ordered: Vec<&Patch> = patches.iter().collect();
+        ordered.sort_by_key(|patch| patch.segment);
+        let of_segments: Vec<&[&Patch]> = ordered.chunk_by(|a, b| a.segment == b.segment).collect();
+        let rewritten = |patches: &&[&Patch]| {
+            let segment = &self.segments[patches[0].segment].segment;
+            let (row_count, count) = (segment.row_count(), count_of(patches));
+            let is_rewritten =
+                row_count <= SMALL_SEGMENT_ROWS || count > row_count / PATCHED_ROWS_SHARE;
+            is_rewritten.then(|| Arc::new(segment.with_values(measure, patches)))
+        };
+        let rewritten: Vec<Option<Arc<Segment>>> = if count_of(&ordered) < PARALLEL_ROWS {
+            of_segments.iter().map(rewritten).collect()
+        } else {
+            of_segments.par_iter().map(rewritten).collect()
+        };
         let mut segments = self.segments.clone();
         let mut moved = self.empty_rows(measure + 1);
-        let changes = by_segment(changes);
-        for changes in changes.chunk_by(|a, b| a.0.segment == b.0.segment) {
-            let view = &mut segments[changes[0].0.segment];
-            view.remove_blank(measure, changes, keeps_blank);
-            let row_count = view.segment.row_count();
-            if row_count <= SMALL_SEGMENT_ROWS || changes.len() > row_count / PATCHED_ROWS_SHARE {
-                view.segment = Arc::new(view.segment.with_values(measure, changes));
-            } else {
-                view.move_rows(measure, changes, &mut moved);
+        for (patches, rewritten) in of_segments.into_iter().zip(rewritten) {
+            let view = &mut segments[patches[0].segment];
+            if !keeps_blank {
+                view.remove_blank(measure, patches);
+            }
+            match rewritten {
+                Some(segment) => view.segment = segment,
+                None => view.move_rows(measure, patches, &mut moved),
             }
         }
         if moved.is_empty() {
@@ -69,35 +105,28 @@ impl CubeRows {
     }
 }
 
-/// The changes of each segment side by side.
-fn by_segment(changes: &[ValueChange]) -> Cow<'_, [ValueChange]> {
-    if changes.is_sorted_by_key(|(location, _)| location.segment) {
-        return Cow::Borrowed(changes);
-    }
-    let mut ordered = changes.to_vec();
-    ordered.sort_by_key(|(location, _)| location.segment);
-    Cow::Owned(ordered)
+fn count_of(patches: &[&Patch]) -> usize {
+    patches.iter().map(|patch| patch.rows.len()).sum()
 }
 
 impl SegmentView {
-    /// Marks the rows dead that the changes leave without any value.
-    fn remove_blank(&mut self, measure: usize, changes: &[ValueChange], keeps_blank: bool) {
-        if keeps_blank {
-            return;
-        }
-        for (location, value) in changes {
-            if value.is_none() && self.segment.is_blank_but(location.row, measure) {
-                Arc::make_mut(&mut self.dead).insert(location.row as u32);
+    /// Marks the rows dead that patches leave without any value.
+    fn remove_blank(&mut self, measure: usize, patches: &[&Patch]) {
+        for patch in patches.iter().filter(|patch| patch.present.is_some()) {
+            for (row, value) in patch.changes() {
+                if value.is_none() && self.segment.is_blank_but(row, measure) {
+                    Arc::make_mut(&mut self.dead).insert(row as u32);
+                }
             }
         }
     }
 
     /// Marks the rows dead and appends them to `moved` as they will be, those that are dead already
     /// left out.
-    fn move_rows(&mut self, measure: usize, changes: &[ValueChange], moved: &mut Rows) {
-        for &(location, value) in changes {
-            if Arc::make_mut(&mut self.dead).insert(location.row as u32) {
-                self.segment.copy_row(location.row, moved);
+    fn move_rows(&mut self, measure: usize, patches: &[&Patch], moved: &mut Rows) {
+        for (row, value) in patches.iter().flat_map(|patch| patch.changes()) {
+            if Arc::make_mut(&mut self.dead).insert(row as u32) {
+                self.segment.copy_row(row, moved);
                 moved.values[measure].pop();
                 moved.values[measure].push(value);
             }
@@ -107,11 +136,10 @@ impl SegmentView {
 
 impl Segment {
     /// The segment with another column of one measure.
-    fn with_values(&self, measure: usize, changes: &[ValueChange]) -> Self {
-        let rows = changes.iter().map(|&(location, value)| (location.row, value));
+    fn with_values(&self, measure: usize, patches: &[&Patch]) -> Self {
         let column = match self.values.get(measure) {
-            Some(values) => values.with(rows),
-            None => Values::blank(self.row_count).with(rows),
+            Some(values) => values.with(patches),
+            None => Values::blank(self.row_count).with(patches),
         };
         self.with_column(measure, column)
     }
@@ -138,4 +166,49 @@ impl Segment {
         let mut others = self.values.iter().enumerate().filter(|(idx, _)| *idx != measure);
         others.all(|(_, values)| values.get(row).is_none())
     }
+}
+
+impl Values {
+    /// The values with those of patches in their place.
+    fn with(&self, patches: &[&Patch]) -> Self {
+        let is_whole = is_whole(patches, self.raw().len());
+        let raw = if is_whole {
+            patches.iter().map(|patch| patch.values.as_slice()).collect::<Vec<_>>().concat()
+        } else {
+            let mut raw = self.raw().to_vec();
+            for patch in patches {
+                match patch.rows.as_run() {
+                    Some(run) => raw[run].copy_from_slice(&patch.values),
+                    None => {
+                        let values = patch.rows.iter().zip(&patch.values);
+                        values.for_each(|(row, &value)| raw[row] = value);
+                    }
+                }
+            }
+            raw
+        };
+        let all_present = patches.iter().all(|patch| patch.present.is_none());
+        if all_present && (is_whole || self.presence().is_none()) {
+            return Self::full(raw);
+        }
+        let mut presence = self.presence_of_all();
+        for patch in patches {
+            for (at, row) in patch.rows.iter().enumerate() {
+                match patch.is_present(at) {
+                    true => presence.insert(row),
+                    false => presence.remove(row),
+                }
+            }
+        }
+        Self::normal(raw, presence)
+    }
+}
+
+/// Whether patches are runs from the first row to the last.
+fn is_whole(patches: &[&Patch], row_count: usize) -> bool {
+    let end = patches.iter().try_fold(0, |end, patch| {
+        let run = patch.rows.as_run()?;
+        (run.start == end).then_some(run.end)
+    });
+    end == Some(row_count)
 }

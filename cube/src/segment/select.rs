@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use roaring::RoaringBitmap;
 
 use super::column::{Codes, Presence};
-use super::{CubeRows, Segment, SegmentView};
+use super::{CubeRows, RowSet, Segment, SegmentView};
 use crate::limits::{POSTED_MEMBERS_MAX, SMALL_SEGMENT_ROWS};
 
 /// Postings are read where they leave fewer than one row of so many.
@@ -177,22 +177,48 @@ impl SegmentView {
         let mut selective = checks.iter().filter(|check| check.is_selective());
         let (position, mut rows) =
             selective.find_map(|check| Some((check.position, check.posted(segment)?)))?;
-        if !self.dead.is_empty() {
-            rows.retain(|&row| !self.dead.contains(row));
-        }
         for check in checks.iter().filter(|check| check.position != position) {
             check.wanted.retain_listed(&segment.coordinates[check.position], &mut rows);
+        }
+        // a bitmap is slower to ask than codes: it is asked of what is left
+        if !self.dead.is_empty() {
+            rows.retain(|&row| !self.dead.contains(row));
         }
         Some(rows)
     }
 
+    /// The same in sets of up to `limit` rows, runs where rows follow each other.
+    fn row_sets_with(&self, selector: &Selector<'_>, limit: usize) -> Vec<RowSet> {
+        let Some(checks) = selector.checks(&self.segment) else { return Vec::new() };
+        if !checks.is_empty() {
+            if let Some(rows) = self.posted(&checks) {
+                return rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect();
+            }
+            return self.marked(&checks).row_sets(limit);
+        }
+        let row_count = self.segment.row_count();
+        let set = |start: usize| {
+            let run = start as u32..row_count.min(start + limit) as u32;
+            if self.dead.range_cardinality(run.clone()) == 0 {
+                return RowSet::Run(run);
+            }
+            RowSet::of_list(run.filter(|&row| !self.dead.contains(row)).collect())
+        };
+        (0..row_count).step_by(limit).map(set).filter(|rows| !rows.is_empty()).collect()
+    }
+
     fn scanned(&self, checks: &[Check<'_>]) -> Vec<u32> {
+        self.marked(checks).rows()
+    }
+
+    /// The rows as a set of all rows.
+    fn marked(&self, checks: &[Check<'_>]) -> Presence {
         let mut rows = Presence::all(self.segment.row_count());
         self.dead.iter().for_each(|row| rows.remove(row as usize));
         for check in checks {
             check.wanted.retain(&self.segment.coordinates[check.position], &mut rows);
         }
-        rows.rows()
+        rows
     }
 }
 
@@ -206,6 +232,21 @@ impl CubeRows {
         views
             .map(|(place, view)| (place, view.rows_with(&selector)))
             .filter(|(_, rows)| !rows.is_empty())
+            .collect()
+    }
+
+    /// The same in sets of up to `limit` rows of one segment each, runs where rows follow each other.
+    pub fn row_sets_with(
+        &self,
+        filters: &[Option<RoaringBitmap>],
+        limit: usize,
+    ) -> Vec<(usize, RowSet)> {
+        let selector = Selector::new(filters);
+        let views = self.segments().iter().enumerate();
+        views
+            .flat_map(|(place, view)| {
+                view.row_sets_with(&selector, limit).into_iter().map(move |rows| (place, rows))
+            })
             .collect()
     }
 }
