@@ -4,6 +4,7 @@
 //! its points it may have another value ([`crate::affected`]); then the formulas run in the order of
 //! the plan, at those points only, and what changes reaches further. What ran is recorded.
 
+mod difference;
 mod due;
 mod rows;
 
@@ -13,11 +14,12 @@ use std::sync::Arc;
 use cube::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::dictionary::Interner;
 use cube::model::{CubeKind, ModelChange};
-use cube::segment::{Patch, RowSet, Rows, Values};
+use cube::segment::{Patch, Rows};
 use cube::version::RowsUpdate;
 use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
 use roaring::RoaringBitmap;
 
+use self::difference::{Changes, Difference, difference, patch, push_points};
 use self::rows::{RowChanges, keys_of};
 use crate::affected::{Changed, Dirt};
 use crate::branches::{BranchChange, Branches};
@@ -29,12 +31,9 @@ use crate::evaluate::support::Filters;
 use crate::evaluate::{Session, row_blocks};
 use crate::members_change::MembersChange;
 use crate::plan::Plan;
-use crate::points::{Block, Origin, Points};
+use crate::points::{Block, Points};
 use crate::region_cycle;
 use crate::syntax::Span;
-
-/// All rows of a block are replaced where more than one of so many changes.
-const WHOLE_SHARE: usize = 4;
 
 /// Which formulas ran, and in how many cells each was evaluated, whether its value changed or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,14 +70,6 @@ struct Outcome {
     changed: Vec<Vec<MemberId>>,
     /// Keys of the rows that changed, where formulas of the same rows read them.
     keys: Option<Rows>,
-}
-
-/// How the values of a block differ from those stored.
-struct Difference {
-    /// The places of values that differ; none: all of them.
-    places: Option<Vec<u32>>,
-    /// The values of all places.
-    values: Assigned,
 }
 
 impl Recompute {
@@ -165,7 +156,11 @@ impl Recompute {
                 .attributes
                 .iter()
                 .map(|(attribute, _)| *attribute)
-                .filter(|&attribute| old.attribute(attribute, at) != new.attribute(attribute, at))
+                .filter(|&attribute| {
+                    // before the first dated value, the undated one holds
+                    old.attribute(attribute, at) != new.attribute(attribute, at)
+                        || old.undated(attribute, at) != new.undated(attribute, at)
+                })
                 .collect();
             let moved = (0..old.def.hierarchies.len()).any(|idx| {
                 let hierarchy = cube::HierarchyId::from_idx(idx);
@@ -707,103 +702,6 @@ impl Recompute {
         for &reader in plan.readers(formula.cube, formula.measure) {
             if reader != place && plan.formulas[reader].cube == formula.cube {
                 self.pending.entry(reader).or_default().rows.push(Arc::clone(&rows));
-            }
-        }
-    }
-}
-
-/// How new values of a block differ from those stored: a cell that is not stored is blank.
-fn difference(formula: &Formula, block: &Block, values: Assigned) -> Difference {
-    let origin = block.origin.as_ref();
-    let stored = origin
-        .and_then(|origin| Some((&origin.rows, origin.segment.values.get(formula.measure.idx())?)));
-    let stored = stored.filter(|(rows, stored)| !is_blank(rows, stored));
-    let differs: Vec<bool> = match (stored, &values.present) {
-        (None, None) => return Difference { places: None, values },
-        (None, Some(present)) => present.clone(),
-        (Some((rows, stored)), _) => {
-            let new = &values.values;
-            let mut differs: Vec<bool> = match rows.as_run() {
-                Some(run) => {
-                    stored.raw()[run].iter().zip(new).map(|(old, new)| old != new).collect()
-                }
-                None => {
-                    let old = rows.iter().map(|row| stored.raw()[row]);
-                    old.zip(new).map(|(old, new)| old != *new).collect()
-                }
-            };
-            // a blank and a zero are alike so far
-            if stored.presence().is_some() || values.present.is_some() {
-                for ((at, differs), row) in differs.iter_mut().enumerate().zip(rows.iter()) {
-                    let was = stored.presence().is_none_or(|presence| presence.contains(row));
-                    *differs |= was != values.is_present(at);
-                }
-            }
-            differs
-        }
-    };
-    let count = differs.iter().filter(|differs| **differs).count();
-    if count == block.len {
-        return Difference { places: None, values };
-    }
-    let places = differs.iter().zip(0u32..).filter(|(differs, _)| **differs);
-    Difference { places: Some(places.map(|(_, at)| at).collect()), values }
-}
-
-/// Whether all rows are blank.
-fn is_blank(rows: &RowSet, values: &Values) -> bool {
-    values.presence().is_some_and(|presence| rows.iter().all(|row| !presence.contains(row)))
-}
-
-/// New values of stored rows: of those that change, or of all where most do.
-fn patch(origin: &Origin, places: Option<Vec<u32>>, values: Assigned) -> Patch {
-    let segment = origin.position;
-    let Some(places) = places.filter(|places| places.len() * WHOLE_SHARE < values.values.len())
-    else {
-        let Assigned { values, present } = values;
-        return Patch { segment, rows: origin.rows.clone(), values, present };
-    };
-    let present = values
-        .present
-        .as_ref()
-        .map(|present| places.iter().map(|&at| present[at as usize]).collect::<Vec<bool>>());
-    Patch {
-        segment,
-        rows: origin.rows.taken(&places),
-        values: places.iter().map(|&at| values.values[at as usize]).collect(),
-        present: present.filter(|present| present.contains(&false)),
-    }
-}
-
-/// Places of a block.
-enum Changes<'a> {
-    All,
-    Some(&'a [u32]),
-}
-
-impl Changes<'_> {
-    fn iter(&self, len: usize) -> impl Iterator<Item = u32> + '_ {
-        let (all, some) = match self {
-            Self::All => (0..len as u32, &[] as &[u32]),
-            Self::Some(places) => (0..0, *places),
-        };
-        all.chain(some.iter().copied())
-    }
-}
-
-/// Appends the members of points to a column an axis.
-fn push_points(
-    columns: &mut Vec<Vec<MemberId>>,
-    block: &Block,
-    changes: &Changes<'_>,
-    axes: usize,
-) {
-    columns.resize(axes, Vec::new());
-    for (axis, column) in columns.iter_mut().enumerate() {
-        match changes {
-            Changes::All => column.extend_from_slice(&block.axis(axis)),
-            Changes::Some(places) => {
-                column.extend(places.iter().map(|&at| block.member(axis, at as usize)));
             }
         }
     }

@@ -60,8 +60,9 @@ impl Tenant for MemoryTenant {
         let mut branches = self.branches.lock().unwrap();
         let branch = Arc::clone(branches.get(&command.branch)?);
         assert_eq!(command.branch_number, Some(branch.number));
-        let (next, recomputed) = branch.revision.apply(&command.changes)?;
-        Arc::make_mut(&mut branches).commit(branch.number, next, &command.changes, &entry);
+        let mut advanced = branches.advanced(&branch, &command.changes)?;
+        let recomputed = std::mem::take(&mut advanced.recomputed);
+        Arc::make_mut(&mut branches).commit(branch.number, advanced, &command.changes, &entry);
         Ok(Receipt { sequence: entry.sequence, recomputed })
     }
 
@@ -70,7 +71,8 @@ impl Tenant for MemoryTenant {
         let mut branches = self.branches.lock().unwrap();
         branches.check_new_name(&new.name)?;
         let base = Arc::clone(branches.get(&new.from)?);
-        Arc::make_mut(&mut branches).create(&base, &entry);
+        let revision = branches.first_revision(&base, &new.name)?;
+        Arc::make_mut(&mut branches).create(&base, revision, &entry);
         Ok(Receipt { sequence: entry.sequence, recomputed: Recomputed::default() })
     }
 
@@ -254,11 +256,11 @@ async fn session() -> LocalSession {
             members,
         }),
     ];
-    let (revision, _) = Revision::default().apply(&changes).unwrap();
     let tenant = MemoryTenant { branches: Mutex::default() };
     let entry = tenant.entry("ada".into(), MAIN, "the beginning".into());
     let mut branches = Branches::default();
-    branches.commit(0, revision, &changes, &entry);
+    let advanced = branches.advanced(branches.main(), &changes).unwrap();
+    branches.commit(0, advanced, &changes, &entry);
     *tenant.branches.lock().unwrap() = Arc::new(branches);
     let tenant = Arc::new(tenant);
     let options = SessionOptions {

@@ -16,13 +16,16 @@ const ROWS_PER_LOOKUP: usize = 4;
 /// Below this many lookups a cube is searched.
 const SEARCHED_MAX: usize = 64;
 
+/// Values are kept by code where there are up to so many codes for one.
+const CODES_PER_VALUE: usize = 4;
+
 /// All values of one measure by coordinate.
 #[derive(Debug)]
 pub struct Source {
     coder: Coder,
     places: Numbering,
     values: Vec<Option<i64>>,
-    /// The values by code, where these are few enough.
+    /// The values by code, where codes are not many more.
     by_code: Option<Vec<Option<i64>>>,
 }
 
@@ -55,11 +58,11 @@ impl Source {
             }
         }
         let by_code = match &places {
-            Numbering::Dense { numbers, .. } => {
+            Numbering::Dense { numbers, .. } if numbers.len() <= CODES_PER_VALUE * values.len() => {
                 let value = |&number: &u32| values.get(number as usize).copied().flatten();
                 Some(numbers.iter().map(value).collect())
             }
-            Numbering::Sparse(_) => None,
+            _ => None,
         };
         Self { coder, places, values, by_code }
     }
@@ -97,11 +100,15 @@ impl Session<'_> {
         block: &Block,
     ) -> Option<Column> {
         let source = self.source(cube, measure)?;
-        let by_code = source.by_code.as_ref()?;
+        let Numbering::Dense { numbers, .. } = &source.places else { return None };
         let leads = self.leads_to_cube(cube, paths()?, &source.coder)?;
         let codes = leads.codes(block).into_iter();
-        let value = |code: u32| by_code.get(code as usize).copied().flatten();
-        Some(self.found(cube, measure, codes.map(value)))
+        if let Some(by_code) = &source.by_code {
+            let value = |code: u32| by_code.get(code as usize).copied().flatten();
+            return Some(self.found(cube, measure, codes.map(value)));
+        }
+        let number = |code: u32| numbers.get(code as usize).copied().unwrap_or(u32::MAX);
+        Some(self.found(cube, measure, codes.map(|code| source.value(number(code)))))
     }
 
     /// Stored values at coordinates.
