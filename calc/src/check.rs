@@ -6,6 +6,7 @@
 
 mod calls;
 mod coerce;
+mod leads;
 mod modifiers;
 mod paths;
 
@@ -99,6 +100,7 @@ pub fn check(model: &Model, def: &FormulaDef) -> Result<Formula> {
     let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
     checker.check_ratio(is_ratio, &node, tree.span)?;
+    checker.check_leads(&node)?;
     checker.check_support(&node, &region, tree.span)?;
     let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
     Ok(Formula {

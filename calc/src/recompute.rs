@@ -5,6 +5,7 @@
 //! the plan, at those points only, and what changes reaches further. What ran is recorded.
 
 mod due;
+mod failed;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use crate::affected::{Changed, Dirt};
 use crate::check::Formula;
 use crate::column::Column;
 use crate::error::{CalcError, Result};
-use crate::evaluate::apply::assigned_all;
+use crate::evaluate::apply::{Assigned, assigned_all};
 use crate::evaluate::support::Filters;
 use crate::evaluate::{Session, row_blocks};
 use crate::members_change::MembersChange;
@@ -43,6 +44,10 @@ pub struct Recompute {
     ran: Recomputed,
     /// Per formula, by its place in the plan, where it is due.
     pending: BTreeMap<usize, Due>,
+    /// Per formula, by its target, where its last computation failed.
+    failed: BTreeMap<String, Due>,
+    /// Whether a value changed since this was last set back.
+    is_changed: bool,
 }
 
 /// Where a formula is to be computed again.
@@ -72,12 +77,20 @@ struct Outcome {
 impl Recompute {
     /// Starts from a version that is up to date.
     pub fn new(version: Version, plan: Arc<Plan>) -> Self {
-        Self { version, plan, ran: Recomputed::default(), pending: BTreeMap::new() }
+        Self {
+            version,
+            plan,
+            ran: Recomputed::default(),
+            pending: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            is_changed: false,
+        }
     }
 
-    /// The new revision and what ran.
-    pub fn finish(self) -> (crate::Revision, Recomputed) {
-        (crate::Revision { version: Arc::new(self.version), plan: self.plan }, self.ran)
+    /// The new revision and what ran; an error where a formula has one at a cell now that all is done.
+    pub fn finish(mut self) -> Result<(crate::Revision, Recomputed)> {
+        self.settle()?;
+        Ok((crate::Revision { version: Arc::new(self.version), plan: self.plan }, self.ran))
     }
 
     /// Writes input rows and computes what depends on them.
@@ -152,7 +165,11 @@ impl Recompute {
                 .attributes
                 .iter()
                 .map(|(attribute, _)| *attribute)
-                .filter(|&attribute| old.attribute(attribute, at) != new.attribute(attribute, at))
+                .filter(|&attribute| {
+                    // the undated value holds before the first dated one, whatever the last one is
+                    old.attribute(attribute, at) != new.attribute(attribute, at)
+                        || old.undated(attribute, at) != new.undated(attribute, at)
+                })
                 .collect();
             let moved = (0..old.def.hierarchies.len()).any(|idx| {
                 let hierarchy = cube::HierarchyId::from_idx(idx);
@@ -544,24 +561,18 @@ impl Recompute {
             session.evaluate_all(&formula.node, &formula.frame, blocks)?
         };
         let def = model.cube_def(formula.cube).measure_def(formula.measure);
-        let assign = |(column, block): (&Column, &Block)| {
-            assigned_all(column, def.value_type, def.rounding).map_err(|fault| {
-                let session = Session::new(&self.version, &plan.tables, &formula.target);
-                CalcError::Cell {
-                    target: formula.target.clone(),
-                    place: session.describe(&formula.frame, block, fault.at),
-                    source: fault.source,
-                }
-            })
-        };
-        let values: Vec<Vec<Option<i64>>> = if count > BLOCK_POINTS as u64 {
-            columns.par_iter().zip(blocks).map(assign).collect::<Result<_>>()?
+        let assign = |column: &Column| assigned_all(column, def.value_type, def.rounding);
+        let values: Vec<Assigned> = if count > BLOCK_POINTS as u64 {
+            columns.par_iter().map(assign).collect()
         } else {
-            columns.iter().zip(blocks).map(assign).collect::<Result<_>>()?
+            columns.iter().map(assign).collect()
         };
         let mut outcome = Outcome::default();
-        for (block, values) in blocks.iter().zip(&values) {
+        for (block, Assigned { values, faults }) in blocks.iter().zip(&values) {
             self.compare(formula, block, values, &mut outcome);
+            if !faults.is_empty() {
+                self.note_failed(formula, &block.taken(faults.places()));
+            }
         }
         if !is_blank {
             *self.ran.0.entry(formula.target.clone()).or_default() += count;
@@ -629,6 +640,7 @@ impl Recompute {
         if changes.is_empty() && added.is_empty() {
             return Ok(());
         }
+        self.is_changed = true;
         let mut rows = self.version.empty_rows(formula.cube);
         if !added.is_empty() {
             rows.coordinates = added_at;

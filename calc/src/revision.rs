@@ -31,7 +31,7 @@ impl Revision {
                 Change::Source(_) => {}
             }
         }
-        Ok(recompute.finish())
+        recompute.finish()
     }
 }
 

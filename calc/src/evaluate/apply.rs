@@ -7,8 +7,8 @@ use std::sync::Arc;
 use cube::number::{Rounding, power_of_ten};
 use cube::{CubeError, MemberId, Number, ValueType};
 
-use super::{Fault, Session};
-use crate::column::{Column, Fixed};
+use super::Session;
+use crate::column::{Column, Faults, Fixed};
 use crate::functions::{Function, Support, support_of};
 use crate::node::{Node, Type, Value};
 
@@ -17,11 +17,11 @@ impl Session<'_> {
         &self,
         function: Function,
         nodes: &[Node],
-        mut columns: Vec<Column>,
+        columns: Vec<Column>,
         len: usize,
-    ) -> Result<Column, Fault> {
+    ) -> Column {
         if let Some(column) = fixed(function, nodes, &columns, len) {
-            return Ok(column);
+            return column;
         }
         match function {
             Function::Filter | Function::Exclude => {
@@ -31,27 +31,35 @@ impl Session<'_> {
                 };
                 let places: Vec<u32> =
                     (0..len as u32).map(|at| if kept(at) { at } else { u32::MAX }).collect();
-                return Ok(columns.swap_remove(0).taken(&places));
+                return filtered(&columns[0], places, &columns[1]);
             }
-            Function::IsDescendant => return Ok(self.is_descendant(nodes, &columns, len)),
+            Function::IsDescendant => return self.is_descendant(nodes, &columns, len),
             _ => {}
         }
         let result = result_type(function, nodes);
         let mut values = Vec::with_capacity(len);
         let row = Row { function, nodes, columns: &columns };
+        let has_faults = columns.iter().any(|column| column.faults().is_some());
+        let mut faults = Faults::default();
         for at in 0..len {
-            values.push(row.value(at).map_err(|source| Fault { at, source })?);
+            if has_faults && let Some(argument) = row.failed(at) {
+                faults.add(at, columns[argument].faults().and_then(Faults::first).cloned());
+                values.push(None);
+                continue;
+            }
+            values.push(row.value(at).unwrap_or_else(|source| {
+                faults.add(at, Some(Arc::new(source.into())));
+                None
+            }));
         }
-        let column = Column::of_values(values, result);
-        Ok(match column {
+        let column = match Column::of_values(values, result) {
             Column::Flags(flags, support) if support_of(function) == Support::Any => {
-                let present =
-                    |at: usize| is_supported(nodes, |argument| columns[argument].is_present(at));
-                let support = (0..support.len()).map(present).collect();
+                let support = (0..support.len()).map(|at| row.supported(at)).collect();
                 Column::Flags(flags, support)
             }
             column => column,
-        })
+        };
+        column.with_faults(faults)
     }
 
     /// Whether members are a member or below it, in any hierarchy.
@@ -80,6 +88,22 @@ impl Session<'_> {
         };
         Column::of_flags((0..len).map(|at| Some(below(at))).collect())
     }
+}
+
+/// Values at the places that are kept, with the errors of the condition where there is a value to keep.
+fn filtered(values: &Column, mut places: Vec<u32>, condition: &Column) -> Column {
+    let mut of_condition = Faults::default();
+    for &at in condition.faults().map_or(&[] as &[u32], Faults::places) {
+        if values.is_there(at as usize) {
+            of_condition.add(at as usize, condition.faults().and_then(Faults::first).cloned());
+            places[at as usize] = u32::MAX;
+        }
+    }
+    let (mut kept, own) = values.taken(&places).split();
+    if let Column::Flags(_, support) = &mut kept {
+        of_condition.places().iter().for_each(|&at| support[at as usize] = true);
+    }
+    kept.with_faults(own.merged(of_condition))
 }
 
 /// The type of a function's result, from its arguments' nodes.
@@ -305,10 +329,10 @@ fn extreme(function: Function, nodes: &[Node], a: &Fixed, b: &Fixed) -> Option<C
 }
 
 /// One point of a function's arguments.
-struct Row<'a> {
-    function: Function,
-    nodes: &'a [Node],
-    columns: &'a [Column],
+pub(super) struct Row<'a> {
+    pub(super) function: Function,
+    pub(super) nodes: &'a [Node],
+    pub(super) columns: &'a [Column],
 }
 
 fn number(value: Number) -> Option<Value> {
@@ -320,11 +344,11 @@ fn flag(value: bool) -> Option<Value> {
 }
 
 impl Row<'_> {
-    fn number(&self, argument: usize, at: usize) -> Option<Number> {
+    pub(super) fn number(&self, argument: usize, at: usize) -> Option<Number> {
         self.columns.get(argument)?.number(at)
     }
 
-    fn any(&self, argument: usize, at: usize) -> Option<Value> {
+    pub(super) fn any(&self, argument: usize, at: usize) -> Option<Value> {
         self.columns.get(argument)?.value(at, self.nodes[argument].value_type)
     }
 
@@ -342,8 +366,13 @@ impl Row<'_> {
         self.columns.get(argument)?.day(at)
     }
 
-    fn supported(&self, at: usize) -> bool {
-        is_supported(self.nodes, |argument| self.columns[argument].is_present(at))
+    pub(super) fn supported(&self, at: usize) -> bool {
+        is_supported(self.nodes, |argument| self.columns[argument].is_there(at))
+    }
+
+    /// Whether what is added is a date, which has no value where days are blank.
+    pub(super) fn is_of_dates(&self) -> bool {
+        self.nodes[0].value_type == Type::Date
     }
 
     fn value(&self, at: usize) -> cube::Result<Option<Value>> {
@@ -399,7 +428,9 @@ impl Row<'_> {
             }
             F::Switch => Ok(self.switch(at).filter(|_| self.supported(at))),
             F::Join => match (self.text(0, at), self.text(1, at)) {
+                // what is broadcast makes no text where all else is blank
                 (None, None) => Ok(None),
+                _ if !self.supported(at) => Ok(None),
                 (a, b) => {
                     let part =
                         |text: Option<&Arc<str>>| text.map_or("", |text| text.as_ref()).to_string();
@@ -429,7 +460,7 @@ impl Row<'_> {
 
     fn sum(&self, at: usize) -> cube::Result<Option<Value>> {
         let subtracts = self.function == Function::Subtract;
-        if self.nodes[0].value_type == Type::Date {
+        if self.is_of_dates() {
             let Some(start) = self.day(0, at) else { return Ok(None) };
             if self.nodes[1].value_type == Type::Date {
                 let days = self.day(1, at).map(|end| i128::from(start) - i128::from(end));
@@ -781,36 +812,48 @@ fn rounded_by(value: i64, unit: i64, rounding: Rounding) -> i64 {
     if away { quotient + value.signum() } else { quotient }
 }
 
+/// A column as a measure's stored integers.
+#[derive(Debug, Default)]
+pub struct Assigned {
+    /// The integers; blank where there is an error.
+    pub values: Vec<Option<i64>>,
+    /// What cannot be computed or stored.
+    pub faults: Faults,
+}
+
 /// A whole column as a measure's stored integers.
-pub fn assigned_all(
-    column: &Column,
-    value_type: ValueType,
-    rounding: Rounding,
-) -> Result<Vec<Option<i64>>, Fault> {
-    let one =
-        |at| assigned(column, at, value_type, rounding).map_err(|source| Fault { at, source });
+pub fn assigned_all(column: &Column, value_type: ValueType, rounding: Rounding) -> Assigned {
+    if let Column::Faulty(faulty) = column {
+        let Assigned { values, faults } = assigned_all(&faulty.column, value_type, rounding);
+        return Assigned { values, faults: faulty.faults.clone().merged(faults) };
+    }
+    let mut assigned = Assigned::default();
+    assigned.values.reserve(column.len());
+    let mut put = |at: usize, value: cube::Result<Option<i64>>| {
+        assigned.values.push(value.unwrap_or_else(|source| {
+            assigned.faults.add(at, Some(Arc::new(source.into())));
+            None
+        }));
+    };
     if let Column::Fixed(fixed) = column
         && value_type.is_number()
         && fixed.scale >= value_type.scale()
         && let Some(unit) = power_of_ten(fixed.scale - value_type.scale())
     {
-        return fixed
-            .values
-            .iter()
-            .enumerate()
-            .map(|(at, &value)| {
-                if !fixed.present[at] {
-                    return Ok(None);
-                }
-                let rounded = match (i64::try_from(value), i64::try_from(unit)) {
-                    _ if unit == 1 => Some(value),
-                    (Ok(value), Ok(unit)) => Some(i128::from(rounded_by(value, unit, rounding))),
-                    _ => cube::number::divide_rounded(value, unit, rounding),
-                };
-                let fits = rounded.map(|rounded| value_type.check_range(rounded));
-                fits.transpose().map_err(|source| Fault { at, source })
-            })
-            .collect();
+        for (at, &value) in fixed.values.iter().enumerate() {
+            if !fixed.present[at] {
+                put(at, Ok(None));
+                continue;
+            }
+            let rounded = match (i64::try_from(value), i64::try_from(unit)) {
+                _ if unit == 1 => Some(value),
+                (Ok(value), Ok(unit)) => Some(i128::from(rounded_by(value, unit, rounding))),
+                _ => cube::number::divide_rounded(value, unit, rounding),
+            };
+            put(at, rounded.map(|rounded| value_type.check_range(rounded)).transpose());
+        }
+    } else {
+        (0..column.len()).for_each(|at| put(at, self::assigned(column, at, value_type, rounding)));
     }
-    (0..column.len()).map(one).collect()
+    assigned
 }

@@ -2,15 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cube::{MemberId, Number};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::apply::compare;
+use super::faults::adds_in_any_order;
 use super::support::Filters;
 use super::{PARALLEL_POINTS, Session, Unique, members_of};
-use crate::column::{Column, Fixed};
+use crate::column::{Column, Fault, Faults, Fixed};
 use crate::error::Result;
 use crate::node::{Aggregator, Reduce, Type, Value};
 use crate::points::{Block, Numbering};
@@ -86,19 +88,26 @@ impl Session<'_> {
             groups
         };
         let frame = &reduce.inner.frame;
-        let mut values = self.evaluate_all(&reduce.inner.node, frame, &blocks)?;
-        for (axis, text) in &reduce.under {
-            if let Some(under) = self.tables.under(self.version, frame.axes[*axis], text) {
-                for (block, column) in blocks.iter().zip(&mut values) {
-                    *column = weighted(column, &block.axis(*axis), &under)?;
-                }
-            }
-        }
+        let values = self.inner_values(reduce, &blocks)?;
         let weights = match &reduce.weight {
             Some(weight) => self.evaluate_all(weight, frame, &blocks)?,
             None => Vec::new(),
         };
         Ok(Contributions { blocks, values, groups, weights })
+    }
+
+    /// The values of inner points, with the weights of what they are under.
+    fn inner_values(&self, reduce: &Reduce, blocks: &[Block]) -> Result<Vec<Column>> {
+        let frame = &reduce.inner.frame;
+        let mut values = self.evaluate_all(&reduce.inner.node, frame, blocks)?;
+        for (axis, text) in &reduce.under {
+            if let Some(under) = self.tables.under(self.version, frame.axes[*axis], text) {
+                for (block, column) in blocks.iter().zip(&mut values) {
+                    *column = weighted(column, &block.axis(*axis), &under);
+                }
+            }
+        }
+        Ok(values)
     }
 
     /// The result to which each inner point leads.
@@ -143,64 +152,127 @@ impl Session<'_> {
             (other, _) => other,
         };
         let ordered = matches!(
-            reduce.aggregator,
+            aggregator,
             Aggregator::First
                 | Aggregator::Last
                 | Aggregator::FirstNonBlank
                 | Aggregator::LastNonBlank
         );
+        let all = || inner.values.iter().chain(&inner.weights);
+        let has_faults = all().any(|column| column.faults().is_some());
         let mut totals = Vec::with_capacity(count);
-        for mut group in groups {
+        let mut faults = Faults::default();
+        for (idx, mut group) in groups.into_iter().enumerate() {
+            let order = |&(block, at): &(usize, usize)| {
+                self.order_key(&reduce.inner.frame, &inner.blocks[block], at)
+            };
             if ordered {
-                group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
+                group.sort_by_cached_key(order);
             }
-            let inner_type = reduce.inner.node.value_type;
-            let values = group
-                .iter()
-                .map(|&(block, at)| inner.values[block].supported_value(at, inner_type))
-                .collect::<Vec<_>>();
-            let weights = group
-                .iter()
-                .filter_map(|&(block, at)| Some(inner.weights.get(block)?.number(at)))
-                .collect::<Vec<_>>();
-            totals.push(aggregate(aggregator, &values, &weights)?);
+            if has_faults && let Some(point) = needed_fault(aggregator, inner, &group, order) {
+                let fault = (count == 1).then(|| self.inner_fault(reduce, inner, point));
+                faults.add(idx, fault.transpose()?);
+                totals.push(None);
+                continue;
+            }
+            let adds_up =
+                matches!(aggregator, Aggregator::Sum | Aggregator::Avg | Aggregator::Wavg);
+            if adds_up && !inner.adds_in_any_order(&group) {
+                // whether all sums on the way fit depends on the order: it is the declared one
+                group.sort_by_cached_key(order);
+            }
+            totals.push(inner.aggregated(reduce, aggregator, &group).unwrap_or_else(|source| {
+                faults.add(idx, Some(Arc::new(source.into())));
+                None
+            }));
         }
-        Ok(Column::of_values(totals, value_type))
+        Ok(Column::of_values(totals, value_type).with_faults_there(faults))
     }
 
-    /// Where a point stands: by the declared order of its members, then by its row's key.
-    fn order_key(
+    /// What went wrong at an inner point.
+    fn inner_fault(
         &self,
         reduce: &Reduce,
         inner: &Contributions,
-        block: usize,
-        at: usize,
-    ) -> (Vec<u32>, Vec<cube::value::KeyPart>) {
-        let block = &inner.blocks[block];
-        let axes = reduce.inner.frame.axes.iter().enumerate();
-        let calendar_first = |dimension: cube::DimensionId| {
-            let def = &self.version.dimension(dimension).def;
-            def.calendar.is_none() && def.key_type != cube::KeyType::Date
-        };
-        let mut places: Vec<(bool, u32)> = axes
-            .map(|(axis, of)| {
-                let place = self.version.dimension(of.dimension).order(block.member(axis, at));
-                (calendar_first(of.dimension), place)
-            })
-            .collect();
-        places.sort_by_key(|(late, _)| *late);
-        let keys = block.origin.as_ref().filter(|_| reduce.inner.frame.rows.is_some());
-        let keys = keys.map_or_else(Vec::new, |origin| {
-            let row = origin.rows[at] as usize;
-            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
-        });
-        (places.into_iter().map(|(_, place)| place).collect(), keys)
+        (block, at): (usize, usize),
+    ) -> Result<Arc<Fault>> {
+        let frame = &reduce.inner.frame;
+        let point = inner.blocks[block].taken(&[at as u32]);
+        if let (Some(weight), false) = (&reduce.weight, inner.values[block].is_fault(at)) {
+            return self.fault_at(weight, frame, &point);
+        }
+        let points = std::slice::from_ref(&point);
+        let values = self.inner_values(reduce, points)?;
+        let value = values.into_iter().next().unwrap_or(Column::Blank(0));
+        let (_, faults) = self.with_origin(value, frame, points).split();
+        match faults.first() {
+            Some(fault) => Ok(Arc::clone(fault)),
+            None => self.fault_at(&reduce.inner.node, frame, &point),
+        }
     }
 }
 
+impl Contributions {
+    /// Whether a group's sum fits whatever the order in which it is made.
+    fn adds_in_any_order(&self, group: &[(usize, usize)]) -> bool {
+        let weight = |block: usize, at: usize| self.weights.get(block)?.number(at);
+        let value = |&(block, at): &(usize, usize)| {
+            let value = self.values[block].number(at)?;
+            match self.weights.is_empty() {
+                true => Some(value),
+                false => value.times(weight(block, at)?).ok(),
+            }
+        };
+        adds_in_any_order(group.iter().filter_map(value))
+            && adds_in_any_order(group.iter().filter_map(|&(block, at)| weight(block, at)))
+    }
+
+    /// One value of a group.
+    fn aggregated(
+        &self,
+        reduce: &Reduce,
+        aggregator: Aggregator,
+        group: &[(usize, usize)],
+    ) -> cube::Result<Option<Value>> {
+        let inner_type = reduce.inner.node.value_type;
+        let values = group
+            .iter()
+            .map(|&(block, at)| self.values[block].supported_value(at, inner_type))
+            .collect::<Vec<_>>();
+        let weights = group
+            .iter()
+            .filter_map(|&(block, at)| Some(self.weights.get(block)?.number(at)))
+            .collect::<Vec<_>>();
+        aggregate(aggregator, &values, &weights)
+    }
+}
+
+/// The inner point whose error is that of its group: of those that count the first in declared order.
+fn needed_fault<K: Ord>(
+    aggregator: Aggregator,
+    inner: &Contributions,
+    group: &[(usize, usize)],
+    order: impl Fn(&(usize, usize)) -> K,
+) -> Option<(usize, usize)> {
+    let is_there = |&&(block, at): &&(usize, usize)| inner.values[block].is_there(at);
+    let fails = |&(block, at): &(usize, usize)| {
+        let of_weight = inner.weights.get(block).is_some_and(|weight| weight.is_fault(at));
+        inner.values[block].is_fault(at) || (of_weight && inner.values[block].is_present(at))
+    };
+    // these take one value and need no other
+    let taken = match aggregator {
+        Aggregator::First => group.first(),
+        Aggregator::Last => group.last(),
+        Aggregator::FirstNonBlank => group.iter().find(is_there),
+        Aggregator::LastNonBlank => group.iter().rev().find(is_there),
+        _ => return group.iter().copied().filter(fails).min_by_key(order),
+    };
+    taken.copied().filter(fails)
+}
+
 /// Values times the weights that their members have.
-fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Column> {
-    let Some((weights, scale)) = &under.weights else { return Ok(column.clone()) };
+fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Column {
+    let Some((weights, scale)) = &under.weights else { return column.clone() };
     if let Column::Fixed(fixed) = column {
         let products = fixed
             .values
@@ -210,7 +282,7 @@ fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Colu
         if let Some(values) = products.collect::<Option<Vec<_>>>() {
             let present = fixed.present.iter().zip(members);
             let present = present.map(|(p, member)| *p && weights[member.idx()] != 0).collect();
-            return Ok(Column::Fixed(Fixed { values, present, scale: fixed.scale + scale }));
+            return Column::Fixed(Fixed { values, present, scale: fixed.scale + scale });
         }
     }
     let product = |at: usize| -> cube::Result<Option<Number>> {
@@ -218,14 +290,25 @@ fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Colu
         let weight = Number::new(i128::from(weight), *scale);
         column.number(at).filter(|_| weight != Number::ZERO).map(|v| v.times(weight)).transpose()
     };
-    let products = (0..column.len()).map(product).collect::<cube::Result<Vec<_>>>()?;
-    Ok(Column::Numbers(products))
+    let (mut products, mut faults) = (Vec::with_capacity(column.len()), Faults::default());
+    for at in 0..column.len() {
+        if column.is_fault(at) && weights[members[at].idx()] != 0 {
+            faults.add(at, column.faults().and_then(Faults::first).cloned());
+        }
+        products.push(product(at).unwrap_or_else(|source| {
+            faults.add(at, Some(Arc::new(source.into())));
+            None
+        }));
+    }
+    Column::Numbers(products).with_faults(faults)
 }
 
 /// Sums, averages and counts of columns in fixed point of one scale.
 fn fixed_totals(aggregator: Aggregator, inner: &Contributions, count: usize) -> Option<Column> {
     let is_count = aggregator == Aggregator::Count;
-    if !(is_count || matches!(aggregator, Aggregator::Sum | Aggregator::Avg)) {
+    if !(is_count || matches!(aggregator, Aggregator::Sum | Aggregator::Avg))
+        || inner.values.iter().any(|column| column.faults().is_some())
+    {
         return None;
     }
     if is_count {
@@ -300,7 +383,7 @@ pub(super) fn aggregate(
     aggregator: Aggregator,
     values: &[Option<Value>],
     weights: &[Option<Number>],
-) -> Result<Option<Value>> {
+) -> cube::Result<Option<Value>> {
     let filled = || values.iter().flatten();
     let numbers = || {
         filled().filter_map(|value| match value {
@@ -308,7 +391,7 @@ pub(super) fn aggregate(
             _ => None,
         })
     };
-    let sum = |mut numbers: Box<dyn Iterator<Item = Number> + '_>| -> Result<Option<Number>> {
+    let sum = |mut numbers: Box<dyn Iterator<Item = Number> + '_>| -> cube::Result<Option<Number>> {
         let Some(first) = numbers.next() else { return Ok(None) };
         Ok(Some(numbers.try_fold(first, |sum, next| sum.plus(next))?))
     };
@@ -369,7 +452,7 @@ fn least<'a>(values: impl Iterator<Item = &'a Value>, largest: bool) -> Option<V
 fn weighted_average(
     values: &[Option<Value>],
     weights: &[Option<Number>],
-) -> Result<Option<Number>> {
+) -> cube::Result<Option<Number>> {
     let (mut total, mut weight_total) = (Number::ZERO, Number::ZERO);
     let mut found = false;
     for (value, weight) in values.iter().zip(weights) {

@@ -333,10 +333,8 @@ impl Session<'_> {
         for (position, block) in blocks.iter().enumerate() {
             let mut columns = Vec::with_capacity(reduce.by.len());
             for by in &reduce.by {
-                let column = self
-                    .evaluate(by, &reduce.inner.frame, block, position, &HashMap::new())
-                    .map_err(|fault| CalcError::Cube(fault.source))?;
-                columns.push(column);
+                let frame = &reduce.inner.frame;
+                columns.push(self.evaluate(by, frame, block, position, &HashMap::new()));
             }
             let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
             for (at, code) in coder.codes(&axes, block.len).into_iter().enumerate() {

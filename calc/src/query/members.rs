@@ -8,12 +8,11 @@ use cube::rollup::{Axis, Filter, Grain, Request, RollupColumn};
 use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, Version, View};
 use roaring::RoaringBitmap;
 
-use super::{Measured, Query, is_too_fine, run};
+use super::{Measured, Query, is_too_fine, over_totals, run};
 use crate::check::Formula;
 use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
 use crate::evaluate::Session;
-use crate::evaluate::apply::assigned_all;
 use crate::node::{Kind, Node};
 use crate::plan::Plan;
 
@@ -207,11 +206,9 @@ fn totals(
     }
     let read = |node: &Node| {
         let slice = slice_of(node, position)?;
-        columns.iter().find(|(of, _)| *of == slice).map(|(_, column)| column.clone())
+        columns.iter().find(|(of, _)| *of == slice).map(|(_, column)| column)
     };
-    let cell = |fault: crate::evaluate::Fault| CalcError::Cube(fault.source);
-    let result = session.over_columns(&formula.node, &read, groups.len()).map_err(cell)?;
-    Ok((assigned_all(&result, def.value_type, def.rounding).map_err(cell)?, scale))
+    Ok((over_totals(&session, formula, def, &read, groups.len())?, scale))
 }
 
 /// The slices that a formula of totals reads.
