@@ -54,7 +54,8 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
         selection: query.selection,
         outputs: needed,
     };
-    let base = rollup(view, &request)?;
+    let mut base = rollup(view, &request)?;
+    members::add_groups(view, plan, &request, &mut base)?;
     let columns = query
         .outputs
         .iter()
