@@ -36,6 +36,16 @@ pub enum CalcError {
         /// What went wrong.
         source: CubeError,
     },
+    /// A formula that would fill more cells than a formula may.
+    #[error("{target} would fill {count} cells, more than {max}")]
+    TooManyCells {
+        /// `cube.measure`.
+        target: String,
+        /// How many it would fill.
+        count: usize,
+        /// How many it may.
+        max: usize,
+    },
     /// An error of the cube itself.
     #[error(transparent)]
     Cube(#[from] CubeError),
@@ -46,6 +56,7 @@ impl CalcError {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::Formula { .. } => "42601",
+            Self::TooManyCells { .. } => "53200",
             Self::Cell { source, .. } | Self::Cube(source) => source.sqlstate(),
         }
     }
@@ -54,6 +65,9 @@ impl CalcError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Formula { hint, .. } => hint.clone(),
+            Self::TooManyCells { .. } => Some(
+                "make it narrower: multiply by a measure that has values only where they are wanted, filter with [FILTER: ...], or compute a region or a coarser level".into(),
+            ),
             Self::Cell { source, .. } | Self::Cube(source) => source.hint(),
         }
     }

@@ -38,10 +38,11 @@ impl Session<'_> {
         let ranges = self.tables.ranges(self.version, axis, window.range);
         let (mut lines, line_of) = self.lines(window, blocks, &order, &ranges);
         let mut points = Points::none(window.frame.axes.len());
+        let counts = lines.iter().map(|line| line.end.saturating_sub(line.start));
+        self.check_density(counts.sum())?;
         for line in &mut lines {
             line.offset = points.len;
             let count = line.end.saturating_sub(line.start);
-            self.check_density(points.len + count)?;
             points.len += count;
             for (at, column) in points.columns.iter_mut().enumerate() {
                 let column = column.get_or_insert_default();
