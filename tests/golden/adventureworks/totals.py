@@ -83,9 +83,10 @@ class Totals:
 
     def put_prices(self, columns, result):
         """Account 98 is, at every level, net sales by units of the totals there, whether it has leaves there or not."""
-        price = self.value("account", columns[0], 98)
-        if price is None:
+        own_level = f"account_l{len(self.w.account.path(98))}"
+        if columns[0] not in ("account", own_level):
             return
+        price = self.value("account", columns[0], 98)
         sales, units = self.amounts_of(50, columns), self.amounts_of(97, columns)
         blank = dict.fromkeys(CUBES["statement"][1])
         for rest in sales.keys() & units.keys():
