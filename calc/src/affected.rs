@@ -341,9 +341,8 @@ impl Session<'_> {
         for (position, block) in blocks.iter().enumerate() {
             result.len += block.len;
             for (by, column) in reduce.by.iter().zip(&mut result.columns) {
-                let members = self
-                    .evaluate(by, &reduce.inner.frame, block, position, &HashMap::new())
-                    .map_err(|fault| crate::CalcError::Cube(fault.source))?;
+                let frame = &reduce.inner.frame;
+                let members = self.evaluate(by, frame, block, position, &HashMap::new());
                 let column = column.get_or_insert_default();
                 column.extend((0..block.len).map(|at| members.member(at)));
             }

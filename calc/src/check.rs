@@ -7,6 +7,7 @@
 mod calls;
 mod coerce;
 mod hints;
+mod leads;
 mod modifiers;
 mod on_branch;
 mod paths;
@@ -138,6 +139,7 @@ fn check_advised(
     let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
     checker.check_ratio(is_ratio, &node, tree.span)?;
+    checker.check_leads(&node)?;
     checker.check_support(&node, &region, &tree)?;
     let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
     Ok(Formula {

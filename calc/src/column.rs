@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use cube::{MemberId, Number};
+use cube::{CubeError, MemberId, Number};
 
 use crate::node::{Type, Value};
 
@@ -23,6 +23,87 @@ pub enum Column {
     Texts(Vec<Option<Arc<str>>>),
     /// So many blanks.
     Blank(usize),
+    /// Values of which some could not be computed.
+    Faulty(Box<Faulty>),
+}
+
+/// A column with errors in it. An error belongs to its point and says nothing about others, so that it
+/// does not matter which points are evaluated together.
+#[derive(Debug, Clone)]
+pub struct Faulty {
+    /// The values, blank where there is an error.
+    pub column: Column,
+    /// Where the errors are.
+    pub faults: Faults,
+}
+
+/// Errors at some points.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// Their places, ascending.
+    places: Vec<u32>,
+    /// What went wrong at the first of them as far as it was noted: sure where the column has one point.
+    /// Of many points places alone are kept; the one that is shown is evaluated again by itself.
+    first: Option<Arc<Fault>>,
+}
+
+/// What went wrong at a point.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// What.
+    pub source: CubeError,
+    /// The point of what was looked at elsewhere, in words; none: the point itself.
+    pub origin: Option<String>,
+}
+
+impl From<CubeError> for Fault {
+    fn from(source: CubeError) -> Self {
+        Self { source, origin: None }
+    }
+}
+
+impl Faults {
+    /// Notes an error; places must come in order.
+    pub fn add(&mut self, at: usize, fault: Option<Arc<Fault>>) {
+        if self.places.is_empty() {
+            self.first = fault;
+        }
+        self.places.push(at as u32);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Their places, ascending.
+    pub fn places(&self) -> &[u32] {
+        &self.places
+    }
+
+    /// What went wrong, of a column of one point.
+    pub fn first(&self) -> Option<&Arc<Fault>> {
+        self.first.as_ref()
+    }
+
+    /// These and others, at other points.
+    pub fn merged(self, other: Self) -> Self {
+        if other.is_empty() {
+            return self;
+        }
+        let mut all: Vec<(u32, Option<Arc<Fault>>)> = Vec::new();
+        for Self { places, first } in [self, other] {
+            all.extend(places.into_iter().map(|at| (at, first.clone())));
+        }
+        all.sort_by_key(|(at, _)| *at);
+        let mut merged = Self::default();
+        all.into_iter().for_each(|(at, fault)| merged.add(at as usize, fault));
+        merged
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        u32::try_from(at).is_ok_and(|at| self.places.binary_search(&at).is_ok())
+    }
 }
 
 /// Numbers of one scale.
@@ -210,6 +291,7 @@ impl Column {
             Self::Flags(flags, _) => flags.len(),
             Self::Texts(texts) => texts.len(),
             Self::Blank(len) => *len,
+            Self::Faulty(faulty) => faulty.column.len(),
         }
     }
 
@@ -260,7 +342,56 @@ impl Column {
             Self::Flags(_, support) => support[at],
             Self::Texts(texts) => texts[at].is_some(),
             Self::Blank(_) => false,
+            Self::Faulty(faulty) => faulty.column.is_present(at),
         }
+    }
+
+    /// The errors in it.
+    pub fn faults(&self) -> Option<&Faults> {
+        match self {
+            Self::Faulty(faulty) => Some(&faulty.faults),
+            _ => None,
+        }
+    }
+
+    /// Whether there is an error at a point.
+    pub fn is_fault(&self, at: usize) -> bool {
+        self.faults().is_some_and(|faults| faults.contains(at))
+    }
+
+    /// Whether there is a value or an error: both make support.
+    pub fn is_there(&self, at: usize) -> bool {
+        match self {
+            Self::Faulty(faulty) => {
+                let is_flag = matches!(faulty.column, Self::Flags(..));
+                faulty.column.is_present(at) || (!is_flag && faulty.faults.contains(at))
+            }
+            other => other.is_present(at),
+        }
+    }
+
+    /// The column with errors at points where it is blank.
+    pub fn with_faults(self, faults: Faults) -> Self {
+        if faults.is_empty() {
+            return self;
+        }
+        Self::Faulty(Box::new(Faulty { column: self, faults }))
+    }
+
+    /// Values and errors apart.
+    pub fn split(self) -> (Self, Faults) {
+        match self {
+            Self::Faulty(faulty) => (faulty.column, faulty.faults),
+            other => (other, Faults::default()),
+        }
+    }
+
+    /// The column with errors that count as something that is there, conditions included.
+    pub fn with_faults_there(mut self, faults: Faults) -> Self {
+        if let Self::Flags(_, support) = &mut self {
+            faults.places.iter().for_each(|&at| support[at as usize] = true);
+        }
+        self.with_faults(faults)
     }
 
     /// The number of a point.
@@ -268,6 +399,7 @@ impl Column {
         match self {
             Self::Fixed(fixed) => fixed.get(at).map(|value| Number::new(value, fixed.scale)),
             Self::Numbers(numbers) => numbers[at],
+            Self::Faulty(faulty) => faulty.column.number(at),
             _ => None,
         }
     }
@@ -276,6 +408,7 @@ impl Column {
     pub fn day(&self, at: usize) -> Option<i32> {
         match self {
             Self::Fixed(fixed) => fixed.get(at).and_then(|days| i32::try_from(days).ok()),
+            Self::Faulty(faulty) => faulty.column.day(at),
             _ => None,
         }
     }
@@ -284,6 +417,7 @@ impl Column {
     pub fn flag(&self, at: usize) -> Option<bool> {
         match self {
             Self::Flags(flags, _) => flags[at],
+            Self::Faulty(faulty) => faulty.column.flag(at),
             _ => None,
         }
     }
@@ -292,6 +426,7 @@ impl Column {
     pub fn text(&self, at: usize) -> Option<&Arc<str>> {
         match self {
             Self::Texts(texts) => texts[at].as_ref(),
+            Self::Faulty(faulty) => faulty.column.text(at),
             _ => None,
         }
     }
@@ -300,6 +435,7 @@ impl Column {
     pub fn member(&self, at: usize) -> MemberId {
         match self {
             Self::Members(members) => members[at],
+            Self::Faulty(faulty) => faulty.column.member(at),
             _ => MemberId::NONE,
         }
     }
@@ -357,6 +493,15 @@ impl Column {
                 Self::Texts(places.iter().map(|p| texts.get(at(p)).cloned().flatten()).collect())
             }
             Self::Blank(_) => Self::Blank(places.len()),
+            Self::Faulty(faulty) => {
+                let mut faults = Faults::default();
+                for (to, place) in places.iter().enumerate() {
+                    if faulty.faults.contains(at(place)) {
+                        faults.add(to, faulty.faults.first.clone());
+                    }
+                }
+                faulty.column.taken(places).with_faults(faults)
+            }
         }
     }
 

@@ -44,6 +44,16 @@ pub enum CalcError {
         /// What went wrong there.
         source: Box<CalcError>,
     },
+    /// A formula that would fill more cells than a formula may.
+    #[error("{target} would fill {count} cells, more than {max}")]
+    TooManyCells {
+        /// `cube.measure`.
+        target: String,
+        /// How many it would fill.
+        count: usize,
+        /// How many it may.
+        max: usize,
+    },
     /// An error of the cube itself.
     #[error(transparent)]
     Cube(#[from] CubeError),
@@ -54,6 +64,7 @@ impl CalcError {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::Formula { .. } => "42601",
+            Self::TooManyCells { .. } => "53200",
             Self::Cell { source, .. } | Self::Cube(source) => source.sqlstate(),
             Self::OnBranch { source, .. } => source.sqlstate(),
         }
@@ -62,7 +73,7 @@ impl CalcError {
     /// Whether the texts of all cells would be more than there may be.
     pub fn is_of_too_many_texts(&self) -> bool {
         match self {
-            Self::Formula { .. } => false,
+            Self::Formula { .. } | Self::TooManyCells { .. } => false,
             Self::OnBranch { source, .. } => source.is_of_too_many_texts(),
             Self::Cell { source, .. } | Self::Cube(source) => {
                 matches!(source, CubeError::TooManyTexts(_))
@@ -74,6 +85,9 @@ impl CalcError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Formula { hint, .. } => hint.clone(),
+            Self::TooManyCells { .. } => Some(
+                "make it narrower: multiply by a measure that has values only where they are wanted, filter with [FILTER: ...], or compute a region or a coarser level".into(),
+            ),
             Self::Cell { source, .. } | Self::Cube(source) => source.hint(),
             Self::OnBranch { source, .. } => source.hint(),
         }

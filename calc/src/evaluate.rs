@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod assign;
+pub mod faults;
 mod leads;
 mod lookup;
 mod on_branch;
@@ -22,11 +23,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cube::{CubeError, CubeId, DimensionId, MeasureId, MemberId, Scalar, Version};
+use cube::{CubeId, DimensionId, MeasureId, MemberId, Scalar, Version};
 use rayon::prelude::*;
 
-use crate::column::{Column, Fixed};
-use crate::error::{CalcError, Result};
+use crate::column::{Column, Faults, Fixed};
+use crate::error::Result;
 use crate::node::{Frame, Kind, MemberText, Node, PeriodEdge, Scope, Type, Value};
 use crate::points::{BLOCK_POINTS, Block, Coder, Points};
 use crate::tables::Tables;
@@ -50,15 +51,6 @@ pub struct Session<'a> {
 
 /// The values of the sites of an expression, by the address of their nodes, a column a block.
 pub(crate) type Given = HashMap<usize, Vec<Column>>;
-
-/// What went wrong at one point of a block.
-#[derive(Debug)]
-pub struct Fault {
-    /// Which point.
-    pub at: usize,
-    /// What.
-    pub source: CubeError,
-}
 
 impl<'a> Session<'a> {
     /// A calculation for a target.
@@ -91,9 +83,9 @@ impl<'a> Session<'a> {
         blocks: &[Block],
     ) -> Result<Vec<Column>> {
         let given = self.given(node, frame, blocks)?;
-        self.each_block(frame, blocks, |position, block| {
+        Ok(self.each_block(blocks, |position, block| {
             self.evaluate(node, frame, block, position, &given)
-        })
+        }))
     }
 
     /// The values of the sites of an expression.
@@ -108,32 +100,18 @@ impl<'a> Session<'a> {
         Ok(given)
     }
 
-    /// Does the same for every block, in parallel where there are many points. Of several faults, the
-    /// first of the first block is the error.
+    /// Does the same for every block, in parallel where there are many points.
     pub(crate) fn each_block<T: Send>(
         &self,
-        frame: &Frame,
         blocks: &[Block],
-        work: impl Fn(usize, &Block) -> Result<T, Fault> + Sync,
-    ) -> Result<Vec<T>> {
-        let one = |(position, block): (usize, &Block)| {
-            work(position, block).map_err(|fault| self.cell_error(frame, block, fault))
-        };
+        work: impl Fn(usize, &Block) -> T + Sync,
+    ) -> Vec<T> {
+        let one = |(position, block): (usize, &Block)| work(position, block);
         let points: usize = blocks.iter().map(|block| block.len).sum();
         if points < PARALLEL_POINTS || blocks.len() == 1 {
             return blocks.iter().enumerate().map(one).collect();
         }
-        let done: Vec<Result<T>> = blocks.par_iter().enumerate().map(one).collect();
-        done.into_iter().collect()
-    }
-
-    /// A fault, with the cell or row where it is.
-    fn cell_error(&self, frame: &Frame, block: &Block, fault: Fault) -> CalcError {
-        CalcError::Cell {
-            target: self.target.to_string(),
-            place: self.describe(frame, block, fault.at),
-            source: fault.source,
-        }
+        blocks.par_iter().enumerate().map(one).collect()
     }
 
     /// A point in words.
@@ -184,14 +162,10 @@ impl<'a> Session<'a> {
                 axes.iter().map(|columns| members_of(&columns[position])).collect();
             unique.add(&columns, block.len);
         }
-        let values = self.evaluate_points(&scope.node, &scope.frame, unique.points)?;
+        let points = unique.points.into_blocks();
+        let values = concatenated(self.evaluate_all(&scope.node, &scope.frame, &points)?);
+        let values = self.with_origin(values, &scope.frame, &points);
         Ok(unique.places.iter().map(|places| values.taken(places)).collect())
-    }
-
-    /// The values of an expression at points, as one column.
-    fn evaluate_points(&self, node: &Node, frame: &Frame, points: Points) -> Result<Column> {
-        let blocks = points.into_blocks();
-        Ok(concatenated(self.evaluate_all(node, frame, &blocks)?))
     }
 
     pub(crate) fn evaluate(
@@ -201,15 +175,15 @@ impl<'a> Session<'a> {
         block: &Block,
         position: usize,
         given: &Given,
-    ) -> Result<Column, Fault> {
+    ) -> Column {
         if node.is_heavy
             && let Some(columns) = given.get(&(std::ptr::from_ref(node) as usize))
         {
-            return Ok(columns[position].clone());
+            return columns[position].clone();
         }
         let len = block.len;
         let inner = |node: &Node| self.evaluate(node, frame, block, position, given);
-        Ok(match &node.kind {
+        match &node.kind {
             Kind::Literal(value) => Column::constant(value, len),
             Kind::Blank => Column::Blank(len),
             Kind::MemberLiteral(dimension, text) => {
@@ -221,7 +195,7 @@ impl<'a> Session<'a> {
                 _ => {
                     let paths = || Some(leads::own_paths(frame));
                     if let Some(column) = self.led_values(*cube, *measure, paths, block) {
-                        return Ok(column);
+                        return column;
                     }
                     let axes: Vec<_> = (0..frame.axes.len()).map(|axis| block.axis(axis)).collect();
                     self.lookup(*cube, *measure, &axes, len)
@@ -230,18 +204,18 @@ impl<'a> Session<'a> {
             Kind::Axis(axis) => Column::Members(block.axis(*axis).into_owned()),
             Kind::Map(from, dimension, map) => {
                 let table = self.tables.map(self.version, *dimension, map);
-                let column = inner(from)?;
+                let column = inner(from);
                 let members = members_of(&column);
                 Column::Members(members.iter().map(|&member| table.get(member)).collect())
             }
             Kind::Attribute(member, dimension, attribute, on) => {
-                let members = inner(member)?;
-                let on = on.as_ref().map(|on| inner(on)).transpose()?;
+                let members = inner(member);
+                let on = on.as_ref().map(|on| inner(on));
                 self.attribute(&members, *dimension, *attribute, on.as_ref(), node.value_type)
             }
             Kind::MemberText(member, dimension, what) => {
                 let dimension = self.version.dimension(*dimension);
-                let column = inner(member)?;
+                let column = inner(member);
                 let text = |&member: &MemberId| match (member, what) {
                     (MemberId::NONE, _) => None,
                     (member, MemberText::Key) => Some(dimension.key(member).into()),
@@ -250,7 +224,7 @@ impl<'a> Session<'a> {
                 Column::Texts(members_of(&column).iter().map(text).collect())
             }
             Kind::DateMember(date, dimension) => {
-                let dates = inner(date)?;
+                let dates = inner(date);
                 let dimension = self.version.dimension(*dimension);
                 let find = |at: usize| {
                     let key = dates.day(at).map(cube::value::format_date);
@@ -260,7 +234,7 @@ impl<'a> Session<'a> {
             }
             Kind::Period(member, dimension, edge) => {
                 let days = self.tables.days(self.version, *dimension);
-                let column = inner(member)?;
+                let column = inner(member);
                 let day = |&member: &MemberId| {
                     let &(start, end) = days.get(member.idx())?;
                     (start < end).then_some(match edge {
@@ -273,45 +247,40 @@ impl<'a> Session<'a> {
             Kind::Apply(function, arguments) => {
                 let mut columns = Vec::with_capacity(arguments.len());
                 for argument in arguments {
-                    columns.push(inner(argument)?);
+                    columns.push(inner(argument));
                 }
-                self.apply(*function, arguments, columns, len)?
+                self.apply(*function, arguments, columns, len)
             }
             Kind::At(scope, members) => {
                 if let Kind::Stored(cube, measure) = &scope.node.kind {
                     let paths = || leads::paths(self, members.iter(), frame);
                     if let Some(column) = self.led_values(*cube, *measure, paths, block) {
-                        return Ok(column);
+                        return column;
                     }
                 }
                 let mut columns = Vec::with_capacity(members.len());
                 for member in members {
-                    columns.push(inner(member)?);
+                    columns.push(inner(member));
                 }
-                self.at_light(scope, &columns, len)?
+                self.at_light(scope, &columns, len)
             }
             Kind::Tier(tier) => {
-                let value = inner(&tier.value)?;
+                let value = inner(&tier.value);
                 let mut shared = Vec::with_capacity(tier.shared.len());
                 for (axis, node) in &tier.shared {
-                    shared.push((*axis, inner(node)?));
+                    shared.push((*axis, inner(node)));
                 }
-                self.tier(tier, &value, &shared)?
+                self.tier(tier, &value, &shared)
             }
             Kind::Fill(value, scope) => {
                 // what has fewer dimensions than the scope makes no cells outside of it
                 let is_wide = value.mask | scope.mask == value.mask;
-                let (value, scope) = (inner(value)?, inner(scope)?);
-                let filled = |at: usize| match value.number(at) {
-                    number if scope.is_present(at) => number.or(Some(cube::Number::ZERO)),
-                    number => number.filter(|_| is_wide),
-                };
-                Column::Numbers((0..len).map(filled).collect())
+                self.filled(&inner(value), &inner(scope), is_wide)
             }
             Kind::Reduce(_) | Kind::Window(_) | Kind::Share(_) | Kind::OnBranch(_) => {
                 Column::Blank(len)
             }
-        })
+        }
     }
 
     /// A formula of consolidated cells: `read` gives the columns of its operands.
@@ -320,25 +289,25 @@ impl<'a> Session<'a> {
         node: &Node,
         read: &dyn Fn(&Node) -> Option<Column>,
         len: usize,
-    ) -> Result<Column, Fault> {
+    ) -> Column {
         if let Some(column) = read(node) {
-            return Ok(column);
+            return column;
         }
-        Ok(match &node.kind {
+        match &node.kind {
             Kind::Literal(value) => Column::constant(value, len),
             Kind::Apply(function, arguments) => {
                 let columns = arguments.iter().map(|node| self.over_columns(node, read, len));
-                self.apply(*function, arguments, columns.collect::<Result<_, _>>()?, len)?
+                self.apply(*function, arguments, columns.collect(), len)
             }
             _ => Column::Blank(len),
-        })
+        }
     }
 
     /// An expression without sites at other points.
-    fn at_light(&self, scope: &Scope, columns: &[Column], len: usize) -> Result<Column, Fault> {
+    fn at_light(&self, scope: &Scope, columns: &[Column], len: usize) -> Column {
         let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
         if let Kind::Stored(cube, measure) = &scope.node.kind {
-            return Ok(self.lookup(*cube, *measure, &axes, len));
+            return self.lookup(*cube, *measure, &axes, len);
         }
         let complete: Vec<u32> = (0..len)
             .filter(|&at| axes.iter().all(|members| members[at] != MemberId::NONE))
@@ -348,17 +317,16 @@ impl<'a> Session<'a> {
             complete.iter().map(|&at| members[at as usize]).collect::<Vec<_>>()
         };
         let block = Block::free(axes.iter().map(take).collect(), complete.len());
-        let inner = self
-            .evaluate(&scope.node, &scope.frame, &block, 0, &HashMap::new())
-            .map_err(|fault| Fault { at: complete[fault.at] as usize, ..fault })?;
+        let inner = self.evaluate(&scope.node, &scope.frame, &block, 0, &HashMap::new());
+        let inner = self.with_origin(inner, &scope.frame, std::slice::from_ref(&block));
         if complete.len() == len {
-            return Ok(inner);
+            return inner;
         }
         let mut places = vec![u32::MAX; len];
         for (inner, &outer) in complete.iter().enumerate() {
             places[outer as usize] = inner as u32;
         }
-        Ok(inner.taken(&places))
+        inner.taken(&places)
     }
 
     fn attribute(
@@ -477,6 +445,9 @@ fn concatenated(columns: Vec<Column>) -> Column {
         return Column::Fixed(Fixed::concatenated(&fixed));
     }
     let all: Vec<Column> = std::iter::once(first).chain(rest).collect();
+    if all.iter().any(|column| column.faults().is_some()) {
+        return concatenated_faulty(all);
+    }
     let kind = all.iter().find(|column| !matches!(column, Column::Blank(_)));
     let each = || all.iter().flat_map(|column| (0..column.len()).map(move |at| (column, at)));
     match kind {
@@ -493,8 +464,23 @@ fn concatenated(columns: Vec<Column>) -> Column {
         Some(Column::Texts(_)) => {
             Column::Texts(each().map(|(column, at)| column.text(at).cloned()).collect())
         }
-        Some(Column::Blank(_)) | None => Column::Blank(len),
+        Some(Column::Blank(_) | Column::Faulty(_)) | None => Column::Blank(len),
     }
+}
+
+fn concatenated_faulty(columns: Vec<Column>) -> Column {
+    let mut faults = Faults::default();
+    let mut start = 0;
+    let mut values = Vec::with_capacity(columns.len());
+    for column in columns {
+        let (column, of_column) = column.split();
+        for &at in of_column.places() {
+            faults.add(start + at as usize, of_column.first().cloned());
+        }
+        start += column.len();
+        values.push(column);
+    }
+    concatenated(values).with_faults(faults)
 }
 
 /// Stored rows as blocks.

@@ -2,7 +2,7 @@
 
 pub mod members;
 
-use cube::model::Consolidation;
+use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{Axis, Filter};
 use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
@@ -12,7 +12,7 @@ use crate::check::Formula;
 use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
 use crate::evaluate::Session;
-use crate::evaluate::assign::assigned_all;
+use crate::evaluate::assign::assigned_column;
 use crate::node::{Kind, Node};
 use crate::plan::Plan;
 
@@ -54,7 +54,8 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
         selection: query.selection,
         outputs: needed,
     };
-    let base = rollup(view, &request)?;
+    let mut base = rollup(view, &request)?;
+    members::add_groups(view, plan, &request, &mut base)?;
     let columns = query
         .outputs
         .iter()
@@ -168,17 +169,38 @@ fn formula_column(
         operands.push((operand, Column::Fixed(fixed)));
     }
     let session = Session::new(&view.version, &plan.tables, &formula.target);
-    let cell = |fault: crate::evaluate::Fault| CalcError::Cube(fault.source);
     let read = |node: &Node| match &node.kind {
         Kind::Stored(_, measure) => {
-            let found = operands.iter().find(|(operand, _)| operand == measure);
-            found.map(|(_, column)| column.clone())
+            operands.iter().find(|(operand, _)| operand == measure).map(|(_, column)| column)
         }
         _ => None,
     };
-    let result = session.over_columns(&formula.node, &read, base.group_count).map_err(cell)?;
-    let values = assigned_all(&result, def.value_type, def.rounding).map_err(cell)?;
+    let values = over_totals(&session, formula, def, &read, base.group_count)?;
     Ok(RollupColumn { scale, values: values.into_iter().map(|v| v.map(i128::from)).collect() })
+}
+
+/// A formula over the totals of its operands, group by group; an error of one of them is that of the
+/// query that asks for it.
+fn over_totals<'a>(
+    session: &Session<'_>,
+    formula: &Formula,
+    def: &MeasureDef,
+    read: &dyn Fn(&Node) -> Option<&'a Column>,
+    len: usize,
+) -> Result<Vec<Option<i64>>> {
+    let values = |read: &dyn Fn(&Node) -> Option<Column>, len: usize| {
+        let result = session.over_columns(&formula.node, read, len);
+        assigned_column(&result, def.value_type, def.rounding)
+    };
+    let found = values(&|node| read(node).cloned(), len);
+    let Some(&first) = found.faults.places().first() else { return Ok(found.options()) };
+    let again = values(&|node| read(node).map(|column| column.taken(&[first])), 1);
+    let source = again.faults.first().map(|fault| fault.source.clone());
+    Err(CalcError::Cell {
+        target: formula.target.clone(),
+        place: "a total".into(),
+        source: source.unwrap_or_else(|| CubeError::Inconsistent(formula.target.clone())),
+    })
 }
 
 /// Whether the request looks at a dimension below the level at which the formula begins.

@@ -6,6 +6,7 @@
 
 mod difference;
 mod due;
+mod failed;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,10 @@ pub struct Recompute {
     ran: Recomputed,
     /// Per formula, by its place in the plan, where it is due.
     pending: BTreeMap<usize, Due>,
+    /// Per formula, by its target, where its last computation failed.
+    failed: BTreeMap<String, Due>,
+    /// Whether a value changed since this was last set back.
+    is_changed: bool,
 }
 
 /// Where a formula is to be computed again.
@@ -75,13 +80,21 @@ struct Outcome {
 impl Recompute {
     /// Starts from a version that is up to date.
     pub fn new(version: Version, plan: Arc<Plan>) -> Self {
-        Self { version, plan, ran: Recomputed::default(), pending: BTreeMap::new() }
+        Self {
+            version,
+            plan,
+            ran: Recomputed::default(),
+            pending: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            is_changed: false,
+        }
     }
 
-    /// The new revision and what ran.
-    pub fn finish(self) -> (crate::Revision, Recomputed) {
+    /// The new revision and what ran; an error where a formula has one at a cell now that all is done.
+    pub fn finish(mut self) -> Result<(crate::Revision, Recomputed)> {
+        self.settle()?;
         let version = Arc::new(self.version.swept());
-        (crate::Revision { version, plan: self.plan }, self.ran)
+        Ok((crate::Revision { version, plan: self.plan }, self.ran))
     }
 
     /// Writes input rows, whose texts stand in a table, and computes what depends on them.
@@ -584,15 +597,19 @@ impl Recompute {
             let session = Session::new(&self.version, &plan.tables, &formula.target);
             let (node, frame) = (&formula.node, &formula.frame);
             let given = session.given(node, frame, blocks)?;
-            session.each_block(frame, blocks, |position, block| {
+            session.each_block(blocks, |position, block| {
                 let at = (position, block);
-                let values = session.assigned((node, frame), at, &given, assigned_to)?;
-                Ok(difference(formula, block, values))
-            })?
+                let values = session.assigned((node, frame), at, &given, assigned_to);
+                difference(formula, block, values)
+            })
         };
         let mut outcome = Outcome::default();
         for (block, difference) in blocks.iter().zip(differences) {
+            let faults = difference.values.faults.clone();
             self.note(formula, block, difference, &mut outcome);
+            if !faults.is_empty() {
+                self.note_failed(formula, &block.taken(faults.places()));
+            }
         }
         if !is_blank {
             *self.ran.0.entry(formula.target.clone()).or_default() += count;
@@ -608,12 +625,13 @@ impl Recompute {
         let mut interner = Interner::new(Arc::clone(&self.version.texts));
         let mut differences = Vec::with_capacity(blocks.len());
         for (column, block) in columns.iter().zip(blocks) {
-            let codes = interned_all(column, &mut interner).map_err(|fault| CalcError::Cell {
+            let located = |(at, source)| CalcError::Cell {
                 target: formula.target.clone(),
-                place: session.describe(&formula.frame, block, fault.at),
-                source: fault.source,
-            })?;
-            differences.push(difference(formula, block, codes.into_iter().collect()));
+                place: session.describe(&formula.frame, block, at),
+                source,
+            };
+            let codes = interned_all(column, &mut interner).map_err(located)?;
+            differences.push(difference(formula, block, codes));
         }
         self.version.texts = interner.finish();
         Ok(differences)
@@ -672,6 +690,7 @@ impl Recompute {
         if patches.is_empty() && added.is_empty() {
             return Ok(());
         }
+        self.is_changed = true;
         let mut rows = self.version.empty_rows(formula.cube);
         if !added.is_empty() {
             rows.coordinates = added_at;

@@ -58,7 +58,7 @@ impl Revision {
         let changed = |version: Version| {
             let mut recompute = Recompute::new(version, Arc::clone(&self.plan));
             change(&mut recompute)?;
-            Ok(recompute.finish())
+            recompute.finish()
         };
         match changed(Version::clone(&self.version)) {
             Err(error) if crate::CalcError::is_of_too_many_texts(&error) => {

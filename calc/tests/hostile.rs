@@ -106,7 +106,9 @@ const PIECES: &[&str] = &[
 
 fn text(noise: &mut Noise) -> String {
     let bytes = noise.bytes(48);
-    let recipe = |choice: u8, bytes: &[u8]| recipe::formula(Choice(choice), &mut Dice(bytes)).1;
+    let recipe = |choice: u8, bytes: &[u8]| {
+        recipe::formula(Choice(choice), recipe::Formulas::Failing, &mut Dice(bytes)).1
+    };
     let mut text = match noise.below(4) {
         0 => (0..noise.below(14))
             .map(|_| PIECES[noise.below(PIECES.len())])

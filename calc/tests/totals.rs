@@ -22,6 +22,18 @@ const PRICE: MemberId = MemberId(4);
 
 /// net = gross - discount; price = net / units. Two regions.
 fn ledger() -> Revision {
+    ledger_of(&[
+        (GROSS, 0, 1000),
+        (DISCOUNT, 0, 100),
+        (UNITS, 0, 9),
+        (GROSS, 1, 600),
+        (DISCOUNT, 1, 0),
+        (UNITS, 1, 1),
+    ])
+}
+
+/// The same of some values: account, region, value.
+fn ledger_of(values: &[(MemberId, u32, i64)]) -> Revision {
     let mut account = shop::dimension("account", KeyType::Text, None);
     account.attributes.push(model::AttributeDef::new("operator", ValueType::Text));
     account.hierarchies.push(HierarchyDef {
@@ -69,14 +81,6 @@ fn ledger() -> Revision {
         weight: None,
         same_as: None,
     });
-    let values = [
-        (GROSS, 0, 1000),
-        (DISCOUNT, 0, 100),
-        (UNITS, 0, 9),
-        (GROSS, 1, 600),
-        (DISCOUNT, 1, 0),
-        (UNITS, 1, 1),
-    ];
     let rows = RowsWrite {
         cube: CubeId(0),
         action: RowsAction::Set,
@@ -108,6 +112,68 @@ fn amounts(revision: &Revision, axes: Vec<Axis>, filters: Vec<Filter>) -> Vec<Op
     let outputs = vec![Measured::Consolidated(MeasureId(0))];
     let query = Query { cube: CubeId(0), axes, filters, selection: None, outputs };
     run(&view(revision), &revision.plan, &query).expect("runs").columns.remove(0).values
+}
+
+/// Accounts of some regions, each with its amount of all of them.
+fn by_account(revision: &Revision, regions: &[u32]) -> Vec<(u32, Option<i128>)> {
+    let filter =
+        Filter { position: 1, members: regions.iter().copied().collect(), grain: Grain::Leaf };
+    let axis = Axis {
+        position: 0,
+        codes: std::sync::Arc::new(vec![0, 1, 2, 3, 4]),
+        cardinality: 5,
+        grain: Grain::Leaf,
+    };
+    let outputs = vec![Measured::Consolidated(MeasureId(0))];
+    let filters = vec![filter];
+    let query = Query { cube: CubeId(0), axes: vec![axis], filters, selection: None, outputs };
+    let found = run(&view(revision), &revision.plan, &query).expect("runs");
+    found.codes[0].iter().copied().zip(found.columns[0].values.iter().copied()).collect()
+}
+
+/// Every choice of values for net and units of two regions: the accounts that are listed, and their totals, are
+/// those that one finds by adding up.
+#[test]
+fn a_price_is_listed_where_the_totals_have_one() {
+    let choices = [None, Some(0), Some(600)];
+    for at in 0..81 {
+        let value = |place: u32| choices[at / 3usize.pow(place) % 3];
+        let values: Vec<(MemberId, u32, i64)> = [(GROSS, 0), (GROSS, 1), (UNITS, 0), (UNITS, 1)]
+            .iter()
+            .zip(0..)
+            .filter_map(|(&(account, region), place)| Some((account, region, value(place)?)))
+            .collect();
+        if values.is_empty() {
+            continue;
+        }
+        let revision = ledger_of(&values);
+        for regions in [vec![0u32, 1], vec![0], vec![1]] {
+            let total = |account: MemberId| {
+                let of = values
+                    .iter()
+                    .filter(|(of, region, _)| *of == account && regions.contains(region));
+                of.map(|(.., value)| *value).reduce(|a, b| a + b)
+            };
+            let (net, units) = (total(GROSS), total(UNITS));
+            let price = match (net, units) {
+                (Some(net), Some(units)) if units != 0 => Some(net * 10_000 / units),
+                _ => None,
+            };
+            let stored = |value: i64| i128::from(value * 10_000);
+            let expected: Vec<(u32, Option<i128>)> = [
+                (GROSS.0, net.map(stored)),
+                (UNITS.0, units.map(stored)),
+                (PRICE.0, price.map(i128::from)),
+            ]
+            .into_iter()
+            .filter(|(_, value)| value.is_some())
+            .collect();
+            let mut found = by_account(&revision, &regions);
+            // a cell that became blank may be listed without a value
+            found.retain(|(_, value)| value.is_some());
+            assert_eq!(found, expected, "{values:?} in {regions:?}");
+        }
+    }
 }
 
 fn account(member: MemberId) -> Filter {

@@ -65,7 +65,10 @@ impl Checker<'_> {
             advice: self.advice,
             sources: HashMap::new(),
         };
-        let scope = there.scope(inner);
+        let scope = there.scope(inner).and_then(|scope| {
+            there.check_leads(&scope.node)?;
+            Ok(scope)
+        });
         self.named = there.named;
         self.seen_from_here(scope?, branch, head, modifier.span)
     }

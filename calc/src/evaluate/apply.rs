@@ -9,8 +9,9 @@ use cube::dictionary::Interner;
 use cube::number::{Rounding, power_of_ten};
 use cube::{CubeError, MemberId, Number};
 
-use super::{Fault, Session};
-use crate::column::{Column, Fixed, Mantissas};
+use super::Session;
+use super::assign::Assigned;
+use crate::column::{Column, Faults, Fixed, Mantissas};
 use crate::functions::{Function, Support, support_of};
 use crate::node::{Node, Type, Value};
 
@@ -19,11 +20,11 @@ impl Session<'_> {
         &self,
         function: Function,
         nodes: &[Node],
-        mut columns: Vec<Column>,
+        columns: Vec<Column>,
         len: usize,
-    ) -> Result<Column, Fault> {
+    ) -> Column {
         if let Some(column) = fixed(function, nodes, &columns) {
-            return Ok(column);
+            return column;
         }
         match function {
             Function::Filter | Function::Exclude => {
@@ -33,27 +34,35 @@ impl Session<'_> {
                 };
                 let places: Vec<u32> =
                     (0..len as u32).map(|at| if kept(at) { at } else { u32::MAX }).collect();
-                return Ok(columns.swap_remove(0).taken(&places));
+                return filtered(&columns[0], places, &columns[1]);
             }
-            Function::IsDescendant => return Ok(self.is_descendant(nodes, &columns, len)),
+            Function::IsDescendant => return self.is_descendant(nodes, &columns, len),
             _ => {}
         }
         let result = result_type(function, nodes);
         let mut values = Vec::with_capacity(len);
         let row = Row { function, nodes, columns: &columns };
+        let has_faults = columns.iter().any(|column| column.faults().is_some());
+        let mut faults = Faults::default();
         for at in 0..len {
-            values.push(row.value(at).map_err(|source| Fault { at, source })?);
+            if has_faults && let Some(argument) = row.failed(at) {
+                faults.add(at, columns[argument].faults().and_then(Faults::first).cloned());
+                values.push(None);
+                continue;
+            }
+            values.push(row.value(at).unwrap_or_else(|source| {
+                faults.add(at, Some(Arc::new(source.into())));
+                None
+            }));
         }
-        let column = Column::of_values(values, result);
-        Ok(match column {
+        let column = match Column::of_values(values, result) {
             Column::Flags(flags, support) if support_of(function) == Support::Any => {
-                let present =
-                    |at: usize| is_supported(nodes, |argument| columns[argument].is_present(at));
-                let support = (0..support.len()).map(present).collect();
+                let support = (0..support.len()).map(|at| row.supported(at)).collect();
                 Column::Flags(flags, support)
             }
             column => column,
-        })
+        };
+        column.with_faults(faults)
     }
 
     /// Whether members are a member or below it, in any hierarchy.
@@ -82,6 +91,22 @@ impl Session<'_> {
         };
         Column::of_flags((0..len).map(|at| Some(below(at))).collect())
     }
+}
+
+/// Values at the places that are kept, with the errors of the condition where there is a value to keep.
+fn filtered(values: &Column, mut places: Vec<u32>, condition: &Column) -> Column {
+    let mut of_condition = Faults::default();
+    for &at in condition.faults().map_or(&[] as &[u32], Faults::places) {
+        if values.is_there(at as usize) {
+            of_condition.add(at as usize, condition.faults().and_then(Faults::first).cloned());
+            places[at as usize] = u32::MAX;
+        }
+    }
+    let (mut kept, own) = values.taken(&places).split();
+    if let Column::Flags(_, support) = &mut kept {
+        of_condition.places().iter().for_each(|&at| support[at as usize] = true);
+    }
+    kept.with_faults(own.merged(of_condition))
 }
 
 /// The type of a function's result, from its arguments' nodes.
@@ -365,10 +390,10 @@ fn extremes<T: Copy + Ord>(
 }
 
 /// One point of a function's arguments.
-struct Row<'a> {
-    function: Function,
-    nodes: &'a [Node],
-    columns: &'a [Column],
+pub(super) struct Row<'a> {
+    pub(super) function: Function,
+    pub(super) nodes: &'a [Node],
+    pub(super) columns: &'a [Column],
 }
 
 fn number(value: Number) -> Option<Value> {
@@ -380,11 +405,11 @@ fn flag(value: bool) -> Option<Value> {
 }
 
 impl Row<'_> {
-    fn number(&self, argument: usize, at: usize) -> Option<Number> {
+    pub(super) fn number(&self, argument: usize, at: usize) -> Option<Number> {
         self.columns.get(argument)?.number(at)
     }
 
-    fn any(&self, argument: usize, at: usize) -> Option<Value> {
+    pub(super) fn any(&self, argument: usize, at: usize) -> Option<Value> {
         self.columns.get(argument)?.value(at, self.nodes[argument].value_type)
     }
 
@@ -402,8 +427,13 @@ impl Row<'_> {
         self.columns.get(argument)?.day(at)
     }
 
-    fn supported(&self, at: usize) -> bool {
-        is_supported(self.nodes, |argument| self.columns[argument].is_present(at))
+    pub(super) fn supported(&self, at: usize) -> bool {
+        is_supported(self.nodes, |argument| self.columns[argument].is_there(at))
+    }
+
+    /// Whether what is added is a date, which has no value where days are blank.
+    pub(super) fn is_of_dates(&self) -> bool {
+        self.nodes[0].value_type == Type::Date
     }
 
     fn value(&self, at: usize) -> cube::Result<Option<Value>> {
@@ -459,6 +489,7 @@ impl Row<'_> {
             }
             F::Switch => Ok(self.switch(at).filter(|_| self.supported(at))),
             F::Join => match (self.text(0, at), self.text(1, at)) {
+                // what is broadcast makes no text where all else is blank
                 (None, None) => Ok(None),
                 _ if !self.supported(at) => Ok(None),
                 (a, b) => {
@@ -490,7 +521,7 @@ impl Row<'_> {
 
     fn sum(&self, at: usize) -> cube::Result<Option<Value>> {
         let subtracts = self.function == Function::Subtract;
-        if self.nodes[0].value_type == Type::Date {
+        if self.is_of_dates() {
             let Some(start) = self.day(0, at) else { return Ok(None) };
             if self.nodes[1].value_type == Type::Date {
                 let days = self.day(1, at).map(|end| i128::from(start) - i128::from(end));
@@ -819,8 +850,16 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
     Ok(number(result))
 }
 
-/// A whole column of texts as codes of a dictionary.
-pub fn interned_all(column: &Column, interner: &mut Interner) -> Result<Vec<Option<i64>>, Fault> {
-    let mut one = |at| column.text(at).map(|text| interner.code(text)).transpose();
-    (0..column.len()).map(|at| one(at).map_err(|source| Fault { at, source })).collect()
+/// A whole column of texts as codes of a dictionary; an error where one cannot be kept, and at which
+/// point.
+pub fn interned_all(
+    column: &Column,
+    interner: &mut Interner,
+) -> Result<Assigned, (usize, CubeError)> {
+    let (column, faults) = column.clone().split();
+    let one = |at| column.text(at).map(|text| interner.code(text)).transpose();
+    let codes = (0..column.len()).map(one).enumerate();
+    let codes = codes.map(|(at, code)| code.map_err(|error| (at, error)));
+    let codes: Vec<Option<i64>> = codes.collect::<Result<_, _>>()?;
+    Ok(Assigned { faults, ..codes.into_iter().collect() })
 }

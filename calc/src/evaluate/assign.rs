@@ -2,12 +2,13 @@
 //! integers.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use cube::ValueType;
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 
-use super::{Fault, Given, Session};
-use crate::column::{Column, Fixed, Mantissas};
+use super::{Given, Session};
+use crate::column::{Column, Faults, Fixed, Mantissas};
 use crate::functions::Function;
 use crate::node::{Frame, Kind, Node};
 use crate::points::Block;
@@ -35,12 +36,14 @@ pub struct Assigned {
     pub values: Vec<i64>,
     /// Whether there is a value; absent where every point has one.
     pub present: Option<Vec<bool>>,
+    /// What cannot be computed or stored; there is no value there.
+    pub faults: Faults,
 }
 
 impl Assigned {
     /// No value at any of some points.
     pub fn blank(len: usize) -> Self {
-        Self { values: vec![0; len], present: Some(vec![false; len]) }
+        Self { values: vec![0; len], present: Some(vec![false; len]), faults: Faults::default() }
     }
 
     /// Whether a point has a value.
@@ -52,6 +55,11 @@ impl Assigned {
     pub fn get(&self, at: usize) -> Option<i64> {
         self.is_present(at).then(|| self.values[at])
     }
+
+    /// The values of all points.
+    pub fn options(&self) -> Vec<Option<i64>> {
+        (0..self.values.len()).map(|at| self.get(at)).collect()
+    }
 }
 
 impl FromIterator<Option<i64>> for Assigned {
@@ -61,6 +69,7 @@ impl FromIterator<Option<i64>> for Assigned {
         Self {
             values: values.into_iter().map(|value| value.unwrap_or(0)).collect(),
             present: present.contains(&false).then_some(present),
+            faults: Faults::default(),
         }
     }
 }
@@ -73,17 +82,17 @@ impl Session<'_> {
         (position, block): (usize, &Block),
         given: &Given,
         (value_type, rounding): (ValueType, Rounding),
-    ) -> Result<Assigned, Fault> {
+    ) -> Assigned {
         let inner = |node| self.evaluate(node, frame, block, position, given);
         let Kind::Apply(Function::Divide, arguments) = &node.kind else {
-            return assigned_column(&inner(node)?, value_type, rounding);
+            return assigned_column(&inner(node), value_type, rounding);
         };
-        let (a, b) = (inner(&arguments[0])?, inner(&arguments[1])?);
+        let (a, b) = (inner(&arguments[0]), inner(&arguments[1]));
         let rounded = a.fixed().zip(b.fixed()).filter(|_| value_type.is_number());
         let rounded = rounded.and_then(|(a, b)| quotients(a, b, value_type.scale(), rounding));
         let column = match rounded {
             Some(rounded) => Column::Fixed(rounded),
-            None => self.apply(Function::Divide, arguments, vec![a, b], block.len)?,
+            None => self.apply(Function::Divide, arguments, vec![a, b], block.len),
         };
         assigned_column(&column, value_type, rounding)
     }
@@ -169,58 +178,52 @@ fn rounded_by<const UNIT: i64>(values: &[i64], rounding: Rounding) -> Vec<i64> {
 }
 
 /// A whole column as a measure's stored integers.
-pub fn assigned_column(
-    column: &Column,
-    value_type: ValueType,
-    rounding: Rounding,
-) -> Result<Assigned, Fault> {
+pub fn assigned_column(column: &Column, value_type: ValueType, rounding: Rounding) -> Assigned {
     if let Column::Blank(len) = column {
-        return Ok(Assigned::blank(*len));
+        return Assigned::blank(*len);
+    }
+    if let Column::Faulty(faulty) = column {
+        let assigned = assigned_column(&faulty.column, value_type, rounding);
+        let faults = faulty.faults.clone().merged(assigned.faults);
+        return Assigned { faults, ..assigned };
     }
     if let Column::Fixed(fixed) = column
         && value_type.is_number()
         && let Some(drop) = fixed.scale.checked_sub(value_type.scale())
         && let Some(values) = narrowed(&fixed.values, drop, value_type, rounding)
     {
-        return Ok(Assigned { values: values?, present: fixed.present.clone() });
+        return Assigned { values, present: fixed.present.clone(), faults: Faults::default() };
     }
-    let one =
-        |at| assigned(column, at, value_type, rounding).map_err(|source| Fault { at, source });
-    (0..column.len()).map(one).collect()
+    let mut faults = Faults::default();
+    let one = |at| {
+        assigned(column, at, value_type, rounding).unwrap_or_else(|source| {
+            faults.add(at, Some(Arc::new(source.into())));
+            None
+        })
+    };
+    let assigned: Assigned = (0..column.len()).map(one).collect();
+    Assigned { faults, ..assigned }
 }
 
-/// Mantissas with so many digits less, within a type; none where no power of ten has so many.
+/// Mantissas with so many digits less; none where one is not within the type, or no power of ten has
+/// so many.
 fn narrowed(
     values: &Mantissas,
     drop: u32,
     value_type: ValueType,
     rounding: Rounding,
-) -> Option<Result<Vec<i64>, Fault>> {
+) -> Option<Vec<i64>> {
     if let (Mantissas::Narrow(values), Some(rounded)) = (values, ROUNDED.get(drop as usize)) {
         let values = rounded(values, rounding);
-        let in_range = |&value: &i64| value_type.check_range(value.into());
         let limit = value_type.limit();
-        let Some(at) = values.iter().position(|value| value.unsigned_abs() > limit) else {
-            return Some(Ok(values));
-        };
-        return Some(in_range(&values[at]).map(|_| values).map_err(|source| Fault { at, source }));
+        return values.iter().all(|value| value.unsigned_abs() <= limit).then_some(values);
     }
     let unit = power_of_ten(drop)?;
-    let one = |(at, &value): (usize, &i128)| {
+    let one = |&value: &i128| {
         let rounded = divide_rounded(value, unit, rounding)?;
-        Some(value_type.check_range(rounded).map_err(|source| Fault { at, source }))
+        value_type.check_range(rounded).ok()
     };
-    values.wide().iter().enumerate().map(one).collect()
-}
-
-/// A whole column as a measure's stored integers, one by one.
-pub fn assigned_all(
-    column: &Column,
-    value_type: ValueType,
-    rounding: Rounding,
-) -> Result<Vec<Option<i64>>, Fault> {
-    let assigned = assigned_column(column, value_type, rounding)?;
-    Ok((0..assigned.values.len()).map(|at| assigned.get(at)).collect())
+    values.wide().iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use cube::MemberId;
 use roaring::RoaringBitmap;
 
 use super::support::{Filters, Support};
-use super::{Session, Unique, members_of};
+use super::{Session, Unique, concatenated, members_of};
 use crate::affected::{Changed, Dirt};
 use crate::branches::OnBranch;
 use crate::column::Column;
@@ -99,7 +99,10 @@ impl Session<'_> {
             let axes = axes.map(|axis| crossing.there(axis, block.axis(axis)));
             unique.add(&axes.collect::<Vec<_>>(), block.len);
         }
-        let values = there.evaluate_points(&on.scope.node, &on.scope.frame, unique.points)?;
+        let points = unique.points.into_blocks();
+        let (inner, frame) = (&on.scope.node, &on.scope.frame);
+        let values = concatenated(there.evaluate_all(inner, frame, &points)?);
+        let values = there.with_origin(values, frame, &points);
         let values = match (node.value_type, on.scope.node.value_type) {
             (Type::Member(here), Type::Member(there)) => {
                 let here = &self.version.dimensions[here.idx()];

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 
 use cube::KeyType;
 use cube::dimension::Dimension;
-use cube::value::KeyPart;
 
 use super::Session;
 use super::reduce::Contributions;
@@ -85,25 +84,6 @@ impl Session<'_> {
             def.calendar.is_none() && def.key_type != KeyType::Date
         });
         axes
-    }
-
-    /// Where one point stands, for lists.
-    pub(crate) fn order_key(
-        &self,
-        reduce: &Reduce,
-        inner: &Contributions,
-        block: usize,
-        at: usize,
-    ) -> (Vec<u32>, Vec<KeyPart>) {
-        let block = &inner.blocks[block];
-        let place = |axis| self.dimension_of(reduce, axis).order(block.member(axis, at));
-        let places = self.axes_in_order(reduce).into_iter().map(place).collect();
-        let origin = block.origin.as_ref().filter(|_| reduce.inner.frame.rows.is_some());
-        let keys = origin.map_or_else(Vec::new, |origin| {
-            let row = origin.rows.get(at);
-            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
-        });
-        (places, keys)
     }
 
     /// Per block and axis, dates before all others, the places of the points' members in their order.

@@ -2,15 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cube::{MemberId, Number};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::apply::compare;
+use super::faults::adds_in_any_order;
 use super::support::Filters;
 use super::{PARALLEL_POINTS, Session, Unique, members_of};
-use crate::column::{Column, Fixed, Mantissas};
+use crate::column::{Column, Fault, Faults, Fixed, Mantissas};
 use crate::error::Result;
 use crate::node::{Aggregator, Reduce, Type, Value};
 use crate::points::{Block, Numbering};
@@ -98,19 +100,26 @@ impl Session<'_> {
             groups
         };
         let frame = &reduce.inner.frame;
-        let mut values = self.evaluate_all(&reduce.inner.node, frame, &blocks)?;
-        for (axis, text) in &reduce.under {
-            if let Some(under) = self.tables.under(self.version, frame.axes[*axis], text) {
-                for (block, column) in blocks.iter().zip(&mut values) {
-                    *column = weighted(column, &block.axis(*axis), &under)?;
-                }
-            }
-        }
+        let values = self.inner_values(reduce, &blocks)?;
         let weights = match &reduce.weight {
             Some(weight) => self.evaluate_all(weight, frame, &blocks)?,
             None => Vec::new(),
         };
         Ok(Contributions { blocks, values, groups, weights })
+    }
+
+    /// The values of inner points, with the weights of what they are under.
+    fn inner_values(&self, reduce: &Reduce, blocks: &[Block]) -> Result<Vec<Column>> {
+        let frame = &reduce.inner.frame;
+        let mut values = self.evaluate_all(&reduce.inner.node, frame, blocks)?;
+        for (axis, text) in &reduce.under {
+            if let Some(under) = self.tables.under(self.version, frame.axes[*axis], text) {
+                for (block, column) in blocks.iter().zip(&mut values) {
+                    *column = weighted(column, &block.axis(*axis), &under);
+                }
+            }
+        }
+        Ok(values)
     }
 
     /// The result to which each inner point leads.
@@ -133,9 +142,17 @@ impl Session<'_> {
     }
 
     fn totals(&self, reduce: &Reduce, inner: &Contributions, count: usize) -> Result<Column> {
-        if let Some(totals) = self.ordered_totals(reduce, inner, count) {
+        let all = || inner.values.iter().chain(&inner.weights);
+        let has_faults = all().any(|column| column.faults().is_some());
+        if !has_faults && let Some(totals) = self.ordered_totals(reduce, inner, count) {
             return Ok(totals);
         }
+        // cells are there where they have a value: the first of them has one
+        let aggregator = match (reduce.aggregator, reduce.inner.frame.rows) {
+            (Aggregator::First, None) => Aggregator::FirstNonBlank,
+            (Aggregator::Last, None) => Aggregator::LastNonBlank,
+            (other, _) => other,
+        };
         let value_type = match reduce.aggregator {
             Aggregator::Count | Aggregator::CountUnique => Type::Number,
             _ => reduce.inner.node.value_type,
@@ -149,22 +166,54 @@ impl Session<'_> {
             }
         }
         let mut totals = Vec::with_capacity(count);
-        for mut group in groups {
+        let mut faults = Faults::default();
+        for (idx, mut group) in groups.into_iter().enumerate() {
+            let order = |&(block, at): &(usize, usize)| {
+                self.order_key(&reduce.inner.frame, &inner.blocks[block], at)
+            };
             if reduce.aggregator.is_ordered() {
-                group.sort_by_cached_key(|&(block, at)| self.order_key(reduce, inner, block, at));
+                group.sort_by_cached_key(order);
             }
-            let inner_type = reduce.inner.node.value_type;
-            let values = group
-                .iter()
-                .map(|&(block, at)| inner.values[block].supported_value(at, inner_type))
-                .collect::<Vec<_>>();
-            let weights = group
-                .iter()
-                .filter_map(|&(block, at)| Some(inner.weights.get(block)?.number(at)))
-                .collect::<Vec<_>>();
-            totals.push(aggregate(reduce.aggregator, &values, &weights)?);
+            if has_faults && let Some(point) = needed_fault(aggregator, inner, &group, order) {
+                let fault = (count == 1).then(|| self.inner_fault(reduce, inner, point));
+                faults.add(idx, fault.transpose()?);
+                totals.push(None);
+                continue;
+            }
+            let adds_up =
+                matches!(aggregator, Aggregator::Sum | Aggregator::Avg | Aggregator::Wavg);
+            if adds_up && !inner.adds_in_any_order(&group) {
+                // whether all sums on the way fit depends on the order: it is the declared one
+                group.sort_by_cached_key(order);
+            }
+            totals.push(inner.aggregated(reduce, aggregator, &group).unwrap_or_else(|source| {
+                faults.add(idx, Some(Arc::new(source.into())));
+                None
+            }));
         }
-        Ok(Column::of_values(totals, value_type))
+        Ok(Column::of_values(totals, value_type).with_faults_there(faults))
+    }
+
+    /// What went wrong at an inner point.
+    fn inner_fault(
+        &self,
+        reduce: &Reduce,
+        inner: &Contributions,
+        (block, at): (usize, usize),
+    ) -> Result<Arc<Fault>> {
+        let frame = &reduce.inner.frame;
+        let point = inner.blocks[block].taken(&[at as u32]);
+        if let (Some(weight), false) = (&reduce.weight, inner.values[block].is_fault(at)) {
+            return self.fault_at(weight, frame, &point);
+        }
+        let points = std::slice::from_ref(&point);
+        let values = self.inner_values(reduce, points)?;
+        let value = values.into_iter().next().unwrap_or(Column::Blank(0));
+        let (_, faults) = self.with_origin(value, frame, points).split();
+        match faults.first() {
+            Some(fault) => Ok(Arc::clone(fault)),
+            None => self.fault_at(&reduce.inner.node, frame, &point),
+        }
     }
 }
 
@@ -183,9 +232,67 @@ fn member_set(column: &[MemberId], member_count: usize) -> RoaringBitmap {
     members.map(|(_, member)| member).collect()
 }
 
+impl Contributions {
+    /// Whether a group's sum fits whatever the order in which it is made.
+    fn adds_in_any_order(&self, group: &[(usize, usize)]) -> bool {
+        let weight = |block: usize, at: usize| self.weights.get(block)?.number(at);
+        let value = |&(block, at): &(usize, usize)| {
+            let value = self.values[block].number(at)?;
+            match self.weights.is_empty() {
+                true => Some(value),
+                false => value.times(weight(block, at)?).ok(),
+            }
+        };
+        adds_in_any_order(group.iter().filter_map(value))
+            && adds_in_any_order(group.iter().filter_map(|&(block, at)| weight(block, at)))
+    }
+
+    /// One value of a group.
+    fn aggregated(
+        &self,
+        reduce: &Reduce,
+        aggregator: Aggregator,
+        group: &[(usize, usize)],
+    ) -> cube::Result<Option<Value>> {
+        let inner_type = reduce.inner.node.value_type;
+        let values = group
+            .iter()
+            .map(|&(block, at)| self.values[block].supported_value(at, inner_type))
+            .collect::<Vec<_>>();
+        let weights = group
+            .iter()
+            .filter_map(|&(block, at)| Some(self.weights.get(block)?.number(at)))
+            .collect::<Vec<_>>();
+        aggregate(aggregator, &values, &weights)
+    }
+}
+
+/// The inner point whose error is that of its group: of those that count the first in declared order.
+fn needed_fault<K: Ord>(
+    aggregator: Aggregator,
+    inner: &Contributions,
+    group: &[(usize, usize)],
+    order: impl Fn(&(usize, usize)) -> K,
+) -> Option<(usize, usize)> {
+    let is_there = |&&(block, at): &&(usize, usize)| inner.values[block].is_there(at);
+    let fails = |&(block, at): &(usize, usize)| {
+        let of_weight = inner.weights.get(block).is_some_and(|weight| weight.is_fault(at));
+        inner.values[block].is_fault(at) || (of_weight && inner.values[block].is_present(at))
+    };
+    // these take one value and need no other
+    let taken = match aggregator {
+        Aggregator::First => group.first(),
+        Aggregator::Last => group.last(),
+        Aggregator::FirstNonBlank => group.iter().find(is_there),
+        Aggregator::LastNonBlank => group.iter().rev().find(is_there),
+        _ => return group.iter().copied().filter(fails).min_by_key(order),
+    };
+    taken.copied().filter(fails)
+}
+
 /// Values times the weights that their members have.
-pub(super) fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Result<Column> {
-    let Some((weights, scale)) = &under.weights else { return Ok(column.clone()) };
+pub(super) fn weighted(column: &Column, members: &[MemberId], under: &Under) -> Column {
+    let Some((weights, scale)) = &under.weights else { return column.clone() };
     let weight = |member: &MemberId| weights[member.idx()];
     if let Column::Fixed(fixed) = column {
         let factors = Mantissas::Narrow(members.iter().map(weight).collect());
@@ -193,7 +300,7 @@ pub(super) fn weighted(column: &Column, members: &[MemberId], under: &Under) -> 
         if let Some(values) = products {
             let counts = |(at, member)| fixed.is_present(at) && weight(member) != 0;
             let present = members.iter().enumerate().map(counts).collect();
-            return Ok(Column::Fixed(Fixed::blanked(values, present, fixed.scale + scale)));
+            return Column::Fixed(Fixed::blanked(values, present, fixed.scale + scale));
         }
     }
     let product = |at: usize| -> cube::Result<Option<Number>> {
@@ -201,8 +308,17 @@ pub(super) fn weighted(column: &Column, members: &[MemberId], under: &Under) -> 
         let weight = Number::new(i128::from(weight), *scale);
         column.number(at).filter(|_| weight != Number::ZERO).map(|v| v.times(weight)).transpose()
     };
-    let products = (0..column.len()).map(product).collect::<cube::Result<Vec<_>>>()?;
-    Ok(Column::Numbers(products))
+    let (mut products, mut faults) = (Vec::with_capacity(column.len()), Faults::default());
+    for at in 0..column.len() {
+        if column.is_fault(at) && weights[members[at].idx()] != 0 {
+            faults.add(at, column.faults().and_then(Faults::first).cloned());
+        }
+        products.push(product(at).unwrap_or_else(|source| {
+            faults.add(at, Some(Arc::new(source.into())));
+            None
+        }));
+    }
+    Column::Numbers(products).with_faults(faults)
 }
 
 /// One value of several, blanks among them, in order.
@@ -210,7 +326,7 @@ pub(super) fn aggregate(
     aggregator: Aggregator,
     values: &[Option<Value>],
     weights: &[Option<Number>],
-) -> Result<Option<Value>> {
+) -> cube::Result<Option<Value>> {
     let filled = || values.iter().flatten();
     let numbers = || {
         filled().filter_map(|value| match value {
@@ -218,7 +334,7 @@ pub(super) fn aggregate(
             _ => None,
         })
     };
-    let sum = |mut numbers: Box<dyn Iterator<Item = Number> + '_>| -> Result<Option<Number>> {
+    let sum = |mut numbers: Box<dyn Iterator<Item = Number> + '_>| -> cube::Result<Option<Number>> {
         let Some(first) = numbers.next() else { return Ok(None) };
         Ok(Some(numbers.try_fold(first, |sum, next| sum.plus(next))?))
     };
@@ -287,7 +403,7 @@ fn least<'a>(values: impl Iterator<Item = &'a Value>, largest: bool) -> Option<V
 fn weighted_average(
     values: &[Option<Value>],
     weights: &[Option<Number>],
-) -> Result<Option<Number>> {
+) -> cube::Result<Option<Number>> {
     let (mut total, mut weight_total) = (Number::ZERO, Number::ZERO);
     let mut found = false;
     for (value, weight) in values.iter().zip(weights) {

@@ -1,7 +1,8 @@
 //! An amount split in proportion to a basis: exactly, or to whole units that sum to the amount.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use cube::number::Rounding;
 use cube::{MemberId, Number};
@@ -9,15 +10,18 @@ use foldhash::fast::FixedState;
 use roaring::RoaringBitmap;
 
 use super::apply::compare;
+use super::faults::adds_in_any_order;
 use super::support::Filters;
 use super::{Session, Unique, concatenated};
-use crate::column::Column;
+use crate::column::{Column, Fault, Faults};
 use crate::error::Result;
 use crate::node::Share;
 use crate::points::{Block, Points};
 
 /// The coordinates of a group: the axes that the amount has.
 type Key = Vec<MemberId>;
+/// Per point a part of its amount, or why there is none.
+type Parts = Vec<(u32, cube::Result<Option<Number>>)>;
 
 impl Session<'_> {
     /// The parts at the points of some blocks of the share's frame.
@@ -48,15 +52,48 @@ impl Session<'_> {
         let mut groups: HashMap<Key, Vec<u32>, FixedState> =
             HashMap::with_hasher(FixedState::default());
         for at in 0..points.len {
-            if basis.is_present(at) && amounts.is_present(at) {
+            if basis.is_there(at) && amounts.is_there(at) {
                 groups.entry(key(&points, &share.group, at)).or_default().push(at as u32);
             }
         }
+        let is_one = blocks.iter().map(|block| block.len).sum::<usize>() == 1;
         let mut parts: Vec<Option<Number>> = vec![None; points.len];
+        let mut faults: BTreeMap<usize, Option<Arc<Fault>>> = BTreeMap::new();
         for places in groups.values() {
-            self.split(share, places, &basis, &amounts, &points, &mut parts)?;
+            // a part needs the amount and the whole basis
+            let failed = [(&share.amount, &amounts), (&share.basis, &basis)];
+            let failed = failed.into_iter().find_map(|(node, column)| {
+                let failed = places.iter().filter(|at| column.is_fault(**at as usize));
+                let first = failed.min_by_key(|at| self.order_of(share, &points, **at))?;
+                Some((node, *first))
+            });
+            if let Some((node, at)) = failed {
+                let point = points.taken(&[at]).into_blocks().pop().filter(|_| is_one);
+                let fault = point.map(|point| self.fault_at(node, &share.frame, &point));
+                let fault = fault.transpose()?;
+                faults.extend(places.iter().map(|&at| (at as usize, fault.clone())));
+                continue;
+            }
+            match self.split(share, places, &basis, &amounts, &points) {
+                Ok(found) => {
+                    for (at, part) in found {
+                        match part {
+                            Ok(part) => parts[at as usize] = part,
+                            Err(source) => {
+                                faults.insert(at as usize, Some(Arc::new(source.into())));
+                            }
+                        }
+                    }
+                }
+                Err(source) => {
+                    let fault = Some(Arc::new(Fault::from(source)));
+                    faults.extend(places.iter().map(|&at| (at as usize, fault.clone())));
+                }
+            }
         }
-        let parts = Column::Numbers(parts);
+        let mut all = Faults::default();
+        faults.into_iter().for_each(|(at, fault)| all.add(at, fault));
+        let parts = Column::Numbers(parts).with_faults(all);
         let mut unique = Unique::new(self, &share.frame, &domain);
         for block in &domain {
             let axes: Vec<Cow<'_, [MemberId]>> =
@@ -78,31 +115,29 @@ impl Session<'_> {
         basis: &Column,
         amounts: &Column,
         points: &Points,
-        parts: &mut [Option<Number>],
-    ) -> Result<()> {
+    ) -> cube::Result<Parts> {
+        let of_basis = |at: u32| basis.number(at as usize).unwrap_or(Number::ZERO);
+        let mut in_order = Cow::Borrowed(places);
+        if !adds_in_any_order(places.iter().map(|&at| of_basis(at))) {
+            in_order.to_mut().sort_by_cached_key(|&at| self.order_of(share, points, at));
+        }
         let mut total = Number::ZERO;
-        for &at in places {
-            total = total.plus(basis.number(at as usize).unwrap_or(Number::ZERO))?;
+        for &at in in_order.iter() {
+            total = total.plus(of_basis(at))?;
         }
         let Some(amount) = places.first().and_then(|&at| amounts.number(at as usize)) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        let exact = |at: u32| -> Result<Option<Number>> {
-            let product = amount.times(basis.number(at as usize).unwrap_or(Number::ZERO))?;
-            Ok(product.divided_by(total)?)
-        };
+        let exact = |at: u32| amount.times(of_basis(at))?.divided_by(total);
         let Some(scale) = share.scale else {
-            for &at in places {
-                parts[at as usize] = exact(at)?;
-            }
-            return Ok(());
+            return Ok(places.iter().map(|&at| (at, exact(at))).collect());
         };
         // units of the target's digits: cut down, the rest one by one to the largest fractions
         let target = amount.rescaled(scale, Rounding::HalfEven)?;
         let mut cut: Vec<(u32, i128, Number)> = Vec::with_capacity(places.len());
         let mut given = 0i128;
         for &at in places {
-            let Some(part) = exact(at)? else { return Ok(()) };
+            let Some(part) = exact(at)? else { return Ok(Vec::new()) };
             let nearest = part.rescaled(scale, Rounding::HalfEven)?;
             let units = match compare(Number::new(nearest, scale), part).is_gt() {
                 true => nearest - 1,
@@ -129,10 +164,8 @@ impl Session<'_> {
             part.1 += step;
             left -= step;
         }
-        for (at, units, _) in cut {
-            parts[at as usize] = Some(Number::new(units, scale));
-        }
-        Ok(())
+        let parts = cut.into_iter();
+        Ok(parts.map(|(at, units, _)| (at, Ok(Some(Number::new(units, scale))))).collect())
     }
 
     /// A point's place by the declared order of its members.

@@ -11,7 +11,7 @@ use super::leads::{Leads, paths};
 use super::reduce::weighted;
 use super::{Given, PARALLEL_POINTS, Session, Unique, members_of};
 use crate::column::{Column, Fixed, Mantissas};
-use crate::error::{CalcError, Result};
+use crate::error::Result;
 use crate::node::{Aggregator, Reduce, Type};
 use crate::points::{Block, CodeSet, Coder, Numbering, Points};
 
@@ -31,12 +31,9 @@ enum Sums {
     Wide(Vec<i128>),
 }
 
-/// Why blocks are not added up this way.
-enum Stop {
-    /// Their values are not of one scale, or a total has more than 128 bits.
-    Other,
-    Error(CalcError),
-}
+/// Blocks are not added up this way: their values are not of one scale, one has an error, or a total has
+/// more than 128 bits.
+struct Stop;
 
 /// How inner points find their group.
 enum Grouping {
@@ -78,12 +75,10 @@ impl Session<'_> {
         for found in found {
             let merged = match found {
                 ControlFlow::Continue(totals) => all.merge(reduce.aggregator, totals),
-                ControlFlow::Break(stop) => ControlFlow::Break(stop),
+                ControlFlow::Break(Stop) => ControlFlow::Break(Stop),
             };
-            match merged {
-                ControlFlow::Continue(()) => {}
-                ControlFlow::Break(Stop::Other) => return Ok(None),
-                ControlFlow::Break(Stop::Error(error)) => return Err(error),
+            if merged.is_break() {
+                return Ok(None);
             }
         }
         Ok(Some(all.column(reduce.aggregator)))
@@ -124,24 +119,15 @@ impl Session<'_> {
         }
         let mut columns = Vec::with_capacity(reduce.by.len());
         for by in &reduce.by {
-            columns.push(self.value(reduce, by, block)?);
+            columns.push(self.value(reduce, by, block));
         }
         let axes: Vec<_> = columns.iter().map(members_of).collect();
         ControlFlow::Continue(wanted.coder.places(&wanted.numbering, &axes, block.len))
     }
 
     /// The values of a node without sites in the inner frame.
-    fn value(
-        &self,
-        reduce: &Reduce,
-        node: &crate::node::Node,
-        block: &Block,
-    ) -> ControlFlow<Stop, Column> {
-        let frame = &reduce.inner.frame;
-        match self.evaluate(node, frame, block, 0, &Given::new()) {
-            Ok(column) => ControlFlow::Continue(column),
-            Err(fault) => ControlFlow::Break(Stop::Error(self.cell_error(frame, block, fault))),
-        }
+    fn value(&self, reduce: &Reduce, node: &crate::node::Node, block: &Block) -> Column {
+        self.evaluate(node, &reduce.inner.frame, block, 0, &Given::new())
     }
 
     fn add_block(
@@ -167,18 +153,16 @@ impl Session<'_> {
             block = &few;
             groups.retain(|&group| group != u32::MAX);
         }
-        let mut column = self.value(reduce, &reduce.inner.node, block)?;
+        let mut column = self.value(reduce, &reduce.inner.node, block);
         for (axis, text) in &reduce.under {
             let of = reduce.inner.frame.axes[*axis];
             if let Some(under) = self.tables.under(self.version, of, text) {
-                match weighted(&column, &block.axis(*axis), &under) {
-                    Ok(weighted) => column = weighted,
-                    Err(error) => return ControlFlow::Break(Stop::Error(error)),
-                }
+                column = weighted(&column, &block.axis(*axis), &under);
             }
         }
         match &column {
             Column::Blank(_) => ControlFlow::Continue(()),
+            Column::Faulty(_) => ControlFlow::Break(Stop),
             column if reduce.aggregator == Aggregator::Count => {
                 for (at, &group) in groups.iter().enumerate() {
                     if group != u32::MAX && column.is_present(at) {
@@ -188,7 +172,7 @@ impl Session<'_> {
                 ControlFlow::Continue(())
             }
             Column::Fixed(fixed) => totals.add(reduce.aggregator, &groups, fixed),
-            _ => ControlFlow::Break(Stop::Other),
+            _ => ControlFlow::Break(Stop),
         }
     }
 
@@ -235,7 +219,7 @@ impl Totals {
     /// All values are of one scale.
     fn meet(&mut self, scale: Option<u32>) -> ControlFlow<Stop> {
         match (self.scale, scale) {
-            (Some(own), Some(other)) if own != other => return ControlFlow::Break(Stop::Other),
+            (Some(own), Some(other)) if own != other => return ControlFlow::Break(Stop),
             (None, Some(_)) => self.scale = scale,
             _ => {}
         }
@@ -254,12 +238,12 @@ impl Totals {
             }
         }
         self.widen();
-        let Sums::Wide(sums) = &mut self.sums else { return ControlFlow::Break(Stop::Other) };
+        let Sums::Wide(sums) = &mut self.sums else { return ControlFlow::Break(Stop) };
         let values = fixed.values.wide();
         let combine = combine(how, i128::checked_add);
         match fold(sums, &mut self.counts, (groups, &values, fixed), start, combine) {
             None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(Stop::Other),
+            Some(_) => ControlFlow::Break(Stop),
         }
     }
 

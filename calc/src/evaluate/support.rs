@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
-use cube::{CubeError, CubeId, MemberId};
+use cube::{CubeId, MemberId};
 use foldhash::fast::FixedState;
 use roaring::RoaringBitmap;
 
@@ -84,10 +85,8 @@ impl Session<'_> {
         if points <= FILLED_POINTS_MAX {
             return Ok(());
         }
-        Err(CalcError::Cube(CubeError::Memory(format!(
-            "{} would fill {points} cells, more than {FILLED_POINTS_MAX}",
-            self.target
-        ))))
+        let target = self.target.to_string();
+        Err(CalcError::TooManyCells { target, count: points, max: FILLED_POINTS_MAX })
     }
 
     /// Where an expression can have values, within filters.
@@ -177,6 +176,11 @@ impl Session<'_> {
             a = self.closed(a, frame, filters)?;
             b = self.closed(b, frame, filters)?;
         }
+        if a.len + b.len > FILLED_POINTS_MAX {
+            // what several operands fill is counted once
+            a = distinct_known(self, frame, a);
+            b = distinct_known(self, frame, b);
+        }
         a.len += b.len;
         for (into, from) in a.columns.iter_mut().zip(b.columns) {
             if let (Some(into), Some(from)) = (into, from) {
@@ -221,12 +225,14 @@ impl Session<'_> {
         for at in 0..b.len {
             places.entry(key(b, at)).or_default().push(at as u32);
         }
+        let found: Vec<&[u32]> = (0..a.len)
+            .map(|at| places.get(&key(a, at)).map_or(&[] as &[u32], Vec::as_slice))
+            .collect();
+        self.check_density(found.iter().map(|found| found.len()).sum())?;
         let (mut left, mut right) = (Vec::new(), Vec::new());
-        for at in 0..a.len {
-            let found = places.get(&key(a, at)).map_or(&[] as &[u32], Vec::as_slice);
+        for (at, found) in found.into_iter().enumerate() {
             left.extend(found.iter().map(|_| at as u32));
             right.extend_from_slice(found);
-            self.check_density(left.len())?;
         }
         let (left, right) = (a.taken(&left), b.taken(&right));
         let columns = left.columns.into_iter().zip(right.columns);
@@ -348,10 +354,8 @@ impl Session<'_> {
         for (position, block) in blocks.iter().enumerate() {
             let mut columns = Vec::with_capacity(reduce.by.len());
             for by in &reduce.by {
-                let column = self
-                    .evaluate(by, &reduce.inner.frame, block, position, &HashMap::new())
-                    .map_err(|fault| CalcError::Cube(fault.source))?;
-                columns.push(column);
+                let frame = &reduce.inner.frame;
+                columns.push(self.evaluate(by, frame, block, position, &HashMap::new()));
             }
             let axes: Vec<Cow<'_, [MemberId]>> = columns.iter().map(members_of).collect();
             coder.numbered(&mut numbering, &axes, block.len, |at| {
@@ -404,25 +408,90 @@ impl Session<'_> {
         if matches!(window.how, crate::node::WindowHow::Rank { .. }) {
             return Ok(Support::Points(self.within(inner, filters)));
         }
-        let inner = distinct(self.version, self.tables, &window.frame, inner);
         let Some(column) = &inner.columns[window.axis] else {
             return Ok(Support::Points(inner));
         };
-        let wanted = filters[window.axis].as_ref();
+        let seen = column.iter().map(|&member| {
+            order.position(member).map_or(0..0, |position| ranges.seen_from(position))
+        });
+        let wanted = match &filters[window.axis] {
+            Some(wanted) => order.members.iter().map(|m| wanted.contains(m.0)).collect(),
+            None => vec![true; order.members.len()],
+        };
+        let lines = self.line_numbers(window, &inner);
+        let spread = spread_along(&lines, seen.collect(), &wanted);
+        self.check_density(spread.count)?;
         let (mut places, mut members) = (Vec::new(), Vec::new());
-        for (at, &member) in column.iter().enumerate() {
-            let Some(position) = order.position(member) else { continue };
-            for seen_from in ranges.seen_from(position) {
-                let member = order.members[seen_from];
-                if wanted.is_none_or(|wanted| wanted.contains(member.0)) {
-                    places.push(at as u32);
-                    members.push(member);
-                }
+        for (at, positions) in spread.runs {
+            for position in positions.filter(|&position| wanted[position]) {
+                places.push(at);
+                members.push(order.members[position]);
             }
-            self.check_density(places.len())?;
         }
         let mut widened = inner.taken(&places);
         widened.columns[window.axis] = Some(members);
-        Ok(Support::Points(distinct(self.version, self.tables, &window.frame, widened)))
+        Ok(Support::Points(self.within(widened, filters)))
+    }
+
+    /// Per point, a number of the line along the window's axis that it is on.
+    fn line_numbers(&self, window: &Window, points: &Points) -> Vec<u32> {
+        let is_known = |axis: &usize| *axis != window.axis && points.columns[*axis].is_some();
+        let others: Vec<usize> = (0..window.frame.axes.len()).filter(is_known).collect();
+        let across = Frame {
+            axes: others.iter().map(|&axis| window.frame.axes[axis]).collect(),
+            rows: None,
+        };
+        let coder = Coder::new(self.version, self.tables, &across);
+        let mut numbering = coder.numbering(points.len);
+        let columns = others.iter().filter_map(|&axis| points.columns[axis].as_deref());
+        let columns: Vec<Cow<'_, [MemberId]>> = columns.map(Cow::Borrowed).collect();
+        let codes = coder.codes(&columns, points.len).into_iter();
+        codes.map(|code| code.map_or(u32::MAX, |code| numbering.add(code).0)).collect()
+    }
+}
+
+/// Positions to which points spread along a line, each once: per run of them a point of the line.
+struct Spread {
+    runs: Vec<(u32, Range<usize>)>,
+    /// How many positions that are wanted they hold.
+    count: usize,
+}
+
+/// Joins the ranges of points on the same line, so that what they have in common is counted and made once.
+fn spread_along(lines: &[u32], seen: Vec<Range<usize>>, wanted: &[bool]) -> Spread {
+    let mut before = vec![0; wanted.len() + 1];
+    for (position, &is_wanted) in wanted.iter().enumerate() {
+        before[position + 1] = before[position] + usize::from(is_wanted);
+    }
+    let mut places: Vec<u32> = (0..lines.len() as u32)
+        .filter(|&at| lines[at as usize] != u32::MAX && !seen[at as usize].is_empty())
+        .collect();
+    places.sort_unstable_by_key(|&at| (lines[at as usize], seen[at as usize].start));
+    let mut spread = Spread { runs: Vec::new(), count: 0 };
+    let mut last: Option<(u32, usize)> = None;
+    for at in places {
+        let (line, range) = (lines[at as usize], seen[at as usize].clone());
+        let start = match last {
+            Some((known, end)) if known == line => range.start.max(end),
+            _ => range.start,
+        };
+        let end = match last {
+            Some((known, end)) if known == line => range.end.max(end),
+            _ => range.end,
+        };
+        last = Some((line, end));
+        if start < end {
+            spread.count += before[end] - before[start];
+            spread.runs.push((at, start..end));
+        }
+    }
+    spread
+}
+
+/// The different points, where all of their axes are known.
+fn distinct_known(session: &Session<'_>, frame: &Frame, points: Points) -> Points {
+    match points.columns.iter().all(Option::is_some) {
+        true => distinct(session.version, session.tables, frame, points),
+        false => points,
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 use cube::number::power_of_ten;
 use cube::{CubeId, MemberId, Number};
 
+use super::Session;
 use super::apply::compare;
-use super::{Fault, Session};
-use crate::column::{Column, Fixed, Mantissas};
+use crate::column::{Column, Faults, Fixed, Mantissas};
 use crate::node::{Tier, TierMode};
 
 /// Steps of a table: threshold and rate.
@@ -34,30 +34,32 @@ pub struct Slice {
 
 impl Session<'_> {
     /// The values of a rate table.
-    pub(super) fn tier(
-        &self,
-        tier: &Tier,
-        value: &Column,
-        shared: &[(usize, Column)],
-    ) -> Result<Column, Fault> {
+    pub(super) fn tier(&self, tier: &Tier, value: &Column, shared: &[(usize, Column)]) -> Column {
         let tables = self.tier_tables(tier);
         if let Some(amounts) = fixed_amounts(tier.mode, value, shared, &tables) {
-            return Ok(Column::Fixed(amounts));
+            return Column::Fixed(amounts);
         }
         let mut amounts = Vec::with_capacity(value.len());
+        let mut faults = Faults::default();
         for at in 0..value.len() {
             let chosen: Vec<MemberId> =
                 shared.iter().map(|(_, column)| column.member(at)).collect();
-            let amount = match (value.number(at), tables.get(&chosen)) {
-                (Some(value), Some(steps)) => {
-                    let amount = slices(tier.mode, value, steps).and_then(|slices| total(&slices));
-                    Some(amount.map_err(|source| Fault { at, source })?)
-                }
-                _ => None,
+            let Some(steps) = tables.get(&chosen) else {
+                amounts.push(None);
+                continue;
             };
-            amounts.push(amount);
+            if value.is_fault(at) {
+                faults.add(at, value.faults().and_then(Faults::first).cloned());
+            }
+            let amount = value
+                .number(at)
+                .map(|value| slices(tier.mode, value, steps).and_then(|slices| total(&slices)));
+            amounts.push(amount.transpose().unwrap_or_else(|source| {
+                faults.add(at, Some(Arc::new(source.into())));
+                None
+            }));
         }
-        Ok(Column::Numbers(amounts))
+        Column::Numbers(amounts).with_faults(faults)
     }
 
     /// The tables of a cube by the members that choose one.

@@ -5,12 +5,15 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
 
 use cube::{MemberId, Number};
 
-use super::Session;
+use super::faults::adds_in_any_order;
 use super::reduce::aggregate;
-use crate::column::Column;
+use super::{Session, concatenated};
+use crate::column::{Column, Faults};
 use crate::error::Result;
 use crate::node::{Aggregator, Frame, Type, Value, Window, WindowHow};
 use crate::points::{Block, Coder, Points};
@@ -36,10 +39,11 @@ impl Session<'_> {
         let ranges = self.tables.ranges(self.version, axis, window.range);
         let (mut lines, line_of) = self.lines(window, blocks, &order, &ranges);
         let mut points = Points::none(window.frame.axes.len());
+        let counts = lines.iter().map(|line| line.end.saturating_sub(line.start));
+        self.check_density(counts.sum())?;
         for line in &mut lines {
             line.offset = points.len;
             let count = line.end.saturating_sub(line.start);
-            self.check_density(points.len + count)?;
             points.len += count;
             for (at, column) in points.columns.iter_mut().enumerate() {
                 let column = column.get_or_insert_default();
@@ -50,27 +54,41 @@ impl Session<'_> {
                 }
             }
         }
-        let inner = self.evaluate_points(&window.inner, &window.frame, points)?;
-        let running = Running::new(window, &inner, &lines)?;
+        let points = points.into_blocks();
+        let inner = concatenated(self.evaluate_all(&window.inner, &window.frame, &points)?);
+        let running = Running::new(window, &inner, &lines);
+        let is_one = blocks.iter().map(|block| block.len).sum::<usize>() == 1;
         let mut columns = Vec::with_capacity(blocks.len());
         for (block, line_of) in blocks.iter().zip(line_of) {
             let members = block.axis(window.axis);
             let mut values = Vec::with_capacity(block.len);
-            for (&member, line) in members.iter().zip(line_of) {
+            let mut faults = Faults::default();
+            for (at, (&member, line)) in members.iter().zip(line_of).enumerate() {
                 let found = order.position(member).zip(lines.get(line as usize));
-                values.push(match found {
-                    Some((position, line)) => {
-                        let (start, end) = ranges.0[position];
-                        let place = |position: usize| line.offset + position - line.start;
-                        let range = place(start as usize)..place(end as usize);
-                        let own = (start as usize <= position && position < end as usize)
-                            .then(|| place(position));
-                        running.value(window, &inner, range, own)?
-                    }
-                    None => None,
-                });
+                let Some((position, line)) = found else {
+                    values.push(None);
+                    continue;
+                };
+                let (start, end) = ranges.0[position];
+                let place = |position: usize| line.offset + position - line.start;
+                let range = place(start as usize)..place(end as usize);
+                let own = (start as usize <= position && position < end as usize)
+                    .then(|| place(position));
+                if let Some(failed) = running.failed(window, &inner, &range, own) {
+                    let point = is_one.then(|| place_of(&points, failed));
+                    let fault =
+                        point.map(|point| self.fault_at(&window.inner, &window.frame, &point));
+                    faults.add(at, fault.transpose()?);
+                    values.push(None);
+                    continue;
+                }
+                values.push(running.value(window, &inner, range, own).unwrap_or_else(|source| {
+                    faults.add(at, Some(Arc::new(source.into())));
+                    None
+                }));
             }
-            columns.push(Column::of_values(values, window_type(window)));
+            let column = Column::of_values(values, window_type(window));
+            columns.push(column.with_faults_there(faults));
         }
         Ok(columns)
     }
@@ -122,6 +140,17 @@ impl Session<'_> {
     }
 }
 
+/// One of the points of some blocks, by itself.
+fn place_of(blocks: &[Block], mut at: usize) -> Block {
+    for block in blocks {
+        if at < block.len {
+            return block.taken(&[at as u32]);
+        }
+        at -= block.len;
+    }
+    Block::free(Vec::new(), 0)
+}
+
 fn window_type(window: &Window) -> Type {
     match window.how {
         WindowHow::Aggregate(Aggregator::LastNonBlank) => window.inner.value_type,
@@ -131,9 +160,10 @@ fn window_type(window: &Window) -> Type {
 
 /// What is known of all values up to each place, so that a range costs the same however long it is.
 struct Running {
-    /// Sum and number of the values of a line before each place and, at the end, of all.
+    /// Sum and number of the values of a line before each place and, at the end, of all; empty where a
+    /// sum on the way may not fit though that of a range does.
     sums: Vec<(Number, u32)>,
-    /// The last place with a value up to each place, itself included.
+    /// The last place with a value or an error up to each place, itself included.
     last: Vec<Option<usize>>,
     /// One more than the number of values of the line that come before the place's own; zero where
     /// it has none.
@@ -157,27 +187,34 @@ fn order_of<T: Ord>(how: WindowHow) -> impl Fn(&T, &T) -> Ordering {
 }
 
 impl Running {
-    fn new(window: &Window, inner: &Column, lines: &[Line]) -> Result<Self> {
+    fn new(window: &Window, inner: &Column, lines: &[Line]) -> Self {
         let mut running = Self { sums: Vec::new(), last: Vec::new(), ranks: Vec::new() };
         match window.how {
             WindowHow::Aggregate(Aggregator::Sum | Aggregator::Avg) => {
                 // sums start again with each line: what is before a line is of another
                 running.sums = vec![(Number::ZERO, 0); inner.len() + 1];
                 for line in lines {
+                    let places = line.offset..line.offset + (line.end - line.start);
+                    let fits = adds_in_any_order(places.clone().filter_map(|at| inner.number(at)));
                     let (mut sum, mut count) = (Number::ZERO, 0);
-                    for place in line.offset..line.offset + (line.end - line.start) {
+                    for place in places {
                         running.sums[place] = (sum, count);
-                        if let Some(value) = inner.number(place) {
-                            sum = sum.plus(value)?;
-                            count += 1;
+                        let Some(value) = inner.number(place) else { continue };
+                        match sum.plus(value) {
+                            Ok(next) if fits => sum = next,
+                            _ => {
+                                running.sums.clear();
+                                return running;
+                            }
                         }
+                        count += 1;
                     }
                 }
             }
             WindowHow::Aggregate(Aggregator::LastNonBlank) => {
                 let mut last = None;
                 for place in 0..inner.len() {
-                    if inner.is_present(place) {
+                    if inner.is_there(place) {
                         last = Some(place);
                     }
                     running.last.push(last);
@@ -202,14 +239,47 @@ impl Running {
             }
             _ => {}
         }
-        Ok(running)
+        running
+    }
+
+    /// The place in a range whose error is that of the point: the first that its value needs.
+    fn failed(
+        &self,
+        window: &Window,
+        inner: &Column,
+        range: &Range<usize>,
+        own: Option<usize>,
+    ) -> Option<usize> {
+        let places = inner.faults()?.places();
+        let fails = |place: &usize| inner.is_fault(*place);
+        let first = || {
+            let after = places.partition_point(|&place| (place as usize) < range.start);
+            places.get(after).map(|&place| place as usize).filter(|place| range.contains(place))
+        };
+        match window.how {
+            WindowHow::Aggregate(Aggregator::LastNonBlank) => self.last_of(range).filter(fails),
+            WindowHow::Aggregate(_) | WindowHow::Difference => first(),
+            WindowHow::Rank { .. } => own.filter(|&own| inner.is_there(own)).and_then(|_| first()),
+        }
+    }
+
+    /// The last place of a range with a value or an error.
+    fn last_of(&self, range: &Range<usize>) -> Option<usize> {
+        let last = range.end.checked_sub(1).and_then(|end| self.last[end]);
+        last.filter(|last| range.contains(last))
     }
 
     /// Sum and number of the values in a range of one line.
-    fn sum(&self, inner: &Column, range: &std::ops::Range<usize>) -> Result<Option<(Number, u32)>> {
+    fn sum(&self, inner: &Column, range: &Range<usize>) -> cube::Result<Option<(Number, u32)>> {
         let Some(last) = range.end.checked_sub(1).filter(|_| !range.is_empty()) else {
             return Ok(None);
         };
+        if self.sums.is_empty() {
+            let values = || range.clone().filter_map(|place| inner.number(place));
+            let sum = values().try_fold(Number::ZERO, Number::plus)?;
+            let count = values().count() as u32;
+            return Ok((count > 0).then_some((sum, count)));
+        }
         let (before, count_before) = self.sums[range.start];
         let (mut sum, mut count) = self.sums[last];
         if let Some(value) = inner.number(last) {
@@ -225,15 +295,13 @@ impl Running {
         &self,
         window: &Window,
         inner: &Column,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         own: Option<usize>,
-    ) -> Result<Option<Value>> {
+    ) -> cube::Result<Option<Value>> {
         let number = |place: usize| inner.number(place);
         match window.how {
             WindowHow::Aggregate(Aggregator::LastNonBlank) => {
-                let last = range.end.checked_sub(1).and_then(|end| self.last[end]);
-                let last = last.filter(|last| range.contains(last));
-                Ok(last.and_then(|last| inner.value(last, window.inner.value_type)))
+                Ok(self.last_of(&range).and_then(|last| inner.value(last, window.inner.value_type)))
             }
             WindowHow::Aggregate(Aggregator::Sum) => {
                 Ok(self.sum(inner, &range)?.map(|(sum, _)| Value::Number(sum)))

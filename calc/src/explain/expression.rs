@@ -203,7 +203,10 @@ impl Explainer<'_> {
         }
         let size = |&(at, row): &(usize, usize)| inner.values[at].number(row).map(absolute);
         if reduce.aggregator.is_ordered() {
-            found.sort_by_cached_key(|&(at, row)| self.session.order_key(reduce, &inner, at, row));
+            let frame = &reduce.inner.frame;
+            found.sort_by_cached_key(|&(at, row)| {
+                self.session.order_key(frame, &inner.blocks[at], row)
+            });
         } else {
             found.sort_by(|a, b| size(b).cmp(&size(a)).then(a.cmp(b)));
         }

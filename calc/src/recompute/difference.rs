@@ -66,7 +66,7 @@ pub(super) fn patch(origin: &Origin, places: Option<Vec<u32>>, values: Assigned)
     let segment = origin.position;
     let Some(places) = places.filter(|places| places.len() * WHOLE_SHARE < values.values.len())
     else {
-        let Assigned { values, present } = values;
+        let Assigned { values, present, .. } = values;
         return Patch { segment, rows: origin.rows.clone(), values, present };
     };
     let present = values

@@ -8,6 +8,16 @@ pub struct Recipe<'a, 'b> {
     pub choice: Choice,
     pub cube: usize,
     pub dice: &'a mut Dice<'b>,
+    pub kind: Formulas,
+}
+
+/// Which formulas are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formulas {
+    /// Such as have values.
+    Plain,
+    /// Such as fail here and there: a rate is missing, a number does not fit.
+    Failing,
 }
 
 const NUMBERS: [&str; 7] = ["2", "1", "0.5", "3", "10", "-4", "0"];
@@ -75,9 +85,9 @@ pub enum Gives {
 }
 
 /// A target and a text for it.
-pub fn formula(choice: Choice, dice: &mut Dice<'_>) -> (&'static str, String) {
+pub fn formula(choice: Choice, kind: Formulas, dice: &mut Dice<'_>) -> (&'static str, String) {
     let (cube, target, gives) = dice.pick(&TARGETS);
-    let mut recipe = Recipe { choice, cube, dice };
+    let mut recipe = Recipe { choice, cube, dice, kind };
     let text = match gives {
         Gives::Number => recipe.number(3),
         Gives::Condition => recipe.condition(2),
@@ -98,6 +108,9 @@ pub fn formula(choice: Choice, dice: &mut Dice<'_>) -> (&'static str, String) {
 impl Recipe<'_, '_> {
     /// A number at the points of the cube.
     fn number(&mut self, depth: usize) -> String {
+        if self.kind == Formulas::Failing && self.dice.roll(3) == 0 {
+            return self.failing(depth);
+        }
         if depth == 0 {
             return self.own();
         }
@@ -112,6 +125,31 @@ impl Recipe<'_, '_> {
             8 | 9 => self.in_time(depth),
             10 => self.modified(depth),
             _ => self.special(depth),
+        }
+    }
+
+    /// What has no value at some points, and is an error there.
+    fn failing(&mut self, depth: usize) -> String {
+        let x = if depth == 0 { self.own() } else { self.number(depth - 1) };
+        let currency = match self.cube {
+            PLAN if self.choice.plan_has_rep() => self.dice.pick(&["rep", "product.owner"]),
+            DEALS => self.dice.pick(&["rep", "product.owner", "product.owner ON date"]),
+            BUDGET => "\"r1\"",
+            _ => "product.owner",
+        };
+        let has_rates =
+            !(self.cube == BUDGET || self.cube == PRICE) || self.choice.price_has_month();
+        match self.dice.roll(9) {
+            0..=2 if has_rates && self.cube != BUDGET => {
+                let to = self.dice.pick(&["r1", "r2"]);
+                format!("CONVERT({x}, from: {currency}, to: \"{to}\", rate: fx.rate)")
+            }
+            3 => format!("({x} * 10000000000000)"),
+            4 => format!("({x} ^ 3 * 100000000)"),
+            5 => format!("(({x}) ^ 60)"),
+            6 => format!("(2 ^ ({x}))"),
+            7 => format!("IF({} > 0, {x}, {x} * 100000000000000)", self.own()),
+            _ => format!("({x} ^ 0.5)"),
         }
     }
 

@@ -14,7 +14,7 @@ use cube::{
 
 use crate::dice::Dice;
 use crate::model::{self, Choice, PRODUCT, REP, SCENARIO};
-use crate::recipe;
+use crate::recipe::{self, Formulas};
 
 /// Key (of records) and coordinate (of cells).
 pub type Place = (Vec<KeyPart>, Vec<MemberId>);
@@ -39,6 +39,8 @@ pub struct World {
     pub choice: Choice,
     pub base: Revision,
     pub revision: Revision,
+    /// The formulas that steps write.
+    pub kind: Formulas,
     /// What was written and is not computed.
     inputs: Table,
 }
@@ -48,7 +50,8 @@ pub type Step = Vec<u8>;
 
 impl World {
     pub fn new(choice: Choice, base: Revision) -> Self {
-        let mut world = Self { choice, revision: base.clone(), base, inputs: Table::new() };
+        let kind = Formulas::Plain;
+        let mut world = Self { choice, revision: base.clone(), base, kind, inputs: Table::new() };
         for change in model::first_members() {
             world.apply(&change).expect("the first members are right");
         }
@@ -201,8 +204,6 @@ impl World {
             let change = Change::Model(ModelChange::SetFormula(FormulaDef::clone(formula)));
             let revision = match self.revision.apply(&[change]) {
                 Ok((revision, _)) => revision,
-                // a formula may be an error at cells that something else makes
-                Err(CalcError::Cell { .. }) => continue,
                 Err(error) => panic!("filled again {}: {error}", formula.target),
             };
             self.compare(
@@ -213,8 +214,8 @@ impl World {
         }
     }
 
-    /// The same model, members and inputs at once, formulas last.
-    pub fn rebuilt_at_once(&self) -> Result<Revision, CalcError> {
+    /// The same model, members and inputs at once, formulas last; with one more change, formulas after it.
+    pub fn rebuilt_at_once(&self, more: Option<&Change>) -> Result<Revision, CalcError> {
         let mut changes: Vec<Change> = vec![model::texts()];
         for dimension in [REP, PRODUCT, SCENARIO, model::STEP] {
             changes.push(model::members(dimension, 0, self.final_members(dimension, true)));
@@ -223,12 +224,37 @@ impl World {
         for cube in 0..self.version().cubes.len() {
             changes.extend(self.rows(cube, usize::MAX));
         }
-        changes.extend(self.set_formulas());
+        let mut formulas = self.set_formulas();
+        match more {
+            Some(Change::Model(ModelChange::SetFormula(formula))) => {
+                let set = Change::Model(ModelChange::SetFormula(formula.clone()));
+                let known = self.version().model.formulas.iter();
+                match known.into_iter().position(|known| known.target == formula.target) {
+                    Some(at) => formulas[at] = set,
+                    None => formulas.push(set),
+                }
+            }
+            Some(Change::Model(ModelChange::RemoveFormula { target })) => {
+                let known = self.version().model.formulas.iter();
+                let at = known.into_iter().position(|known| known.target == *target);
+                formulas.remove(at.expect("the formula is there"));
+            }
+            other => changes.extend(other.cloned()),
+        }
+        changes.extend(formulas);
+        Ok(self.base.apply(&changes)?.0)
+    }
+
+    /// The pieces as one change, and one more.
+    pub fn rebuilt_of_pieces(&self, more: Option<&Change>) -> Result<Revision, CalcError> {
+        let mut changes = vec![model::texts()];
+        changes.extend(self.pieces());
+        changes.extend(more.cloned());
         Ok(self.base.apply(&changes)?.0)
     }
 
     /// Formulas first and backwards, rows one by one, properties of members last.
-    pub fn rebuilt_by_pieces(&self) -> Result<Revision, CalcError> {
+    fn pieces(&self) -> Vec<Change> {
         let mut changes: Vec<Change> = Vec::new();
         for dimension in [model::STEP, SCENARIO, PRODUCT, REP] {
             changes.push(model::members(dimension, 0, self.final_members(dimension, false)));
@@ -244,8 +270,13 @@ impl World {
                 changes.push(model::members(dimension, count, vec![member]));
             }
         }
+        changes
+    }
+
+    /// The pieces, one after the other.
+    pub fn rebuilt_by_pieces(&self) -> Result<Revision, CalcError> {
         let mut revision = self.base.clone();
-        for change in changes {
+        for change in self.pieces() {
             revision = revision.apply(&[model::texts(), change.clone()])?.0;
             if std::env::var_os("PIECES").is_some() {
                 for formula in &revision.version.model.formulas {
@@ -355,7 +386,7 @@ impl World {
             15 => Some(self.added(&mut dice)),
             16 => self.removed_formula(&mut dice),
             _ => {
-                let (target, text) = recipe::formula(self.choice, &mut dice);
+                let (target, text) = recipe::formula(self.choice, self.kind, &mut dice);
                 Some(set_formula(target, &text))
             }
         }

@@ -82,9 +82,15 @@ class Totals:
         return {key: totals | {name: formula(totals) for name, formula in ratios.items()} for key, totals in result.items()}
 
     def put_prices(self, columns, result):
-        """Account 98 is, at every level, net sales by units of the totals there."""
+        """Account 98 is, at every level, net sales by units of the totals there, whether it has leaves there or not."""
+        own_level = f"account_l{len(self.w.account.path(98))}"
+        if columns[0] not in ("account", own_level):
+            return
         price = self.value("account", columns[0], 98)
         sales, units = self.amounts_of(50, columns), self.amounts_of(97, columns)
+        blank = dict.fromkeys(CUBES["statement"][1])
+        for rest in sales.keys() & units.keys():
+            result.setdefault((price, *rest), dict(blank))
         for key, totals in result.items():
             if key[0] == price:
                 totals["amount"] = ratio(sales.get(key[1:]), units.get(key[1:]), 4)
