@@ -155,11 +155,10 @@ impl<'a> Side<'a> {
 /// The ids of `leader` for the members of a dimension; those it does not know come behind. None
 /// where they are the same.
 fn renumbered(dimension: &Arc<Dimension>, leader: &Arc<Dimension>) -> Option<Vec<MemberId>> {
-    let mut unknown = leader.member_count();
     let mut numbers = dimension.ids_in(leader)?;
-    for number in numbers.iter_mut().filter(|number| **number == MemberId::NONE) {
-        *number = MemberId::from_idx(unknown);
-        unknown += 1;
+    let unknown = numbers.iter_mut().filter(|number| **number == MemberId::NONE);
+    for (number, behind) in unknown.zip(leader.member_count()..) {
+        *number = MemberId::from_idx(behind);
     }
     Some(numbers)
 }
