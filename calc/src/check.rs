@@ -21,7 +21,7 @@ use cube::{CubeError, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Mode
 use crate::branches::Branches;
 use crate::error::{CalcError, Result};
 use crate::functions::{Support, support_of};
-use crate::node::{Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
+use crate::node::{Aggregator, Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
 use crate::query::members::is_of_slices;
 use crate::syntax::ast::{Argument, BinaryOperator, Expression, ExpressionKind};
 use crate::syntax::{Span, parse};
@@ -45,6 +45,8 @@ pub struct Formula {
     pub node: Node,
     /// Measures of its own branch that it reads.
     pub reads: BTreeSet<(CubeId, MeasureId)>,
+    /// Records cubes of which it takes the first or the last row, blank or not.
+    row_order: BTreeSet<CubeId>,
     /// Branches that it names, its own too.
     pub branches: BTreeSet<Arc<str>>,
     /// Dimensions (by position) and levels below which the result is blank.
@@ -53,7 +55,25 @@ pub struct Formula {
     pub is_ratio: bool,
 }
 
+/// The records cubes of which an expression takes the first or the last row.
+fn row_order(node: &Node) -> BTreeSet<CubeId> {
+    let mut cubes = BTreeSet::new();
+    node.visit(&mut |node| {
+        if let Kind::Reduce(reduce) = &node.kind
+            && matches!(reduce.aggregator, Aggregator::First | Aggregator::Last)
+        {
+            cubes.extend(reduce.inner.frame.rows);
+        }
+    });
+    cubes
+}
+
 impl Formula {
+    /// Whether a blank row of a cube makes a difference to it.
+    pub(crate) fn takes_blanks_of(&self, cube: CubeId) -> bool {
+        self.row_order.contains(&cube)
+    }
+
     /// Whether it computes a member of a dimension from the totals of others, at every grain.
     pub fn is_of_totals(&self) -> bool {
         !self.region.is_empty() && !self.grain.is_empty()
@@ -148,6 +168,7 @@ fn check_advised(
         cube: cube_id,
         measure,
         reads: node.reads(),
+        row_order: row_order(&node),
         branches: checker.named,
         frame,
         region,

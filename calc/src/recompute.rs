@@ -21,7 +21,7 @@ use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, Val
 use roaring::RoaringBitmap;
 
 use self::difference::{Changes, Difference, difference, patch, push_points};
-use self::rows::{RowChanges, keys_of};
+use self::rows::{Counting, RowChanges, keys_of};
 use crate::affected::{Changed, Dirt};
 use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
@@ -452,7 +452,11 @@ impl Recompute {
             if plan.readers(update.cube, measure).is_empty() {
                 continue;
             }
-            let points = changes.points(measure, is_touched, &old, update);
+            let mut readers = plan.readers(update.cube, measure).iter();
+            let takes_blanks = |&place: &usize| plan.formulas[place].takes_blanks_of(update.cube);
+            let counting =
+                if readers.any(takes_blanks) { Counting::Blanks } else { Counting::Values };
+            let points = changes.points(measure, is_touched, counting, &old, update);
             if points.len > 0 {
                 self.propagate(update.cube, measure, &points)?;
             }

@@ -216,3 +216,19 @@ fn a_formula_takes_no_input() {
         "measure \"actual_sales\" is computed by a formula and takes no input"
     );
 }
+
+#[test]
+fn a_blank_row_that_comes_first_is_seen() {
+    let mut shop = Shop::new();
+    let first = "sales.cost[BY FIRST: employee, date]";
+    shop.model(ModelChange::SetFormula(formula("quota.bonus", first)));
+    let place = ["ann", "2012-01-01", "bike"];
+    shop.sale(("o2", place, &[("amount", Some(1)), ("cost", Some(5))]));
+    let bonus = |shop: &Shop| shop.value(QUOTA, &["ann", "2012-01-01"], "bonus");
+    assert_eq!(bonus(&shop), Some(5));
+    // rows of one day go by their key: o1 is the first now, and its cost is blank
+    shop.sale(("o1", place, &[("amount", Some(1))]));
+    assert_eq!(bonus(&shop), None);
+    shop.remove_sale("o1");
+    assert_eq!(bonus(&shop), Some(5));
+}

@@ -6,6 +6,15 @@ use cube::version::RowsUpdate;
 
 use crate::points::Points;
 
+/// Which rows that come or go make a difference to who reads a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// Those with a value.
+    Values,
+    /// Blank ones too: somebody takes the first or the last row, whatever it holds.
+    Blanks,
+}
+
 /// How rows of an update differ from those they replace.
 pub(super) struct RowChanges {
     /// Per row of the update, its row among the old ones.
@@ -35,11 +44,13 @@ impl RowChanges {
         changes
     }
 
-    /// The coordinates, old and new, at which a measure may have changed.
+    /// The coordinates, old and new, at which a measure may have changed: of rows that come or go, those
+    /// that count.
     pub(super) fn points(
         &self,
         measure: MeasureId,
         is_touched: bool,
+        counting: Counting,
         old: &Rows,
         update: &RowsUpdate,
     ) -> Points {
@@ -54,7 +65,8 @@ impl RowChanges {
         let before = &old.values[measure.idx()];
         let after = &update.rows.values[measure.idx()];
         let removed = before.iter().take(self.removed).enumerate();
-        removed.filter(|(_, value)| value.is_some()).for_each(|(row, _)| push(old, row));
+        let counts = |value: &Option<i64>| value.is_some() || counting == Counting::Blanks;
+        removed.filter(|(_, value)| counts(value)).for_each(|(row, _)| push(old, row));
         for (row, old_row) in self.old_row.iter().enumerate() {
             match old_row {
                 Some(old_row) if self.is_fresh[row] => {
@@ -64,7 +76,7 @@ impl RowChanges {
                 Some(old_row) if is_touched && before[*old_row] != after[row] => {
                     push(&update.rows, row);
                 }
-                None if after[row].is_some() => push(&update.rows, row),
+                None if counts(&after[row]) => push(&update.rows, row),
                 _ => {}
             }
         }
