@@ -11,7 +11,7 @@ use crate::check::{one_to_one, provided};
 use crate::error::Result;
 use crate::evaluate::Session;
 use crate::evaluate::support::Filters;
-use crate::functions::Function;
+use crate::functions::{Function, Support, support_of};
 use crate::node::{Frame, Kind, MemberMap, Node, Reduce, Scope, Share, Tier, Window, WindowHow};
 use crate::points::{Block, Points, distinct};
 
@@ -44,7 +44,12 @@ pub enum Changed<'a> {
         is_structure: bool,
     },
     /// A dimension has more members.
-    NewMembers(DimensionId),
+    NewMembers {
+        /// The dimension.
+        dimension: DimensionId,
+        /// Those that are new.
+        members: &'a RoaringBitmap,
+    },
     /// Another branch has a new head.
     Branch(&'a BranchChange),
 }
@@ -70,6 +75,40 @@ fn has_open_axis(node: &Node, dimension: DimensionId) -> bool {
     axes.any(|(at, axis)| axis.dimension == dimension && known >> at & 1 == 0)
 }
 
+/// The operands whose supports, put together, are a node's. Those that read nothing have none.
+fn united(node: &Node) -> Vec<&Node> {
+    let operands: Vec<&Node> = match &node.kind {
+        Kind::Fill(value, scope) => vec![value, scope],
+        Kind::Apply(function, arguments) if support_of(*function) == Support::Any => {
+            let widest = arguments.iter().fold(0, |mask, argument| mask | argument.mask);
+            arguments.iter().filter(|argument| argument.mask == widest).collect()
+        }
+        _ => Vec::new(),
+    };
+    let reads = |operand: &&Node| !operand.reads().is_empty() || !operand.on_branches().is_empty();
+    operands.into_iter().filter(reads).collect()
+}
+
+/// Whether operands know different axes by themselves, so that each is crossed with all members of
+/// those it does not know.
+fn are_uneven(operands: &[&Node]) -> bool {
+    operands.windows(2).any(|pair| provided(pair[0]) != provided(pair[1]))
+}
+
+/// Whether an axis of an operand is crossed with all its members, whatever another operand knows.
+fn is_crossed(node: &Node, axis: usize) -> bool {
+    let operands = united(node);
+    if operands.iter().all(|operand| provided(operand) >> axis & 1 == 1) {
+        return false;
+    }
+    // what is crossed inside knows more than it says
+    let mut is_uneven = are_uneven(&operands);
+    for operand in &operands {
+        operand.visit(&mut |inner| is_uneven = is_uneven || are_uneven(&united(inner)));
+    }
+    is_uneven
+}
+
 /// Whether a node looks along a dimension, so that members at its end have what comes before.
 fn runs_along(node: &Node, dimension: DimensionId) -> bool {
     match &node.kind {
@@ -91,10 +130,11 @@ impl Session<'_> {
                 dirt.extend(self.affected(child, frame, changed)?);
             }
         }
-        if let Changed::NewMembers(dimension) = changed
-            && (has_open_axis(node, *dimension) || runs_along(node, *dimension))
-        {
-            dirt.push(Dirt::Region(vec![None; frame.axes.len()]));
+        if let Changed::NewMembers { dimension, members } = changed {
+            if has_open_axis(node, *dimension) || runs_along(node, *dimension) {
+                dirt.push(Dirt::Region(vec![None; frame.axes.len()]));
+            }
+            dirt.extend(self.crossed_with_new(node, *dimension, members, frame));
         }
         match &node.kind {
             Kind::Stored(cube, measure) => {
@@ -129,7 +169,7 @@ impl Session<'_> {
                         node.mask >> axis & 1 == 1 && !leads
                     })
                 };
-                if matches!(changed, Changed::NewMembers(dimension) if adds(*dimension)) {
+                if matches!(changed, Changed::NewMembers { dimension, .. } if adds(*dimension)) {
                     dirt.push(Dirt::Region(vec![None; frame.axes.len()]));
                 }
                 for inner in self.affected(&scope.node, &scope.frame, changed)? {
@@ -148,6 +188,25 @@ impl Session<'_> {
             _ => {}
         }
         Ok(dirt)
+    }
+
+    /// The points that new members bring to an axis that one operand knows and another does not:
+    /// those that were there stay what they are.
+    fn crossed_with_new(
+        &self,
+        node: &Node,
+        dimension: DimensionId,
+        members: &RoaringBitmap,
+        frame: &Frame,
+    ) -> Option<Dirt> {
+        let axis = frame.position(dimension).filter(|&axis| is_crossed(node, axis))?;
+        let order = self.tables.order(self.version, frame.axes[axis]);
+        let is_of_axis = |member: &u32| order.position(MemberId(*member)).is_some();
+        let members: RoaringBitmap = members.iter().filter(is_of_axis).collect();
+        let mut filters: Filters = vec![None; frame.axes.len()];
+        let is_wider = !members.is_empty();
+        filters[axis] = Some(members);
+        is_wider.then_some(Dirt::Region(filters))
     }
 
     /// The points whose member has other properties.

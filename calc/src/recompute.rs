@@ -202,8 +202,9 @@ impl Recompute {
                 self.due_everywhere(place);
             }
         }
-        if new_members(&before, &self.version, id) {
-            let changed = Changed::NewMembers(id);
+        let added = new_members(&before, &self.version, id);
+        if !added.is_empty() {
+            let changed = Changed::NewMembers { dimension: id, members: &added };
             for place in 0..self.plan.formulas.len() {
                 self.mark(place, &changed, &self.version.clone())?;
             }
@@ -730,7 +731,8 @@ impl Recompute {
     }
 }
 
-fn new_members(before: &Version, after: &Version, dimension: DimensionId) -> bool {
-    let old = before.dimensions.get(dimension.idx()).map(|d| d.member_count());
-    old != Some(after.dimension(dimension).member_count())
+/// The members that a dimension has more.
+fn new_members(before: &Version, after: &Version, dimension: DimensionId) -> RoaringBitmap {
+    let count = |version: &Version| version.dimension(dimension).member_count() as u32;
+    (count(before)..count(after)).collect()
 }

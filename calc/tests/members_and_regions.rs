@@ -227,3 +227,54 @@ fn large_counts_and_exponents_are_no_trouble() {
         assert_eq!(value(&world, P0, "p1"), None);
     }
 }
+
+/// A product of category c1 that comes last.
+fn added(world: &mut World, product: &str) {
+    let count = world.revision.version.dimension(PRODUCT).member_count();
+    let write = model::members(PRODUCT, count, vec![model::member(product, Some("c1"), Some(1))]);
+    world.apply(&write).expect("it is new");
+}
+
+#[test]
+fn what_fills_by_month_fills_new_members() {
+    let mut world = world();
+    set(&mut world, P0, "p2", 20_000);
+    set(&mut world, ["p1", "2023-11", "actual"], "a", 70_000);
+    formula(&mut world, "plan.p1", "FILL(PREVIOUS(PREVIOUS(a)), (p2)[KEEP SUM: date])");
+    // p2 is there in January alone, so January is filled for every product and scenario: p1 has
+    // what it had two months before in actual, all else zero, what comes later too
+    added(&mut world, "p9");
+    let p1 = |product, month, scenario| value(&world, [product, month, scenario], "p1");
+    assert_eq!(p1("p1", "2024-01", "actual"), Some(70_000));
+    assert_eq!((p1("p9", "2024-01", "actual"), p1("p9", "2024-01", "budget")), (Some(0), Some(0)));
+    assert_eq!((p1("p9", "2023-12", "actual"), p1("p9", "2024-02", "actual")), (None, None));
+}
+
+#[test]
+fn what_is_made_of_filled_cells_counts_those_of_new_members() {
+    let mut world = world();
+    set(&mut world, P0, "p2", 20_000);
+    set(&mut world, P0, "a", 70_000);
+    let filled = "FILL(a, p2[KEEP SUM: date])";
+    formula(&mut world, "plan.p1", &format!("({filled} + 1) * ({filled})[KEEP COUNT: date]"));
+    formula(&mut world, "plan.p3", &format!("FILL(a, ({filled})[KEEP COUNT: date])"));
+    formula(&mut world, "plan.mix", &format!("CUMULATE({filled}, product) + 1"));
+    // In January each product has two cells, one a scenario: three products make six, four eight.
+    // All hold zero but that of p0 in actual, which holds seven.
+    for (products, count) in [(&["p2"][..], 60_000), (&["p2", "p9"], 80_000)] {
+        if products.len() == 2 {
+            added(&mut world, "p9");
+        }
+        for product in products {
+            let at = [*product, "2024-01", "budget"];
+            assert_eq!(value(&world, at, "p1"), Some(count), "{product}");
+            assert_eq!(value(&world, at, "p3"), Some(0), "{product}");
+            // nothing but zeros up to here in budget, and one
+            assert_eq!(value(&world, at, "mix"), Some(10_000), "{product}");
+            // 7 of p0 up to here in actual, and one
+            let at = [*product, "2024-01", "actual"];
+            assert_eq!(value(&world, at, "mix"), Some(80_000), "{product}");
+        }
+        assert_eq!(value(&world, P0, "p1"), Some(8 * count));
+    }
+}

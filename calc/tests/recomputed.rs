@@ -198,6 +198,30 @@ fn a_rate_that_was_blank_makes_cells_where_there_were_none() {
 }
 
 #[test]
+fn a_new_member_runs_the_cells_that_it_brings() {
+    let mut shop = shop();
+    let pay = cube("pay", CubeKind::Cells, &["employee", "product"], &["amount", "bonus", "cost"]);
+    shop.model(ModelChange::AddCube(pay));
+    let amount = "sales.amount[BY SUM: employee, product]";
+    let by_product = "sales.amount[BY SUM: product]";
+    for (target, text) in [
+        ("pay.amount", format!("FILL({amount}, {by_product})")),
+        ("pay.bonus", format!("{amount} + {by_product}")),
+        ("pay.cost", "amount * 2".into()),
+    ] {
+        shop.model(ModelChange::SetFormula(formula(target, &text)));
+    }
+    // Bikes and bells were sold: two cells of the new employee are filled, the six of the others
+    // stay. A sum of what is by employee and what is not makes no cells of the latter alone.
+    let ran = shop.members("employee", &[("joe", None)]);
+    check(ran, &[("pay.amount", 2), ("pay.cost", 2)]);
+    assert_eq!(shop.value("pay", &["joe", "bike"], "cost"), Some(0));
+    // a product that was never sold has no cells
+    check(shop.members("product", &[("horn", None)]), &[]);
+    assert_eq!(shop.value("pay", &["joe", "horn"], "amount"), None);
+}
+
+#[test]
 fn removing_what_is_no_formula_leaves_its_inputs() {
     let shop = shop();
     let change = cube::Change::Model(ModelChange::RemoveFormula { target: "sales.amount".into() });

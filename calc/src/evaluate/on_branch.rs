@@ -152,7 +152,7 @@ impl Session<'_> {
         let everywhere = || vec![Dirt::Region(vec![None; on.frame.axes.len()])];
         match changed {
             // a member that is new here may be known there
-            Changed::NewMembers(dimension) if on.frame.position(*dimension).is_some() => {
+            Changed::NewMembers { dimension, .. } if on.frame.position(*dimension).is_some() => {
                 Ok(everywhere())
             }
             Changed::Branch(change) => {
