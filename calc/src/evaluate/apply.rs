@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cube::dictionary::Interner;
 use cube::number::{Rounding, power_of_ten};
 use cube::{CubeError, MemberId, Number};
 
 use super::Session;
-use super::assign::Assigned;
 use crate::column::{Column, Faults, Fixed, Mantissas};
 use crate::functions::{Function, Support, support_of};
 use crate::node::{Node, Type, Value};
@@ -848,18 +846,4 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
         return Ok(Number::new(1, 0).divided_by(result)?.and_then(number));
     }
     Ok(number(result))
-}
-
-/// A whole column of texts as codes of a dictionary; an error where one cannot be kept, and at which
-/// point.
-pub fn interned_all(
-    column: &Column,
-    interner: &mut Interner,
-) -> Result<Assigned, (usize, CubeError)> {
-    let (column, faults) = column.clone().split();
-    let one = |at| column.text(at).map(|text| interner.code(text)).transpose();
-    let codes = (0..column.len()).map(one).enumerate();
-    let codes = codes.map(|(at, code)| code.map_err(|error| (at, error)));
-    let codes: Vec<Option<i64>> = codes.collect::<Result<_, _>>()?;
-    Ok(Assigned { faults, ..codes.into_iter().collect() })
 }

@@ -4,8 +4,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cube::ValueType;
+use cube::dictionary::Interner;
 use cube::number::{Rounding, divide_rounded, power_of_ten};
+use cube::{CubeError, ValueType};
 
 use super::{Given, Session};
 use crate::column::{Column, Faults, Fixed, Mantissas};
@@ -224,6 +225,20 @@ fn narrowed(
         value_type.check_range(rounded).ok()
     };
     values.wide().iter().map(one).collect()
+}
+
+/// A whole column of texts as codes of a dictionary; an error where one cannot be kept, and at which
+/// point.
+pub fn interned_all(
+    column: &Column,
+    interner: &mut Interner,
+) -> Result<Assigned, (usize, CubeError)> {
+    let (column, faults) = column.clone().split();
+    let one = |at| column.text(at).map(|text| interner.code(text)).transpose();
+    let codes = (0..column.len()).map(one).enumerate();
+    let codes = codes.map(|(at, code)| code.map_err(|error| (at, error)));
+    let codes: Vec<Option<i64>> = codes.collect::<Result<_, _>>()?;
+    Ok(Assigned { faults, ..codes.into_iter().collect() })
 }
 
 #[cfg(test)]
