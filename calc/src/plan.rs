@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cube::{CubeId, DimensionId, MeasureId, Model};
+use cube::{CubeId, MeasureId, Model};
 
 use crate::Revision;
 use crate::branches::Branches;
 use crate::check::{Formula, check};
+use crate::cycles::{self, Edge, advancing, is_lagged, reach};
 use crate::error::{CalcError, Result};
-use crate::node::{Kind, MemberMap, Node};
+use crate::node::Axis;
 use crate::syntax::Span;
 use crate::tables::Tables;
 
@@ -23,8 +24,8 @@ pub struct Plan {
     pub formulas: Vec<Arc<Formula>>,
     /// Per formula, the step it belongs to: its own, or that of all it is in a cycle with.
     pub steps: Vec<usize>,
-    /// Per step that is a cycle, the dimension along which it advances.
-    pub cycles: BTreeMap<usize, DimensionId>,
+    /// Per step that is a cycle, the members along which it advances.
+    pub cycles: BTreeMap<usize, Axis>,
     /// What follows from members.
     pub tables: Arc<Tables>,
     /// Other branches that formulas read, with their heads when they were computed last.
@@ -42,11 +43,11 @@ impl Plan {
             overlap(&formulas, &formula)?;
             formulas.push(Arc::new(formula));
         }
-        let order = ordered(&formulas)?;
+        let order = ordered(model, &formulas)?;
         let mut plan = Self::default();
         for (step, component) in order.into_iter().enumerate() {
-            if let Some(dimension) = component.dimension {
-                plan.cycles.insert(step, dimension);
+            if let Some(along) = component.along {
+                plan.cycles.insert(step, along);
             }
             for formula in component.formulas {
                 plan.formulas.push(Arc::clone(&formulas[formula]));
@@ -155,125 +156,49 @@ fn overlap(formulas: &[Arc<Formula>], new: &Formula) -> Result<()> {
 /// Formulas that are computed together.
 struct Component {
     formulas: Vec<usize>,
-    dimension: Option<DimensionId>,
+    along: Option<Axis>,
 }
 
-/// What a formula reads, and along which dimension only earlier members of it.
-fn dependencies(
-    formulas: &[Arc<Formula>],
-    reader: &Formula,
-) -> BTreeMap<usize, Option<DimensionId>> {
-    let mut reads: BTreeMap<(CubeId, MeasureId), Option<DimensionId>> = BTreeMap::new();
-    collect_reads(&reader.node, None, &mut reads);
-    let mut found = BTreeMap::new();
-    for (place, formula) in formulas.iter().enumerate() {
-        let is_own = std::ptr::eq(formula.as_ref(), reader);
-        if let Some(lag) = reads.get(&(formula.cube, formula.measure)) {
-            // a region reads other cells of its own measure; which ones, members decide
-            let same_measure = (formula.cube, formula.measure) == (reader.cube, reader.measure);
-            if is_own && !formula.region.is_empty() && lag.is_none() {
-                continue;
+/// What a formula reads, by place.
+fn dependencies(model: &Model, formulas: &[Arc<Formula>], reader: &Formula) -> BTreeSet<usize> {
+    let has_region = !reader.region.is_empty();
+    let own = (reader.cube, reader.measure);
+    // a region reads other cells of its own measure; which ones, members decide
+    let is_lagged = has_region && reader.reads.contains(&own) && is_lagged(model, reader);
+    let is_read = |formula: &Formula| {
+        let is_own = std::ptr::eq(formula, reader);
+        let of = (formula.cube, formula.measure);
+        reader.reads.contains(&of)
+            && match (of == own, has_region) {
+                (true, true) => is_lagged || formula.region.is_empty(),
+                (true, false) => is_own,
+                (false, _) => true,
             }
-            if same_measure && !is_own && !reader.region.is_empty() && lag.is_none() {
-                if formula.region.is_empty() {
-                    found.insert(place, None);
-                }
-                continue;
-            }
-            if same_measure && !is_own && reader.region.is_empty() {
-                continue;
-            }
-            found.insert(place, *lag);
-        }
-    }
-    found
-}
-
-/// How far from the point itself one looks: along a dimension, by so many members at most.
-type Away = Option<(DimensionId, i64)>;
-
-fn collect_reads(
-    node: &Node,
-    away: Away,
-    reads: &mut BTreeMap<(CubeId, MeasureId), Option<DimensionId>>,
-) {
-    let lag = away.filter(|(_, by)| *by < 0).map(|(dimension, _)| dimension);
-    let mut note = |read: (CubeId, MeasureId), lag: Option<DimensionId>| {
-        reads
-            .entry(read)
-            .and_modify(|known| {
-                if *known != lag {
-                    *known = None;
-                }
-            })
-            .or_insert(lag);
     };
-    match &node.kind {
-        Kind::Stored(cube, measure) => note((*cube, *measure), lag),
-        Kind::Tier(tier) => {
-            note((tier.cube, tier.threshold), None);
-            note((tier.cube, tier.rate), None);
-        }
-        Kind::At(scope, members) => {
-            let inner = members.iter().fold(away, |away, member| match &member.kind {
-                Kind::Map(_, dimension, MemberMap::Shift(_, by)) => {
-                    further(away, *dimension, i64::from(*by))
-                }
-                // periods are of many members: looking ahead by one is not made up for by a few
-                Kind::Map(_, dimension, MemberMap::Parallel(_, _, by)) if *by > 0 => {
-                    further(away, *dimension, i64::from(i32::MAX))
-                }
-                _ => away,
-            });
-            collect_reads(&scope.node, inner, reads);
-        }
-        Kind::Reduce(reduce) => {
-            collect_reads(&reduce.inner.node, None, reads);
-            reduce.by.iter().chain(&reduce.weight).for_each(|n| collect_reads(n, None, reads));
-        }
-        Kind::Window(window) => {
-            let inner = match window.range {
-                crate::node::Range::PeriodBefore(_) => {
-                    further(away, window.frame.axes[window.axis].dimension, -1)
-                }
-                _ => None,
-            };
-            return collect_reads(&window.inner, inner, reads);
-        }
-        _ => {}
-    }
-    node.children().into_iter().for_each(|child| collect_reads(child, away, reads));
-}
-
-/// Further away along a dimension; what is earlier along one is so whatever it is along others.
-fn further(away: Away, dimension: DimensionId, by: i64) -> Away {
-    match away {
-        Some((along, so_far)) if along == dimension => Some((dimension, so_far + by)),
-        Some((_, so_far)) if so_far < 0 => away,
-        _ => Some((dimension, by)),
-    }
+    let places = formulas.iter().enumerate();
+    places.filter(|(_, formula)| is_read(formula)).map(|(place, _)| place).collect()
 }
 
 /// The formulas in order. Each round takes what reads only what is done; where nothing is left that
 /// does, a cycle must advance along one dimension.
-fn ordered(formulas: &[Arc<Formula>]) -> Result<Vec<Component>> {
-    let reads: Vec<BTreeMap<usize, Option<DimensionId>>> =
-        formulas.iter().map(|formula| dependencies(formulas, formula)).collect();
+fn ordered(model: &Model, formulas: &[Arc<Formula>]) -> Result<Vec<Component>> {
+    let reads: Vec<BTreeSet<usize>> =
+        formulas.iter().map(|formula| dependencies(model, formulas, formula)).collect();
     let mut done: BTreeSet<usize> = BTreeSet::new();
     let mut order = Vec::new();
     let mut waiting: Vec<usize> = (0..formulas.len()).collect();
     while !waiting.is_empty() {
-        let is_ready = |formula: &usize| reads[*formula].keys().all(|read| done.contains(read));
+        let is_ready = |formula: &usize| reads[*formula].is_subset(&done);
         let (ready, rest): (Vec<usize>, Vec<usize>) = waiting.iter().partition(|f| is_ready(f));
         if ready.is_empty() {
-            let component = smallest_cycle(formulas, &reads, &rest, &done)?;
+            let component = smallest_cycle(model, formulas, &reads, &rest, &done)?;
             done.extend(&component.formulas);
             waiting.retain(|formula| !component.formulas.contains(formula));
             order.push(component);
             continue;
         }
         done.extend(&ready);
-        order.extend(ready.into_iter().map(|f| Component { formulas: vec![f], dimension: None }));
+        order.extend(ready.into_iter().map(|f| Component { formulas: vec![f], along: None }));
         waiting = rest;
     }
     Ok(order)
@@ -281,65 +206,68 @@ fn ordered(formulas: &[Arc<Formula>]) -> Result<Vec<Component>> {
 
 /// Of formulas that wait for each other, those that wait for nothing outside their own cycle.
 fn smallest_cycle(
+    model: &Model,
     formulas: &[Arc<Formula>],
-    reads: &[BTreeMap<usize, Option<DimensionId>>],
+    reads: &[BTreeSet<usize>],
     waiting: &[usize],
     done: &BTreeSet<usize>,
 ) -> Result<Component> {
-    let reach = |from: usize| -> BTreeSet<usize> {
-        let mut seen = BTreeSet::new();
-        let mut next = vec![from];
-        while let Some(formula) = next.pop() {
-            let open = reads[formula].keys().filter(|read| !done.contains(read));
-            next.extend(open.copied().filter(|read| seen.insert(*read)));
+    let open = |formula: usize| reads[formula].difference(done).copied();
+    let smallest = waiting.iter().map(|&formula| reach(formula, open)).min_by_key(BTreeSet::len);
+    let members: Vec<usize> = smallest.unwrap_or_default().into_iter().collect();
+    let of_members: Vec<&Formula> = members.iter().map(|&place| formulas[place].as_ref()).collect();
+    let edges = |along: Axis| {
+        let mut edges = Vec::new();
+        for (reader, formula) in of_members.iter().enumerate() {
+            let found = cycles::reads(model, None, formula, Some(along));
+            for (read, of) in of_members.iter().enumerate() {
+                let of = (of.cube, of.measure);
+                let is_read = reads[members[reader]].contains(&members[read]);
+                let found = found.iter().filter(|found| is_read && found.of == of);
+                edges.extend(found.map(|found| Edge { reader, read, ahead: found.ahead }));
+            }
         }
-        seen
+        edges
     };
-    let smallest = waiting.iter().map(|&formula| reach(formula)).min_by_key(BTreeSet::len);
-    let members = smallest.unwrap_or_default();
-    let mut dimensions: BTreeSet<DimensionId> = BTreeSet::new();
-    for &formula in &members {
-        dimensions.extend(
-            reads[formula]
-                .iter()
-                .filter(|(read, _)| members.contains(read))
-                .filter_map(|(_, lag)| *lag),
-        );
-    }
-    // without what looks back, the rest must have an order
+    let Some((along, edges)) = advancing(model, &of_members, &edges) else {
+        return Err(cycle(&of_members));
+    };
+    // at one member, each after what it reads there
     let mut order: Vec<usize> = Vec::new();
     while order.len() < members.len() {
-        let next = members.iter().find(|formula| {
-            !order.contains(*formula)
-                && reads[**formula].iter().all(|(read, lag)| {
-                    lag.is_some() || !members.contains(read) || order.contains(read)
-                })
-        });
-        match next {
-            Some(&next) => order.push(next),
-            None => return Err(cycle(formulas, &members)),
-        }
+        let is_next = |reader: &usize| {
+            let mut now = edges.iter().filter(|edge| edge.reader == *reader);
+            !order.contains(reader)
+                && now.all(|edge| edge.ahead < Some(0) || order.contains(&edge.read))
+        };
+        let Some(next) = (0..members.len()).find(is_next) else { return Err(cycle(&of_members)) };
+        order.push(next);
     }
-    let mut dimensions = dimensions.into_iter();
-    match (dimensions.next(), dimensions.next()) {
-        (Some(dimension), None) => Ok(Component { formulas: order, dimension: Some(dimension) }),
-        _ => Err(cycle(formulas, &members)),
-    }
+    let formulas = order.into_iter().map(|place| members[place]).collect();
+    Ok(Component { formulas, along: Some(along) })
 }
 
-fn cycle(formulas: &[Arc<Formula>], members: &BTreeSet<usize>) -> CalcError {
-    let targets: Vec<&str> =
-        members.iter().map(|&formula| formulas[formula].target.as_str()).collect();
-    let first = members.first().map(|&formula| &formulas[formula]);
-    let (target, text) =
-        first.map_or_else(Default::default, |f| (f.target.clone(), f.text.clone()));
+/// The error of formulas that need each other.
+pub(crate) fn cycle(formulas: &[&Formula]) -> CalcError {
+    let targets: Vec<&str> = formulas.iter().map(|formula| formula.target.as_str()).collect();
+    let (target, text) = formulas
+        .first()
+        .map_or_else(Default::default, |first| (first.target.clone(), first.text.clone()));
+    let mut measures = formulas.iter().map(|formula| (formula.cube, formula.measure));
+    let first = measures.next();
+    let hint = if measures.all(|measure| Some(measure) == first)
+        && formulas.iter().any(|formula| !formula.region.is_empty())
+    {
+        "a member's formula must not read its own cells, nor a total that they are part of"
+    } else {
+        "break the cycle: one of them must not read the others, or only at earlier members of one \
+         dimension, as PREVIOUS does"
+    };
     CalcError::Formula {
         target,
         span: Span { start: 0, end: text.len() },
         text,
         message: format!("formulas need each other: {}", targets.join(", ")),
-        hint: Some(
-            "break the cycle: one of them must not read the others, or only at earlier members of one dimension, as PREVIOUS does".into(),
-        ),
+        hint: Some(hint.into()),
     }
 }

@@ -25,14 +25,15 @@ use self::rows::{Counting, RowChanges, keys_of};
 use crate::affected::{Changed, Dirt};
 use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
+use crate::cycles;
 use crate::error::{CalcError, Result};
 use crate::evaluate::assign::{Assigned, interned_all};
 use crate::evaluate::support::Filters;
 use crate::evaluate::{Session, row_blocks};
 use crate::members_change::MembersChange;
-use crate::plan::Plan;
+use crate::node::Axis;
+use crate::plan::{Plan, cycle};
 use crate::points::{Block, Points};
-use crate::region_cycle;
 use crate::syntax::Span;
 
 /// Which formulas ran, and in how many cells each was evaluated, whether its value changed or not.
@@ -149,8 +150,8 @@ impl Recompute {
     pub fn write_members(&mut self, write: &MembersWrite) -> Result<()> {
         let mut before = self.version.clone();
         let mut after = before.with_members(write)?;
+        self.check_regions(&after)?;
         if after.regions != before.regions {
-            self.check_regions(&after)?;
             self.blank_leaving(&after)?;
             before = self.version.clone();
             after = before.with_members(write)?;
@@ -240,18 +241,10 @@ impl Recompute {
         if regions.is_empty() {
             return Ok(());
         }
-        let formulas = self.plan.formulas.iter().map(Arc::as_ref);
-        match region_cycle::cycle(formulas, version, &self.plan.tables) {
+        let formulas: Vec<&Formula> = self.plan.formulas.iter().map(Arc::as_ref).collect();
+        match cycles::circular(&formulas, version, &self.plan.tables) {
             None => Ok(()),
-            Some(circular) => {
-                let targets: Vec<&str> =
-                    circular.iter().map(|formula| formula.target.as_str()).collect();
-                refused(
-                    targets[0],
-                    format!("formulas need each other: {}", targets.join(", ")),
-                    "a member's formula must not read its own cells, nor a total that they are part of",
-                )
-            }
+            Some(circular) => Err(cycle(&circular)),
         }
     }
 
@@ -303,6 +296,7 @@ impl Recompute {
     pub fn write_dated(&mut self, write: &DatedWrite) -> Result<()> {
         let before = self.version.clone();
         self.version = before.with_dated(write)?;
+        self.check_regions(&self.version)?;
         let dimension = self.version.dimension(write.dimension);
         let members = write.values.iter().filter_map(|value| dimension.find(&value.member));
         let members: RoaringBitmap = members.map(|member| member.0).collect();
@@ -522,8 +516,8 @@ impl Recompute {
         let plan = Arc::clone(&self.plan);
         while let Some((&place, _)) = self.pending.first_key_value() {
             let step = plan.steps[place];
-            if let Some(&dimension) = plan.cycles.get(&step) {
-                self.advance(step, dimension)?;
+            if let Some(&along) = plan.cycles.get(&step) {
+                self.advance(step, along)?;
                 continue;
             }
             let Some(due) = self.pending.remove(&place) else { continue };
@@ -534,7 +528,7 @@ impl Recompute {
     }
 
     /// Runs the formulas of a cycle, one member of its dimension after the other.
-    fn advance(&mut self, step: usize, dimension: DimensionId) -> Result<()> {
+    fn advance(&mut self, step: usize, along: Axis) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let places: Vec<usize> =
             (0..plan.formulas.len()).filter(|&place| plan.steps[place] == step).collect();
@@ -546,7 +540,7 @@ impl Recompute {
                 let formula = &plan.formulas[place];
                 let blocks = self.due_blocks(formula, due)?;
                 let points = Points::of_blocks(&blocks, formula.frame.axes.len());
-                self.sort_along(formula, place, dimension, &points, &mut waiting);
+                self.sort_along(formula, place, along, &points, &mut waiting);
             }
             let Some(((_, place), points)) = waiting.pop_first() else { return Ok(()) };
             let formula = &plan.formulas[place];
@@ -556,23 +550,31 @@ impl Recompute {
         }
     }
 
-    /// Puts points where they are due along a dimension.
+    /// Puts points where they are due along an axis.
     fn sort_along(
         &self,
         formula: &Formula,
         place: usize,
-        dimension: DimensionId,
+        along: Axis,
         points: &Points,
         waiting: &mut BTreeMap<(usize, usize), Vec<Points>>,
     ) {
-        let Some(axis) = formula.frame.position(dimension) else { return };
-        let order = self.plan.tables.order(&self.version, formula.frame.axes[axis]);
+        let Some(axis) = formula.frame.position(along.dimension) else { return };
+        let order = self.plan.tables.order(&self.version, along);
+        let dimension = self.version.dimension(along.dimension);
+        let own_level = formula.frame.axes[axis].level;
+        let position = |member: MemberId| match along.level {
+            Some(level) if own_level != along.level => {
+                order.position(dimension.ancestor_at(level, member)?)
+            }
+            _ => order.position(member),
+        };
         let mut by_position: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         if let Some(column) = &points.columns[axis] {
             for (at, &member) in column.iter().enumerate() {
-                if let Some(position) = order.position(member) {
-                    by_position.entry(position).or_default().push(at as u32);
-                }
+                // what has no place in the order is before all that have one
+                let place = position(member).map_or(0, |position| position + 1);
+                by_position.entry(place).or_default().push(at as u32);
             }
         }
         for (position, places) in by_position {

@@ -214,6 +214,67 @@ fn what_looks_back_and_ahead_again_is_not_earlier() {
     assert_eq!(value(&world, ["p0", "2024-03", "actual"], "opening"), Some(10_000));
 }
 
+/// Formulas that are fine one by one, and one that closes a circle of cells.
+fn refused_after(formulas: &[(&str, &str)], (target, text): (&str, &str)) {
+    let mut world = world();
+    formulas.iter().for_each(|(target, text)| formula(&mut world, target, text));
+    let error = world.revision.apply(&[set_formula(target, text)]).err();
+    let error = error.unwrap_or_else(|| panic!("{text} was taken after {formulas:?}")).to_string();
+    assert!(error.contains("formulas need each other"), "{error}");
+}
+
+#[test]
+fn looking_ahead_makes_up_for_looking_back() {
+    let c1 = "plan.mix[product: \"c1\"]";
+    refused_after(&[(C0, "LEAD(p1, 1)")], ("plan.p1", "a + PREVIOUS(mix)"));
+    refused_after(&[(C0, "LEAD(p1, 2)")], ("plan.p1", "a + PREVIOUS(mix)"));
+    refused_after(&[(C0, "LEAD(p1, 2) + p2")], ("plan.p1", "LAG(mix, 2)"));
+    // through another region of the same measure, or the formula of the rest
+    let other = "a + NEXT(mix[SELECT: product = \"p0\"])";
+    refused_after(
+        &[(C0, "p1"), (c1, other)],
+        ("plan.p1", "a + PREVIOUS(mix[SELECT: product = \"p2\"])"),
+    );
+    refused_after(
+        &[("plan.mix", "a + PREVIOUS(mix[SELECT: product = \"p0\"])")],
+        (C0, "a + NEXT(mix[SELECT: product = \"p2\"])"),
+    );
+    refused_after(&[], (C0, "a + NEXT(PREVIOUS(mix))"));
+    // totals over the dimension are of later members too
+    refused_after(&[("plan.p2", "a + p1[REMOVE SUM: date]")], ("plan.p1", "PREVIOUS(p2)"));
+    refused_after(&[("plan.p2", "a + MOVINGSUM(p1, 3)")], ("plan.p1", "a + p2"));
+
+    let mut world = world();
+    formula(&mut world, C0, "LEAD(p1, 1) + a");
+    formula(&mut world, "plan.p1", "LAG(mix, 2)");
+    set(&mut world, ["p0", "2024-03", "actual"], "a", 20_000);
+    set(&mut world, P0, "a", 10_000);
+    // mix of March is that of February, which is that of January, and its own 2
+    assert_eq!(value(&world, ["p0", "2024-02", "actual"], "mix"), Some(10_000));
+    assert_eq!(value(&world, ["p0", "2024-03", "actual"], "mix"), Some(30_000));
+    world.check_inputs();
+}
+
+#[test]
+fn a_share_of_last_month_s_total_advances_by_month() {
+    let mut world = world();
+    let text = "a + PREVIOUS(p1[REMOVE SUM: product]) / 2";
+    formula(&mut world, "plan.p1", text);
+    set(&mut world, P0, "a", 80_000);
+    set(&mut world, P2, "a", 20_000);
+    for product in ["p0", "p2"] {
+        set(&mut world, [product, "2024-02", "actual"], "a", 10_000);
+        set(&mut world, [product, "2024-03", "actual"], "a", 0);
+    }
+    // January 8 and 2; February 1 and half of 10 for each; March half of 12
+    let of = |world: &World, month: &str| value(world, ["p0", month, "actual"], "p1");
+    assert_eq!(of(&world, "2024-01"), Some(80_000));
+    assert_eq!(of(&world, "2024-02"), Some(60_000));
+    assert_eq!(of(&world, "2024-03"), Some(60_000));
+    set(&mut world, P2, "a", 40_000);
+    assert_eq!(of(&world, "2024-03"), Some(70_000));
+}
+
 #[test]
 fn large_counts_and_exponents_are_no_trouble() {
     let mut world = world();
