@@ -7,6 +7,7 @@
 mod calls;
 mod coerce;
 mod hints;
+mod inputs;
 mod leads;
 mod modifiers;
 mod on_branch;
@@ -43,6 +44,8 @@ pub struct Formula {
     pub region: Vec<(usize, String)>,
     /// What is computed.
     pub node: Node,
+    /// The measure of its cube that takes what is written to it.
+    pub inputs: Option<MeasureId>,
     /// Measures of its own branch that it reads.
     pub reads: BTreeSet<(CubeId, MeasureId)>,
     /// Records cubes of which it takes the first or the last row, blank or not.
@@ -155,10 +158,11 @@ fn check_advised(
     })?;
     let region = checker.region(tree.span)?;
     let frame = checker.frame.clone();
-    let node = checker.node(&tree, &frame)?;
+    let (node, inputs) = checker.whole(&tree, &frame)?;
     let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
     checker.check_ratio(is_ratio, &node, tree.span)?;
+    checker.check_inputs(is_ratio, inputs, tree.span)?;
     checker.check_leads(&node)?;
     checker.check_support(&node, &region, &tree)?;
     let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
@@ -173,6 +177,7 @@ fn check_advised(
         frame,
         region,
         node,
+        inputs,
         grain,
         is_ratio,
     })

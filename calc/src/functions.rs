@@ -284,6 +284,8 @@ pub enum Special {
     Convert,
     /// FILL
     Fill,
+    /// OVERRIDE
+    Override,
 }
 
 /// One function.
@@ -460,6 +462,8 @@ pub const FUNCTIONS: &[Entry] = &[
     special!("CONVERT", Special::Convert, "CONVERT(x, from: currency, to: currency, rate: cube.measure [, missing: error | last])", "x times the rate of its currency on the cell's date; rates say what one unit is worth in the currency converted to",
         "the rate is read at the cell's members", "blank where x is; a missing rate is an error, or the last known", "CONVERT(price, from: product.currency, to: \"USD\", rate: fx.rate)" => "27.50"),
     special!("FILL", Special::Fill, "FILL(x, scope)", "x, or 0 where the scope has a value and x is blank", "those of the scope", "where x or the scope has a value", "FILL(bonus, units)" => "0"),
+    special!("OVERRIDE", Special::Override, "OVERRIDE(input, x)", "the input where there is one, else x. It is the whole formula: what is written to the target goes to the measure `input`, and a blank there gives x again",
+        "input is another measure of the target's cube, of its type", "where the input or x has a value; what is broadcast adds nothing", "OVERRIDE(bonus, units * 2)" => "24"),
 ];
 
 /// The function of a name.
@@ -524,6 +528,7 @@ impl Special {
             | Self::Lookup
             | Self::Allocate
             | Self::Fill => UnitRule::First,
+            Self::Override => UnitRule::Alike,
             Self::Prorata | Self::Rank | Self::CalendarPart(..) => UnitRule::PureNumber,
             Self::DaysInPeriod | Self::Attr => UnitRule::AnyResult,
             Self::Parent | Self::Ancestor | Self::IsDescendant | Self::MemberText(_) => {

@@ -12,6 +12,7 @@ pub mod error;
 pub mod evaluate;
 pub mod explain;
 pub mod functions;
+mod inputs;
 pub mod limits;
 mod members_change;
 pub mod missing;

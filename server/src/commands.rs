@@ -169,7 +169,7 @@ pub async fn load(
     let request = Arc::new(request);
     let shared = Arc::clone(&request);
     let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, LoadReport)> {
-        let plan = load::plan(&head.revision.version, &shared)?;
+        let plan = load::plan(&head.revision, &shared)?;
         Ok((plan.changes, plan.report))
     };
     let refuse =

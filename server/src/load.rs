@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use calc::Revision;
 use cube::change::SourceNote;
 use cube::{Change, Version};
 use serde::{Deserialize, Serialize};
@@ -143,11 +144,12 @@ fn read_named(path: &Path, bytes_max: usize) -> Result<NamedText, LoadError> {
     Ok(NamedText { name, content })
 }
 
-/// The changes that load a file into a version, and what they bring.
+/// The changes that load a file into a revision, and what they bring.
 ///
 /// # Errors
 /// A file, a map or rows that cannot be placed; source totals that are not the loaded ones.
-pub fn plan(version: &Version, request: &LoadRequest) -> Result<LoadPlan, LoadError> {
+pub fn plan(revision: &Revision, request: &LoadRequest) -> Result<LoadPlan, LoadError> {
+    let version: &Version = &revision.version;
     let name = &request.file.name;
     for text in std::iter::once(&request.file.content).chain(request.lookups.values()) {
         if text.len() > LOAD_FILE_BYTES_MAX {
@@ -165,10 +167,13 @@ pub fn plan(version: &Version, request: &LoadRequest) -> Result<LoadPlan, LoadEr
             let cube = version.model.cube(cube).map_err(of_model)?;
             let map = match &request.map {
                 Some(map) => MapFile::parse(&map.name, &map.content).map_err(fault)?,
-                None => unmapped::of_cube(version, cube, name, &table).map_err(fault)?,
+                None => unmapped::of_cube(revision, cube, name, &table).map_err(fault)?,
             };
             let columns = Columns::open(&table, &map, &request.lookups).map_err(fault)?;
-            rows::plan(&rows::Rows { version, cube, map: &map, columns: &columns, request }, table)
+            let formulas = &revision.plan;
+            let rows =
+                rows::Rows { version, formulas, cube, map: &map, columns: &columns, request };
+            rows::plan(&rows, table)
         }
         Target::Dimension(dimension) => {
             let id = version.model.dimension(dimension).map_err(of_model)?;

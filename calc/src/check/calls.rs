@@ -513,6 +513,11 @@ impl Checker<'_> {
             }
             Special::Tier => self.tier(entry, arguments, frame, span),
             Special::Convert => self.convert(entry, arguments, frame, span),
+            Special::Override => Err(self.error(
+                span,
+                "OVERRIDE is the whole of a formula, not a part of one".into(),
+                Some("IFBLANK(input, x), or input ?? x, is the same within a formula".into()),
+            )),
             Special::Fill => {
                 let found = self.arguments(entry, arguments, span, 2, &[])?;
                 let value = self.number(self.required(&found, 0, "x")?, frame)?;

@@ -221,8 +221,7 @@ impl LocalSession {
             }
         };
         let written = branch::written(&scope, &tree)?;
-        let version = scope.snapshot_of(&written).view.version;
-        if let Some(plan) = write::plan(&tree, &version)? {
+        if let Some(plan) = write::plan(&tree, &scope.snapshot_of(&written))? {
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, &statement.text).await?;
             let parameters = parameter_types(&logical, &plan.parameter_types, declared)?;
@@ -366,16 +365,16 @@ impl LocalSession {
             let scope = self.enter()?;
             let branch = branch::written(&scope, statement)?;
             self.refuse_second_branch(&branch)?;
-            let version = scope.snapshot_of(&branch).view.version;
+            let snapshot = scope.snapshot_of(&branch);
             // the model may have changed since the statement was prepared
-            let plan = write::plan(statement, &version)?.unwrap_or_else(|| planned.clone());
+            let plan = write::plan(statement, &snapshot)?.unwrap_or_else(|| planned.clone());
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, "").await?;
             let stream = self.stream(logical, parameters.clone()).await?;
             let work = stream.try_collect::<Vec<RecordBatch>>();
             let batches =
                 self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
-            let (changes, rows) = write::changes(&plan, &version, &batches)?;
+            let (changes, rows) = write::changes(&plan, &snapshot, &batches)?;
             let tag = plan.kind.tag(rows);
             if changes.is_empty() {
                 return Ok(Outcome::Done { tag });

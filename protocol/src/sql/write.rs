@@ -3,8 +3,7 @@
 //! The query keeps the types of what the statement wrote, so that a number with too many digits is
 //! refused and never rounded on the way in.
 
-use std::sync::Arc;
-
+use calc::Plan;
 use cube::change::{RowsAction, RowsWrite};
 use cube::dictionary::TextTable;
 use cube::model::CubeKind;
@@ -24,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::columns::{ColumnSource, CubeColumns};
 use super::history::history_of;
 use crate::error::SqlError;
+use crate::tenant::Snapshot;
 
 /// A write, planned: the query that gives its rows, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -87,11 +87,11 @@ fn unsupported(what: &str) -> SqlError {
 }
 
 /// Plans a write; `None` for any other statement.
-pub fn plan(statement: &Statement, version: &Version) -> Result<Option<WritePlan>, SqlError> {
+pub fn plan(statement: &Statement, snapshot: &Snapshot) -> Result<Option<WritePlan>, SqlError> {
     match statement {
-        Statement::Insert(insert) => plan_insert(insert, version).map(Some),
-        Statement::Update(update) => plan_update(update, version).map(Some),
-        Statement::Delete(delete) => plan_delete(delete, version).map(Some),
+        Statement::Insert(insert) => plan_insert(insert, snapshot).map(Some),
+        Statement::Update(update) => plan_update(update, snapshot).map(Some),
+        Statement::Delete(delete) => plan_delete(delete, &snapshot.view.version).map(Some),
         _ => Ok(None),
     }
 }
@@ -161,9 +161,10 @@ fn column_name(version: &Version, cube: cube::CubeId, source: ColumnSource) -> S
 /// A column that a statement assigns: a key, a dimension or an input measure.
 fn assigned_column(
     name: &str,
-    version: &Version,
+    snapshot: &Snapshot,
     cube: cube::CubeId,
 ) -> Result<ColumnSource, SqlError> {
+    let version = &snapshot.view.version;
     let columns = CubeColumns::new(version, cube);
     let def = version.model.cube_def(cube);
     let source = columns.source(name).ok_or_else(|| {
@@ -180,16 +181,16 @@ fn assigned_column(
         }
     })?;
     match source {
-        ColumnSource::Measure(measure) if !version.model.is_input(cube, measure) => {
+        ColumnSource::Measure(measure) if !snapshot.plan.takes_input(version, cube, measure) => {
             let formula =
                 version.model.formula_of(cube, measure).map(|formula| formula.text.clone());
             let error = SqlError::new(
                 "428C9",
                 format!("column \"{name}\" is computed by a formula and cannot be written"),
             );
-            Err(error
-                .with_detail(format!("{name} = {}", formula.unwrap_or_default()))
-                .with_hint("write the measures that it reads"))
+            Err(error.with_detail(format!("{name} = {}", formula.unwrap_or_default())).with_hint(
+                "write the measures that it reads, or let inputs override it: OVERRIDE(input, x)",
+            ))
         }
         ColumnSource::Level(..) => {
             let error = SqlError::new(
@@ -226,7 +227,8 @@ fn parameter_type(
     Some((idx, columns.schema.field(at).data_type().clone()))
 }
 
-fn plan_insert(insert: &Insert, version: &Version) -> Result<WritePlan, SqlError> {
+fn plan_insert(insert: &Insert, snapshot: &Snapshot) -> Result<WritePlan, SqlError> {
+    let version = &snapshot.view.version;
     let TableObject::TableName(name) = &insert.table else {
         return Err(unsupported("INSERT INTO a function"));
     };
@@ -249,7 +251,7 @@ fn plan_insert(insert: &Insert, version: &Version) -> Result<WritePlan, SqlError
             .collect()
     } else {
         let names = insert.columns.iter().map(column_text);
-        names.map(|name| assigned_column(&name, version, cube)).collect::<Result<_, _>>()?
+        names.map(|name| assigned_column(&name, snapshot, cube)).collect::<Result<_, _>>()?
     };
     for required in all
         .sources
@@ -322,7 +324,8 @@ fn on_existing(on: Option<&OnInsert>) -> Result<OnExisting, SqlError> {
     }
 }
 
-fn plan_update(update: &Update, version: &Version) -> Result<WritePlan, SqlError> {
+fn plan_update(update: &Update, snapshot: &Snapshot) -> Result<WritePlan, SqlError> {
+    let version = &snapshot.view.version;
     if update.returning.is_some() {
         return Err(unsupported("RETURNING"));
     }
@@ -339,7 +342,7 @@ fn plan_update(update: &Update, version: &Version) -> Result<WritePlan, SqlError
         let AssignmentTarget::ColumnName(target) = &assignment.target else {
             return Err(unsupported("UPDATE of several columns at once"));
         };
-        let source = assigned_column(&column_text(target), version, cube)?;
+        let source = assigned_column(&column_text(target), snapshot, cube)?;
         if !matches!(source, ColumnSource::Measure(_)) {
             return Err(unsupported("UPDATE of a key or a dimension"));
         }
@@ -389,10 +392,10 @@ fn select(
 /// The changes that the query's rows ask for, and how many rows they touch.
 pub fn changes(
     plan: &WritePlan,
-    version: &Arc<Version>,
+    snapshot: &Snapshot,
     batches: &[RecordBatch],
 ) -> Result<(Vec<Change>, usize), SqlError> {
-    let mut builder = Builder::new(plan, version);
+    let mut builder = Builder::new(plan, snapshot);
     for batch in batches {
         if batch.num_columns() != plan.columns.len() {
             return Err(SqlError::new(
@@ -414,6 +417,7 @@ pub fn changes(
 struct Builder<'a> {
     plan: &'a WritePlan,
     version: &'a Version,
+    formulas: &'a Plan,
     columns: CubeColumns,
     write: RowsWrite,
     /// The rows again, as a table, to find those that are there.
@@ -423,7 +427,8 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(plan: &'a WritePlan, version: &'a Version) -> Self {
+    fn new(plan: &'a WritePlan, snapshot: &'a Snapshot) -> Self {
+        let version: &Version = &snapshot.view.version;
         let def = version.model.cube_def(plan.cube);
         let named = plan.columns.iter().filter_map(|column| match column {
             ColumnSource::Measure(measure) => Some(*measure),
@@ -452,6 +457,7 @@ impl<'a> Builder<'a> {
         Self {
             plan,
             version,
+            formulas: &snapshot.plan,
             columns: CubeColumns::new(version, plan.cube),
             write,
             rows: version.empty_rows(plan.cube),
@@ -593,7 +599,13 @@ impl<'a> Builder<'a> {
             }
         }
         let texts = self.kept_texts()?.into_change();
-        Ok((texts.into_iter().chain([Change::Rows(self.write)]).collect(), count))
+        let writes = self.formulas.redirected(self.version, self.write).map_err(|twice| {
+            let name = column_name(self.version, self.plan.cube, ColumnSource::Measure(twice));
+            let message = format!("multiple assignments to same column \"{name}\"");
+            let detail = "another column that the statement writes takes its inputs there";
+            SqlError::new("42601", message).with_detail(detail)
+        })?;
+        Ok((texts.into_iter().chain(writes.into_iter().map(Change::Rows)).collect(), count))
     }
 
     /// The texts of the rows that are written, which name them anew: some rows were passed over.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use calc::Plan;
 use cube::change::{RowsAction, RowsWrite};
 use cube::dictionary::TextTable;
 use cube::model::{CubeKind, KeyDef, MeasureDef};
@@ -26,6 +27,7 @@ use toml::Spanned;
 /// A load of cells or rows.
 pub(super) struct Rows<'a> {
     pub version: &'a Version,
+    pub formulas: &'a Plan,
     pub cube: CubeId,
     pub map: &'a MapFile<'a>,
     pub columns: &'a Columns<'a>,
@@ -180,16 +182,26 @@ impl<'a> Rows<'a> {
     fn measures(&self) -> Result<Vec<(MeasureId, &'a MeasureDef, Expression)>, FileProblem> {
         let version: &'a Version = self.version;
         let cube = version.model.cube_def(self.cube);
-        let mut measures = Vec::new();
+        let mut measures: Vec<(MeasureId, &MeasureDef, Expression)> = Vec::new();
         for (name, source) in &self.map.map.measures {
             let id = cube.measure(name.get_ref()).map_err(|error| {
                 let message = format!("cube {}: {error}", cube.def.name);
                 self.map.problem(name, message).with_hint(error.hint())
             })?;
-            if let Some(formula) = version.model.formula_of(self.cube, id) {
-                let message = format!("{} is a formula and is not loaded", formula.target);
-                let hint = format!("it is {}", formula.text);
-                return Err(self.map.problem(name, message).with_hint(Some(hint)));
+            let id = match version.model.formula_of(self.cube, id) {
+                None => id,
+                Some(formula) => self.formulas.inputs_of(self.cube, id).ok_or_else(|| {
+                    let message = format!("{} is a formula and is not loaded", formula.target);
+                    let hint = format!("it is {}", formula.text);
+                    self.map.problem(name, message).with_hint(Some(hint))
+                })?,
+            };
+            if measures.iter().any(|(other, ..)| *other == id) {
+                let message = format!(
+                    "{} is loaded twice: by itself and as the inputs of another measure",
+                    cube.measure_def(id).name
+                );
+                return Err(self.map.problem(name, message));
             }
             let def = cube.measure_def(id);
             if source.get_ref().round.is_some() && !def.value_type.is_number() {

@@ -7,6 +7,7 @@ mod levels;
 use calc::Revision;
 use calc::branches::Alone;
 use cube::Change;
+use cube::model::{FormulaDef, ModelChange};
 
 use super::{LoadRequest, NamedText, Target, plan, read_request};
 use crate::model_files::{ModelFiles, difference};
@@ -112,7 +113,7 @@ fn ledger(csv: &str, map: &str) -> LoadRequest {
 }
 
 fn load(revision: &mut Revision, request: &LoadRequest) {
-    let plan = plan(&revision.version, request).unwrap_or_else(|error| panic!("{error}"));
+    let plan = plan(revision, request).unwrap_or_else(|error| panic!("{error}"));
     *revision = revision.apply(&plan.changes).unwrap_or_else(|error| panic!("{error}")).0;
 }
 
@@ -123,7 +124,7 @@ fn same(found: &str, expected: &str) {
 
 /// Loads into a revision: what the report or the error says.
 fn check_in(revision: &Revision, request: &LoadRequest, expected: &str) {
-    let found = match plan(&revision.version, request) {
+    let found = match plan(revision, request) {
         Ok(plan) => {
             revision.apply(&plan.changes).unwrap_or_else(|error| panic!("{error}"));
             plan.report.to_string()
@@ -135,6 +136,47 @@ fn check_in(revision: &Revision, request: &LoadRequest, expected: &str) {
 
 fn check(request: &LoadRequest, expected: &str) {
     check_in(&shop(), request, expected);
+}
+
+#[test]
+fn what_is_loaded_over_a_formula_goes_to_its_inputs() {
+    let input = ModelChange::AddMeasure {
+        cube: "ledger".into(),
+        measure: toml::from_str("name = \"credit_input\"\ntype = \"decimal(18,2)\"")
+            .expect("it is one"),
+    };
+    let formula = ModelChange::SetFormula(FormulaDef {
+        target: "ledger.credit".into(),
+        text: "OVERRIDE(credit_input, debit / 4)".into(),
+        description: String::new(),
+        at_or_above: Default::default(),
+    });
+    let mut revision =
+        shop().apply(&[Change::Model(input), Change::Model(formula)]).expect("both are right").0;
+    let rows = ledger("date,account,debit,credit\n2026-01-05,A,1,\n2026-01-05,B,2,7\n", "");
+    check_in(
+        &revision,
+        &rows,
+        r#"
+file.csv into cube ledger: 2 rows read, 2 loaded
+  debit: source total 3.00 = loaded total 3.00 in 2 values
+  credit_input: source total 7.00 = loaded total 7.00 in 1 values
+"#,
+    );
+    load(&mut revision, &rows);
+    let cells = revision.version.rows(revision.version.model.cube("ledger").expect("it is there"));
+    let credit = cells.segments().iter().flat_map(|view| {
+        view.live_rows().map(|row| view.segment.values[1].get(row)).collect::<Vec<_>>()
+    });
+    assert_eq!(credit.collect::<Vec<_>>(), [Some(25), Some(700)]);
+    check_in(
+        &revision,
+        &ledger("date,account,credit,credit_input\n2026-01-05,A,1,2\n", ""),
+        r#"
+error: credit_input is loaded twice: by itself and as the inputs of another measure
+ --> file.csv
+"#,
+    );
 }
 
 #[test]
@@ -204,8 +246,7 @@ file.csv into cube ledger: 5 rows read, 4 loaded, 1 blank
     assert_eq!(memos, ["  é ", "  é ", "Rent, January"]);
     assert_eq!(version.texts.len(), 2);
     let long = format!("date,account,memo\n2026-01-05,A,{}\n", "x".repeat(65_537));
-    let refused =
-        plan(&shop().version, &ledger(&long, "")).expect_err("it is too long").to_string();
+    let refused = plan(&shop(), &ledger(&long, "")).expect_err("it is too long").to_string();
     assert!(refused.contains("row 2") && refused.contains("longer than 65536 bytes"), "{refused}");
 }
 
@@ -278,8 +319,7 @@ error: file.csv: 2 of 3 rows cannot be placed; nothing was loaded
 "#,
     );
     let many: String = (0..250).map(|id| format!("{id},2026-01-05,9,1,1\n")).collect();
-    let refused =
-        plan(&shop().version, &sales(&format!("Id,Day,Product,Units,Price\n{many}"), SALES));
+    let refused = plan(&shop(), &sales(&format!("Id,Day,Product,Units,Price\n{many}"), SALES));
     let refused = refused.expect_err("no product 9");
     assert_eq!((refused.rejected_count, refused.rejected.len()), (250, 100));
     assert!(refused.to_string().ends_with("\n  and 150 more"));

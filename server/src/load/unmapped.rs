@@ -1,5 +1,6 @@
 //! A file without a map: columns are what they are named.
 
+use calc::Revision;
 use cube::dimension::Dimension;
 use cube::model::HierarchyDef;
 use cube::{CubeId, DimensionId, MeasureId, Version};
@@ -22,12 +23,16 @@ fn add(sources: &mut Sources, name: &str, column: &str) {
 
 /// The map of a file of cells or rows: dimensions, columns of the row key, input measures.
 pub(super) fn of_cube<'a>(
-    version: &Version,
+    revision: &Revision,
     cube: CubeId,
     file: &'a str,
     table: &Table<'_>,
 ) -> Result<MapFile<'a>, FileProblem> {
-    let def = &version.model.cube_def(cube).def;
+    let def = &revision.version.model.cube_def(cube).def;
+    let takes_input = |position: usize| {
+        let measure = MeasureId::from_idx(position);
+        revision.plan.takes_input(&revision.version, cube, measure)
+    };
     let mut map = Map::default();
     for key in &def.key {
         add(&mut map.key, &key.name, &key.name);
@@ -37,11 +42,7 @@ pub(super) fn of_cube<'a>(
     }
     let keys = def.key.iter().map(|key| key.name.as_str());
     let needed: Vec<&str> = keys.chain(def.dimension_names()).collect();
-    let inputs = def
-        .measures
-        .iter()
-        .enumerate()
-        .filter(|(position, _)| version.model.is_input(cube, MeasureId::from_idx(*position)));
+    let inputs = def.measures.iter().enumerate().filter(|(position, _)| takes_input(*position));
     let inputs: Vec<&str> = inputs.map(|(_, measure)| measure.name.as_str()).collect();
     check_header(file, table, &needed, &inputs)?;
     for measure in inputs {

@@ -1,0 +1,90 @@
+//! Inputs over computed values: what is written to a measure whose formula is OVERRIDE(input, ...) goes
+//! to the measure of its inputs.
+
+use std::collections::BTreeMap;
+
+use cube::change::RowsWrite;
+use cube::{CubeId, MeasureId, MemberId, Version};
+
+use crate::plan::Plan;
+
+impl Plan {
+    /// Whether values can be written to a measure: to itself, or to that of its inputs, in some cells.
+    pub fn takes_input(&self, version: &Version, cube: CubeId, measure: MeasureId) -> bool {
+        version.model.is_input(cube, measure)
+            || self.of_measure(cube, measure).any(|formula| formula.inputs.is_some())
+    }
+
+    /// The measure that takes what is written to all of a measure.
+    pub fn inputs_of(&self, cube: CubeId, measure: MeasureId) -> Option<MeasureId> {
+        self.formula(cube, measure)?.inputs
+    }
+
+    /// A write as several, each to the measures that hold the inputs of its rows.
+    ///
+    /// # Errors
+    /// A measure that would be written by itself and as the inputs of another.
+    pub fn redirected(
+        &self,
+        version: &Version,
+        write: RowsWrite,
+    ) -> Result<Vec<RowsWrite>, MeasureId> {
+        let takes = |&measure: &MeasureId| {
+            self.of_measure(write.cube, measure).any(|formula| formula.inputs.is_some())
+        };
+        if !write.measures.iter().any(takes) {
+            return Ok(vec![write]);
+        }
+        let cube = version.model.cube_def(write.cube);
+        let (keys, axes) = (cube.def.key.len(), cube.dimensions.len());
+        let width = write.measures.len();
+        let mut parts: BTreeMap<Vec<MeasureId>, RowsWrite> = BTreeMap::new();
+        for row in 0..write.row_count(keys, axes) {
+            let coordinate = &write.coordinates[row * axes..(row + 1) * axes];
+            let of = |&measure: &MeasureId| {
+                self.input_at(version, write.cube, measure, coordinate).unwrap_or(measure)
+            };
+            let measures: Vec<MeasureId> = write.measures.iter().map(of).collect();
+            let part = parts.entry(measures).or_insert_with_key(|measures| RowsWrite {
+                measures: measures.clone(),
+                keys: Vec::new(),
+                coordinates: Vec::new(),
+                values: Vec::new(),
+                ..write
+            });
+            part.keys.extend_from_slice(&write.keys[row * keys..(row + 1) * keys]);
+            part.coordinates.extend_from_slice(coordinate);
+            part.values.extend_from_slice(&write.values[row * width..(row + 1) * width]);
+        }
+        for measures in parts.keys() {
+            let twice = measures.iter().enumerate().find(|(at, m)| measures[..*at].contains(m));
+            if let Some((_, &measure)) = twice {
+                return Err(measure);
+            }
+        }
+        Ok(parts.into_values().collect())
+    }
+
+    /// The measure of the inputs of the formula that computes a cell.
+    fn input_at(
+        &self,
+        version: &Version,
+        cube: CubeId,
+        measure: MeasureId,
+        coordinate: &[MemberId],
+    ) -> Option<MeasureId> {
+        let regions = version.regions.iter();
+        let own = regions
+            .filter(|region| (region.cube, region.measure) == (cube, measure))
+            .filter(|region| region.contains(|axis| coordinate[axis]));
+        // the one that is within all others
+        let region = own.reduce(|a, b| if a.contains_region(b) { b } else { a });
+        match region {
+            Some(region) => {
+                let mut formulas = self.of_measure(cube, measure);
+                formulas.find(|formula| formula.target == region.target)?.inputs
+            }
+            None => self.inputs_of(cube, measure),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Inputs over computed values: OVERRIDE(input, x) as a planner uses it.
+
+use super::{run, session};
+
+#[tokio::test]
+async fn what_is_written_over_a_formula_wins_until_it_is_blanked() {
+    let mut session = session().await;
+    let mut check = async |sql: &str, expected: &[&str]| {
+        assert_eq!(run(&mut session, sql).await, expected, "{sql}");
+    };
+    check(
+        "INSERT INTO forecast (date, account, base) VALUES ('2025-01', 2, 100), ('2025-02', 2, 200)",
+        &["INSERT 0 2"],
+    )
+    .await;
+    let months = "SELECT date, value, value_input FROM forecast ORDER BY date";
+    check(months, &["2025-01 | 110.00 | -", "2025-02 | 220.00 | -"]).await;
+    check("UPDATE forecast SET value = 150 WHERE date = '2025-01'", &["UPDATE 1"]).await;
+    check(months, &["2025-01 | 150.00 | 150.00", "2025-02 | 220.00 | -"]).await;
+    check("SELECT measure(value) FROM forecast", &["370.00"]).await;
+    // the formula goes on below it
+    check("UPDATE forecast SET base = base * 2", &["UPDATE 2"]).await;
+    check(months, &["2025-01 | 150.00 | 150.00", "2025-02 | 440.00 | -"]).await;
+    check("UPDATE forecast SET value = NULL WHERE date = '2025-01'", &["UPDATE 1"]).await;
+    check(months, &["2025-01 | 220.00 | -", "2025-02 | 440.00 | -"]).await;
+    // an input of nothing is an input
+    check("UPDATE forecast SET value = 0 WHERE date = '2025-01'", &["UPDATE 1"]).await;
+    check(months, &["2025-01 | 0.00 | 0.00", "2025-02 | 440.00 | -"]).await;
+    // where the formula has no value, a cell comes to be
+    let insert = "INSERT INTO forecast (date, account, value) VALUES ('2025-03', 2, 7.5)";
+    check(insert, &["INSERT 0 1"]).await;
+    check(
+        insert,
+        &["error 23505 duplicate key value violates unique constraint \"forecast_pkey\""],
+    )
+    .await;
+    check("SELECT value, base FROM forecast WHERE date = '2025-03'", &["7.50 | -"]).await;
+    check("DELETE FROM forecast WHERE date = '2025-03'", &["DELETE 1"]).await;
+    check("SELECT value FROM forecast WHERE date = '2025-03'", &[]).await;
+    check(
+        "UPDATE forecast SET value = 1, value_input = 2",
+        &["error 42601 multiple assignments to same column \"value_input\""],
+    )
+    .await;
+    check(
+        "UPDATE forecast SET value = 1.234",
+        &["error 22003 \"1.234\" is not a valid decimal(18,2): more than 2 digits after the point"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_goes_to_the_inputs_of_the_region_it_is_in() {
+    let mut session = session().await;
+    let mut check = async |sql: &str, expected: &[&str]| {
+        assert_eq!(run(&mut session, sql).await, expected, "{sql}");
+    };
+    check(
+        "INSERT INTO forecast (date, account, base) VALUES ('2025-01', 2, 100), ('2025-01', 3, 30)",
+        &["INSERT 0 2"],
+    )
+    .await;
+    let accounts = "SELECT account, cost, cost_input FROM forecast ORDER BY account";
+    check(accounts, &["2 | - | -", "3 | 15.00 | -"]).await;
+    // one statement, one row of each kind
+    check("UPDATE forecast SET cost = 9, value = 5", &["UPDATE 2"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 9.00 | 9.00"]).await;
+    check("SELECT value, value_input FROM forecast WHERE account = 3", &["5.00 | 5.00"]).await;
+    check("BEGIN", &["BEGIN"]).await;
+    check("UPDATE forecast SET cost = 1 WHERE account = 3", &["UPDATE 1"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 1.00 | 1.00"]).await;
+    check("ROLLBACK", &["ROLLBACK"]).await;
+    check("UPDATE forecast SET cost = NULL WHERE account = 3", &["UPDATE 1"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 15.00 | -"]).await;
+}
