@@ -13,6 +13,7 @@ mod leads;
 mod modifiers;
 mod on_branch;
 mod paths;
+mod ratio;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -162,8 +163,10 @@ fn check_advised(
     let (node, inputs) = checker.whole(&tree, &frame)?;
     let node = checker.assignable(node)?;
     let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
-    checker.check_ratio(is_ratio, &node, tree.span)?;
-    checker.check_inputs(is_ratio, inputs, tree.span)?;
+    if is_ratio {
+        checker.check_ratio(&node)?;
+        checker.check_inputs(inputs, tree.span)?;
+    }
     checker.check_leads(&node)?;
     checker.check_support(&node, &region, &tree)?;
     let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
@@ -250,25 +253,6 @@ impl Checker<'_> {
             )),
             ValueType::Text => self.as_text(node),
         }
-    }
-
-    fn check_ratio(&self, is_ratio: bool, node: &Node, span: Span) -> Result<()> {
-        let mut is_plain = true;
-        node.visit(&mut |node| {
-            is_plain &= match &node.kind {
-                Kind::Literal(_) | Kind::Blank | Kind::Apply(..) => true,
-                Kind::Stored(cube, _) => Some(*cube) == self.home && node.value_type != Type::Text,
-                _ => false,
-            };
-        });
-        if is_ratio && !is_plain {
-            return Err(self.error(
-                span,
-                "a measure whose consolidation is formula reads measures of its own cube and numbers only".into(),
-                Some("put the other operands into measures of their own".into()),
-            ));
-        }
-        Ok(())
     }
 
     /// A formula needs something that says where it has values.
@@ -573,7 +557,7 @@ impl Checker<'_> {
             return Ok(scope.node);
         }
         if let Some(rows) = scope.frame.rows {
-            return Err(self.rows_here(&scope, rows, frame, span));
+            return Err(self.brought_in(self.rows_here(&scope, rows, frame, span)));
         }
         let leads = |axis: &Axis| {
             let outer = frame.position(axis.dimension).map(|position| frame.axes[position]);
@@ -582,7 +566,7 @@ impl Checker<'_> {
             })
         };
         if !scope.frame.axes.iter().all(leads) {
-            return Err(self.does_not_fit(&scope, frame, span));
+            return Err(self.brought_in(self.does_not_fit(&scope, frame, span)));
         }
         let axes = scope.frame.axes.clone();
         let members = axes.iter().map(|&axis| self.member_for(axis, frame, span));

@@ -22,6 +22,7 @@ use crate::evaluate::Session;
 use crate::plan::Plan;
 use crate::points::{Block, Origin};
 use crate::query::members::{collect_slices, member_filter};
+use crate::query::others::positions_in;
 use crate::query::{Measured, Query, run};
 use expression::CONTRIBUTION_DEPTH;
 
@@ -214,9 +215,12 @@ impl Explainer<'_> {
             node.kind = "formula".into();
             node.formula = Some(formula.text.clone());
             node.note = Some("computed from the totals of its operands".into());
-            for &(_, operand) in &formula.reads {
-                let operand = CellRef { measure: operand, ..cell.clone() };
-                node.children.push(self.consolidated(&operand, members)?);
+            for &(cube, measure) in &formula.reads {
+                let positions = positions_in(&version.model, cell.cube, cube)?;
+                let mut there = vec![None; members.len()];
+                positions.iter().zip(members).for_each(|(&at, &member)| there[at] = member);
+                let operand = CellRef { cube, measure, ..cell.clone() };
+                node.children.push(self.cell(&operand, &there)?);
             }
             return Ok(node);
         }

@@ -410,6 +410,15 @@ impl Node {
         found
     }
 
+    /// The measure that an operand of a ratio is: at the same members, of whatever cube.
+    pub fn operand(&self) -> Option<(CubeId, MeasureId)> {
+        match &self.kind {
+            Kind::Stored(cube, measure) => Some((*cube, *measure)),
+            Kind::At(scope, _) => scope.node.operand(),
+            _ => None,
+        }
+    }
+
     /// Every measure of its own branch that it reads: cube and measure.
     pub fn reads(&self) -> std::collections::BTreeSet<(CubeId, MeasureId)> {
         let mut reads = std::collections::BTreeSet::new();

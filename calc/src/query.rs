@@ -1,6 +1,9 @@
 //! Rollups that know formulas: a consolidated formula is evaluated over consolidated operands.
 
 pub mod members;
+pub mod others;
+
+use std::collections::BTreeMap;
 
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
@@ -13,7 +16,7 @@ use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
 use crate::evaluate::Session;
 use crate::evaluate::assign::assigned_column;
-use crate::node::{Kind, Node};
+use crate::node::Node;
 use crate::plan::Plan;
 
 /// A rollup that may ask for formulas.
@@ -41,27 +44,67 @@ pub enum Measured {
     Average(MeasureId, u32),
 }
 
+/// What a query's outputs are made of.
+#[derive(Default)]
+struct Needs<'a> {
+    /// Outputs of the cube itself.
+    own: Vec<Output>,
+    /// Measures of other cubes.
+    others: BTreeMap<CubeId, others::Wanted<'a>>,
+}
+
+/// What was found of it.
+struct Found {
+    base: Rollup,
+    others: others::Columns,
+}
+
 /// Runs a query. The columns stand in the order of its outputs.
 pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
-    let mut needed = Vec::new();
+    let mut needs = Needs::default();
     for output in &query.outputs {
-        need(view, plan, query.cube, *output, &mut needed);
+        need(view, plan, query.cube, *output, &mut needs);
     }
     let request = Request {
         cube: query.cube,
         axes: query.axes.clone(),
         filters: query.filters.clone(),
         selection: query.selection,
-        outputs: needed,
+        outputs: needs.own,
     };
     let mut base = rollup(view, &request)?;
     members::add_groups(view, plan, &request, &mut base)?;
+    let answers = others::ask(view, plan, &request, needs.others)?;
+    let added = others::add_groups(view, &request, &mut base, &answers);
+    let found = Found { others: others::columns(view, &base, answers), base };
     let columns = query
         .outputs
         .iter()
-        .map(|&output| column(view, plan, &request, &base, output))
+        .map(|&output| column(view, plan, &request, &found, output))
         .collect::<Result<_>>()?;
-    Ok(Rollup { columns, ..base })
+    let is_ratio = |output: &Measured| match *output {
+        Measured::Consolidated(measure) => {
+            consolidated_formula(view, plan, query.cube, measure).is_some()
+        }
+        _ => false,
+    };
+    let is_ratio: Vec<bool> = query.outputs.iter().map(is_ratio).collect();
+    let mut answer = Rollup { columns, ..found.base };
+    others::drop_blank(&mut answer, &added, &is_ratio);
+    Ok(answer)
+}
+
+/// What an output is where there is no row.
+fn nothing(view: &View, cube: CubeId, output: Output) -> Option<i128> {
+    let is_count = match output {
+        Output::Count(_) | Output::CountRows => true,
+        Output::Consolidated(measure) => {
+            let def = view.version.model.cube_def(cube).measure_def(measure);
+            def.consolidation == Consolidation::Count
+        }
+        _ => false,
+    };
+    is_count.then_some(0)
 }
 
 fn consolidated_formula<'a>(
@@ -75,11 +118,11 @@ fn consolidated_formula<'a>(
     formula.filter(|_| def.consolidation == Consolidation::Formula)
 }
 
-/// Collects the cube's own outputs that an output is made of.
-fn need(view: &View, plan: &Plan, cube: CubeId, output: Measured, needed: &mut Vec<Output>) {
+/// Collects what an output is made of.
+fn need<'a>(view: &View, plan: &'a Plan, cube: CubeId, output: Measured, needs: &mut Needs<'a>) {
     let mut add = |output: Output| {
-        if !needed.contains(&output) {
-            needed.push(output);
+        if !needs.own.contains(&output) {
+            needs.own.push(output);
         }
     };
     match output {
@@ -91,8 +134,17 @@ fn need(view: &View, plan: &Plan, cube: CubeId, output: Measured, needed: &mut V
         Measured::Consolidated(measure) => match consolidated_formula(view, plan, cube, measure) {
             None => add(Output::Consolidated(measure)),
             Some(formula) => {
-                for &(_, operand) in &formula.reads {
-                    need(view, plan, cube, Measured::Consolidated(operand), needed);
+                for &(of, operand) in &formula.reads {
+                    if of == cube {
+                        need(view, plan, cube, Measured::Consolidated(operand), needs);
+                        continue;
+                    }
+                    let reader = &formula.target;
+                    let wanted = needs.others.entry(of);
+                    let wanted = wanted.or_insert(others::Wanted { reader, measures: Vec::new() });
+                    if !wanted.measures.contains(&operand) {
+                        wanted.measures.push(operand);
+                    }
                 }
             }
         },
@@ -103,9 +155,10 @@ fn column(
     view: &View,
     plan: &Plan,
     request: &Request<'_>,
-    base: &Rollup,
+    found: &Found,
     output: Measured,
 ) -> Result<RollupColumn> {
+    let base = &found.base;
     let find = |wanted: Output| {
         let idx = request.outputs.iter().position(|&output| output == wanted);
         idx.map_or_else(
@@ -125,7 +178,7 @@ fn column(
                     members::put_totals(view, plan, request, &base.codes, measure, &mut column)?;
                     Ok(column)
                 }
-                Some(formula) => formula_column(view, plan, request, base, formula),
+                Some(formula) => formula_column(view, plan, request, found, formula),
             }
         }
     }
@@ -153,29 +206,28 @@ fn formula_column(
     view: &View,
     plan: &Plan,
     request: &Request<'_>,
-    base: &Rollup,
+    found: &Found,
     formula: &Formula,
 ) -> Result<RollupColumn> {
+    let group_count = found.base.group_count;
     let cube = view.version.model.cube_def(request.cube);
     let def = cube.measure_def(formula.measure);
     let scale = def.value_type.scale();
     if is_too_fine(view, request, formula) {
-        return Ok(RollupColumn { scale, values: vec![None; base.group_count] });
+        return Ok(RollupColumn { scale, values: vec![None; group_count] });
     }
-    let mut operands = Vec::new();
-    for &(_, operand) in &formula.reads {
-        let column = column(view, plan, request, base, Measured::Consolidated(operand))?;
+    let mut operands = BTreeMap::new();
+    for &(of, operand) in &formula.reads {
+        let column = match found.others.get(&(of, operand)) {
+            Some(column) => column.clone(),
+            None => column(view, plan, request, found, Measured::Consolidated(operand))?,
+        };
         let fixed = Fixed::of_options(&column.values, column.scale);
-        operands.push((operand, Column::Fixed(fixed)));
+        operands.insert((of, operand), Column::Fixed(fixed));
     }
     let session = Session::new(&view.version, &plan.tables, &formula.target);
-    let read = |node: &Node| match &node.kind {
-        Kind::Stored(_, measure) => {
-            operands.iter().find(|(operand, _)| operand == measure).map(|(_, column)| column)
-        }
-        _ => None,
-    };
-    let values = over_totals(&session, formula, def, &read, base.group_count)?;
+    let read = |node: &Node| operands.get(&node.operand()?);
+    let values = over_totals(&session, formula, def, &read, group_count)?;
     Ok(RollupColumn { scale, values: values.into_iter().map(|v| v.map(i128::from)).collect() })
 }
 

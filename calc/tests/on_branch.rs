@@ -192,6 +192,9 @@ fn what_cannot_be_is_refused() {
         refusal(&mut main, &whatif, "amount_quota[ON whatf]"),
         "formula of quota.bonus: branch whatf does not exist | did you mean whatif?"
     );
+    let ratio = "amount_quota[ON whatif] / amount_quota";
+    let error = set_on_main(&mut main, &whatif, "quota.attainment", ratio).expect_err("a ratio");
+    assert!(error.to_string().contains("reads measures at its own members"), "{error}");
     assert!(refusal(&mut main, &whatif, "amount_quota[ON]").contains("expected the name of a"));
     assert!(refusal(&mut main, &whatif, "amount_quota[ON whatif 3]").contains("expected \"]\""));
     assert!(refusal(&mut main, &whatif, "amont[ON whatif]").contains("did you mean amount_quota?"));

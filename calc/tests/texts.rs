@@ -285,11 +285,7 @@ fn what_is_no_text_and_what_texts_cannot_do_is_refused() {
     refused("plan.list", "deals.amount[BY TEXTLIST: rep, date.month]", "values of this type");
     refused("plan.won", "CUMULATE(note)", "expected a number, found a text");
     refused("plan.won", "note + 1", "expected a number, found a text");
-    refused(
-        "plan.ratio",
-        "IF(note = 'x', won, 2)",
-        "reads measures of its own cube and numbers only",
-    );
+    refused("plan.ratio", "IF(note = 'x', won, 2)", "reads numbers, and no texts");
     // a member is its key, a number is written as text
     model(&[("plan.tag", "IF(won > 0, rep)")]).unwrap();
     model(&[("deals.band", "TEXT(amount)")]).unwrap();

@@ -47,13 +47,8 @@ impl Checker<'_> {
     }
 
     /// A total that is computed from totals is nobody's to write.
-    pub(super) fn check_inputs(
-        &self,
-        is_ratio: bool,
-        inputs: Option<MeasureId>,
-        span: Span,
-    ) -> Result<()> {
-        if !is_ratio || inputs.is_none() {
+    pub(super) fn check_inputs(&self, inputs: Option<MeasureId>, span: Span) -> Result<()> {
+        if inputs.is_none() {
             return Ok(());
         }
         let message = "a measure whose consolidation is formula takes no inputs".into();

@@ -7,7 +7,7 @@ use cube::rollup::{Axis, Filter, Grain, Output, Request, Rollup, RollupColumn};
 use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, Version, View};
 use roaring::RoaringBitmap;
 
-use super::{Measured, Query, is_too_fine, over_totals, run};
+use super::{Measured, Query, is_too_fine, nothing, over_totals, run};
 use crate::check::Formula;
 use crate::column::{Column, Fixed};
 use crate::error::{CalcError, Result};
@@ -139,7 +139,7 @@ fn pinned(view: &View, query: &Request<'_>, position: usize, members: &RoaringBi
 }
 
 /// The codes of a group along some axes.
-fn codes_at(codes: &[Vec<u32>], axes: &[usize], group: usize) -> Vec<u32> {
+pub(super) fn codes_at(codes: &[Vec<u32>], axes: &[usize], group: usize) -> Vec<u32> {
     axes.iter().map(|&axis| codes[axis][group]).collect()
 }
 
@@ -200,12 +200,17 @@ pub(super) fn add_groups(
             }
         }
     }
-    put_groups(query, base, added);
+    put_groups(view, query, base, added);
     Ok(())
 }
 
 /// Puts groups without rows among the others, in the order of their codes.
-fn put_groups(query: &Request<'_>, base: &mut Rollup, added: Vec<Vec<u32>>) {
+pub(super) fn put_groups(
+    view: &View,
+    query: &Request<'_>,
+    base: &mut Rollup,
+    added: Vec<Vec<u32>>,
+) {
     if added.is_empty() {
         return;
     }
@@ -220,10 +225,7 @@ fn put_groups(query: &Request<'_>, base: &mut Rollup, added: Vec<Vec<u32>>) {
         *codes = order.iter().map(|&group| codes[group]).collect();
     }
     for (output, column) in query.outputs.iter().zip(&mut base.columns) {
-        let nothing = match output {
-            Output::Count(_) | Output::CountRows => Some(0),
-            _ => None,
-        };
+        let nothing = nothing(view, query.cube, *output);
         let value = |&group: &usize| column.values.get(group).copied().unwrap_or(nothing);
         column.values = order.iter().map(value).collect();
     }
