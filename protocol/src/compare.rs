@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use calc::query::others::cubes_of_totals;
 use calc::{Measured, Query, run};
 use cube::model::{Cube, CubeKind};
 use cube::number::{Rounding, format_scaled, power_of_ten};
@@ -334,14 +335,16 @@ fn totals(
     measures.iter().zip(before).zip(after).map(total).collect()
 }
 
-/// Whether the totals of a cube cannot differ.
+/// Whether the totals of a cube cannot differ: its ratios may read other cubes.
 fn shares_everything(from: &Snapshot, to: &Snapshot, pair: &CubePair<'_>) -> bool {
     let (ours, theirs) = (&from.view.version, &to.view.version);
-    Arc::ptr_eq(&ours.cubes[pair.from.idx()], &theirs.cubes[pair.to.idx()])
-        && Arc::ptr_eq(&ours.model, &theirs.model)
+    Arc::ptr_eq(&ours.model, &theirs.model)
         && Arc::ptr_eq(&from.plan, &to.plan)
         && Arc::ptr_eq(&from.view.rights, &to.view.rights)
         && ours.dimensions.iter().zip(&theirs.dimensions).all(|(a, b)| Arc::ptr_eq(a, b))
+        && cubes_of_totals(&from.plan, pair.from)
+            .into_iter()
+            .all(|cube| Arc::ptr_eq(&ours.cubes[cube.idx()], &theirs.cubes[cube.idx()]))
 }
 
 fn total_of(

@@ -148,6 +148,50 @@ fn totals(comparison: &CubeComparison) -> Vec<String> {
     comparison.totals.iter().map(line).collect()
 }
 
+/// A total of a cube may differ though no cell of it does: its ratio reads another cube.
+#[test]
+fn totals_of_a_ratio_differ_with_the_cube_that_it_reads() {
+    let of = |name: &str, measures: Vec<cube::model::MeasureDef>| CubeDef {
+        name: name.into(),
+        kind: CubeKind::Cells,
+        description: String::new(),
+        dimensions: vec!["rep".into()],
+        key: Vec::new(),
+        measures,
+    };
+    let ratio = cube::model::MeasureDef {
+        consolidation: cube::model::Consolidation::Formula,
+        ..measure("share", "decimal(9,4)")
+    };
+    let share = FormulaDef {
+        target: "share.share".into(),
+        text: "quota.amount / amount".into(),
+        description: String::new(),
+        at_or_above: BTreeMap::new(),
+    };
+    let changes = [
+        ModelChange::AddCube(of("share", vec![measure("amount", "decimal(12,2)"), ratio])),
+        ModelChange::SetFormula(share),
+    ];
+    let amount = Change::Rows(RowsWrite {
+        cube: CubeId(2),
+        action: RowsAction::Set,
+        measures: vec![MeasureId(0)],
+        keys: Vec::new(),
+        coordinates: vec![MemberId(4)],
+        values: vec![Some(60_000)],
+    });
+    let from = after(&base(), &changes.map(Change::Model));
+    let from = after(&from, &[amount]);
+    let to = after(&from, &[cell(3, 0, Some(30_000))]);
+    let found = compared(&from, &to, &CompareOptions::default());
+    let shares = found.cubes.iter().find(|cube| cube.cube == "share").unwrap();
+    assert_eq!(cells(shares), [""; 0]);
+    let total = shares.totals.iter().find(|total| total.measure == "share").unwrap();
+    // 300 by 600, then 600 by 600
+    assert_eq!((total.from.as_deref(), total.to.as_deref()), (Some("0.5000"), Some("1.0000")));
+}
+
 #[test]
 fn what_is_equal_is_equal() {
     let base = base();
