@@ -4,6 +4,8 @@
 mod branches;
 #[path = "sql/overrides.rs"]
 mod overrides;
+#[path = "sql/ratios.rs"]
+mod ratios;
 #[path = "sql/texts.rs"]
 mod texts;
 
@@ -225,6 +227,11 @@ fn managed(member: &str, from: &str, manager: Option<&str>) -> DatedValue {
 }
 
 async fn session() -> LocalSession {
+    session_with(Vec::new()).await
+}
+
+/// The tenant with more in its model.
+async fn session_with(more: Vec<ModelChange>) -> LocalSession {
     let formula = FormulaDef {
         target: "books.price".into(),
         text: "amount / units".into(),
@@ -252,7 +259,7 @@ async fn session() -> LocalSession {
         member("4", "Balance", None, "~", "stock"),
         member("5", "Cash", Some("4"), "+", "stock"),
     ];
-    let changes = vec![
+    let mut changes = vec![
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(DATE))),
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(ACCOUNT))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(LEDGER))),
@@ -283,6 +290,7 @@ async fn session() -> LocalSession {
             members,
         }),
     ];
+    changes.extend(more.into_iter().map(Change::Model));
     let tenant = MemoryTenant { branches: Mutex::default() };
     let entry = tenant.entry("ada".into(), MAIN, "the beginning".into());
     let mut branches = Branches::default();
