@@ -19,6 +19,7 @@ use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, ValueType, View}
 use crate::check::Formula;
 use crate::error::Result;
 use crate::evaluate::Session;
+use crate::node::Frame;
 use crate::plan::Plan;
 use crate::points::{Block, Origin};
 use crate::query::members::{collect_slices, member_filter};
@@ -89,6 +90,36 @@ pub struct ExplainNode {
     pub children: Vec<ExplainNode>,
     /// Contributors that are not shown.
     pub more: usize,
+}
+
+/// A point of a frame, and how many formulas deep it is followed.
+#[derive(Clone, Copy)]
+struct Point<'a> {
+    frame: &'a Frame,
+    block: &'a Block,
+    depth: usize,
+}
+
+/// What a point is made of, and what is worth knowing of it.
+#[derive(Default)]
+struct Found {
+    nodes: Vec<ExplainNode>,
+    notes: Vec<String>,
+}
+
+impl Found {
+    /// Adds what an expression reads once, however often it reads it.
+    fn once(&mut self, node: ExplainNode) {
+        if !self.nodes.contains(&node) {
+            self.nodes.push(node);
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        let mut notes = self.notes.clone();
+        notes.dedup();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
 }
 
 /// Explains a cell.
@@ -430,19 +461,11 @@ impl Explainer<'_> {
             node.note = Some("not followed further: explain it by itself".into());
             return Ok(node);
         }
-        let mut notes = Vec::new();
-        self.expression(
-            &formula.node,
-            &formula.frame,
-            block,
-            depth - 1,
-            &mut node.children,
-            &mut notes,
-        )?;
-        notes.dedup();
-        if !notes.is_empty() {
-            node.note = Some(notes.join("; "));
-        }
+        let mut found = Found::default();
+        let at = Point { frame: &formula.frame, block, depth: depth - 1 };
+        self.expression(&formula.node, at, &mut found)?;
+        node.note = found.note();
+        node.children = found.nodes;
         Ok(node)
     }
 

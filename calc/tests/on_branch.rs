@@ -238,7 +238,10 @@ fn an_explanation_goes_on_there() {
     let node = explain(&view, &revision.plan, &cell, Options::default()).expect("it explains");
     assert_eq!(node.value.as_deref(), Some("100.0000"));
     let [there, here] = &node.children[..] else { panic!("{node:?}") };
-    assert_eq!((there.branch.as_deref(), there.value.as_deref()), (Some("whatif"), Some("300")));
+    assert_eq!(
+        (there.branch.as_deref(), there.value.as_deref()),
+        (Some("whatif"), Some("300.0000"))
+    );
     assert_eq!(there.children[0].value.as_deref(), Some("300.0000"));
     assert_eq!((here.kind.as_str(), here.value.as_deref()), ("input", Some("200.0000")));
 }

@@ -5,56 +5,42 @@
 use cube::value::format_date;
 use cube::{AttributeId, DimensionId, HierarchyId, MemberId};
 
-use super::{ExplainNode, Explainer};
+use super::{ExplainNode, Explainer, Found, Point};
 use crate::error::Result;
 use crate::node::{Frame, Kind, MemberMap, Node, Type};
 use crate::points::Block;
 
 impl Explainer<'_> {
-    /// Adds what an expression reads once, however often it reads it.
-    pub(super) fn once(into: &mut Vec<ExplainNode>, node: ExplainNode) {
-        if !into.contains(&node) {
-            into.push(node);
-        }
-    }
-
     /// What leads to a member at which something is read. The point's own member needs no word: it
     /// is the place of what is explained.
-    pub(super) fn decision(
-        &self,
-        node: &Node,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
-        into: &mut Vec<ExplainNode>,
-        notes: &mut Vec<String>,
-    ) -> Result<()> {
+    pub(super) fn decision(&self, node: &Node, at: Point<'_>, found: &mut Found) -> Result<()> {
+        let Point { frame, block, .. } = at;
         match &node.kind {
             Kind::Axis(_) => Ok(()),
             Kind::Map(inner, from, map) => {
-                self.decision(inner, frame, block, depth, into, notes)?;
+                self.decision(inner, at, found)?;
                 let member = self.value_of(inner, frame, block)?.member(0);
-                self.map(node, *from, map, member, into);
+                self.map(node, *from, map, member, found);
                 Ok(())
             }
             Kind::Attribute(member, dimension, attribute, on) => {
-                self.decision(member, frame, block, depth, into, notes)?;
+                self.decision(member, at, found)?;
                 let mut day = None;
                 if let Some(on) = on {
-                    self.decision(on, frame, block, depth, into, notes)?;
+                    self.decision(on, at, found)?;
                     day = Some(self.value_of(on, frame, block)?.day(0));
                 }
                 let value = self.value_of(node, frame, block)?;
                 let value = self.text_of(&value, node.value_type);
                 let member = self.value_of(member, frame, block)?.member(0);
                 let named = (*dimension, *attribute);
-                Self::once(into, self.attribute(named, member, day, value, node.value_type));
+                found.once(self.attribute(named, member, day, value, node.value_type));
                 Ok(())
             }
             Kind::MemberText(inner, ..) | Kind::DateMember(inner, _) | Kind::Period(inner, ..) => {
-                self.decision(inner, frame, block, depth, into, notes)
+                self.decision(inner, at, found)
             }
-            _ => self.expression(node, frame, block, depth, into, notes),
+            _ => self.expression(node, at, found),
         }
     }
 
@@ -65,7 +51,7 @@ impl Explainer<'_> {
         from: DimensionId,
         map: &MemberMap,
         member: MemberId,
-        into: &mut Vec<ExplainNode>,
+        found: &mut Found,
     ) {
         let to = |map| {
             let to = self.plan.tables.map(&self.view.version, from, map).get(member);
@@ -76,10 +62,10 @@ impl Explainer<'_> {
                 let key = |to| self.view.version.dimension(*target).key(to).to_string();
                 let value = to(map).map(key);
                 let named = (from, *attribute);
-                Self::once(into, self.attribute(named, member, None, value, node.value_type));
+                found.once(self.attribute(named, member, None, value, node.value_type));
             }
             MemberMap::Ancestor(hierarchy, _) | MemberMap::Parent(hierarchy) => {
-                self.parents(from, *hierarchy, member, to(map), into);
+                self.parents(from, *hierarchy, member, to(map), found);
             }
             MemberMap::Shift(..) | MemberMap::Parallel(..) => {}
         }
@@ -145,7 +131,7 @@ impl Explainer<'_> {
         hierarchy: HierarchyId,
         member: MemberId,
         ancestor: Option<MemberId>,
-        into: &mut Vec<ExplainNode>,
+        found: &mut Found,
     ) {
         let dimension = self.view.version.dimension(id);
         if dimension.def.calendar.is_some() || member == MemberId::NONE {
@@ -163,7 +149,7 @@ impl Explainer<'_> {
                 ..ExplainNode::default()
             };
             let is_seen = self.may_see(id, current) && self.may_see(id, parent);
-            Self::once(into, if is_seen { node } else { hidden(node.label) });
+            found.once(if is_seen { node } else { hidden(node.label) });
             current = parent;
         }
     }
@@ -175,7 +161,7 @@ impl Explainer<'_> {
         dimension: DimensionId,
         member: MemberId,
         ancestor: MemberId,
-        into: &mut Vec<ExplainNode>,
+        found: &mut Found,
     ) {
         let own = self.view.version.dimension(dimension);
         let is_below = |hierarchy: &HierarchyId| {
@@ -186,9 +172,9 @@ impl Explainer<'_> {
             return;
         }
         let mut hierarchies = (0..own.def.hierarchies.len()).map(HierarchyId::from_idx);
-        let found = hierarchies.find(is_below);
-        let ancestor = found.map(|_| ancestor);
-        self.parents(dimension, found.unwrap_or(HierarchyId(0)), member, ancestor, into);
+        let hierarchy = hierarchies.find(is_below);
+        let ancestor = hierarchy.map(|_| ancestor);
+        self.parents(dimension, hierarchy.unwrap_or(HierarchyId(0)), member, ancestor, found);
     }
 
     /// The member of a row, which came with the row; none of a cell, whose members are its place.

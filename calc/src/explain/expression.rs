@@ -1,10 +1,10 @@
 //! What a formula reads at one point: each step of its tree as a node with what it is made of.
 
-use cube::number::Number;
-use cube::{CubeId, MeasureId, MemberId};
+use cube::number::{Number, Rounding, format_scaled};
+use cube::{CubeId, MeasureId, MemberId, Model};
 
 use super::decision::hidden;
-use super::{ExplainNode, Explainer};
+use super::{ExplainNode, Explainer, Found, Point};
 use crate::column::Column;
 use crate::error::Result;
 use crate::evaluate::tier::slices;
@@ -46,32 +46,45 @@ impl Explainer<'_> {
         })
     }
 
-    /// What an expression reads at a point.
-    pub(super) fn expression(
+    /// The value of a node at a point.
+    pub(super) fn shown(
         &self,
         node: &Node,
         frame: &Frame,
         block: &Block,
-        depth: usize,
-        into: &mut Vec<ExplainNode>,
-        notes: &mut Vec<String>,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
+        Ok(self.digits_of(&self.value_of(node, frame, block)?, node))
+    }
+
+    /// A value of a node, with the digits of the measure whose values it gives.
+    fn digits_of(&self, value: &Column, node: &Node) -> Option<String> {
+        let scale = scale_of(node, &self.view.version.model);
+        let scaled = value.number(0).zip(scale).and_then(|(number, scale)| {
+            (number.normalized().scale <= scale).then_some(())?;
+            Some(format_scaled(number.rescaled(scale, Rounding::HalfEven).ok()?, scale))
+        });
+        scaled.or_else(|| self.text_of(value, node.value_type))
+    }
+
+    /// What an expression reads at a point.
+    pub(super) fn expression(&self, node: &Node, at: Point<'_>, found: &mut Found) -> Result<()> {
+        let Point { frame, block, depth } = at;
         match &node.kind {
             Kind::Stored(cube, measure) => {
-                Self::once(into, self.stored(*cube, *measure, frame, block, depth)?);
+                found.once(self.stored(*cube, *measure, at)?);
             }
             Kind::Axis(axis) => {
                 let member = self.row_member(frame, *axis, block);
-                member.into_iter().for_each(|member| Self::once(into, member));
+                member.into_iter().for_each(|member| found.once(member));
             }
             Kind::Map(..) | Kind::Attribute(..) => {
-                self.decision(node, frame, block, depth, into, notes)?;
+                self.decision(node, at, found)?;
             }
             Kind::Apply(function, arguments) => {
                 if *function == Function::Divide {
                     let divisor = self.value_of(&arguments[1], frame, block)?;
                     if divisor.number(0).is_some_and(|divisor| divisor == Number::ZERO) {
-                        notes.push("division by zero gives blank".into());
+                        found.notes.push("division by zero gives blank".into());
                     }
                 }
                 if let (Function::IsDescendant, [member, ancestor], Type::Member(dimension)) =
@@ -79,46 +92,49 @@ impl Explainer<'_> {
                 {
                     let member = self.value_of(member, frame, block)?.member(0);
                     let ancestor = self.value_of(ancestor, frame, block)?.member(0);
-                    self.descent(dimension, member, ancestor, into);
+                    self.descent(dimension, member, ancestor, found);
                 }
                 for argument in self.followed(*function, arguments, frame, block)? {
-                    self.expression(argument, frame, block, depth, into, notes)?;
+                    self.expression(argument, at, found)?;
                 }
             }
             Kind::At(scope, members) => {
                 let mut inner = Vec::with_capacity(members.len());
                 for member in members {
-                    self.decision(member, frame, block, depth, into, notes)?;
+                    self.decision(member, at, found)?;
                     let column = self.value_of(member, frame, block)?;
                     inner.push(vec![column.member(0)]);
                 }
                 let inner = Block::free(inner, 1);
-                self.expression(&scope.node, &scope.frame, &inner, depth, into, notes)?;
+                let there = Point { frame: &scope.frame, block: &inner, depth };
+                self.expression(&scope.node, there, found)?;
             }
-            Kind::Reduce(reduce) => into.push(self.reduction(node, reduce, frame, block, depth)?),
-            Kind::Window(window) => into.push(self.range(node, window, block, depth)?),
-            Kind::OnBranch(on) => into.push(self.on_branch(node, on, frame, block, depth)?),
+            Kind::Reduce(reduce) => found.nodes.push(self.reduction(node, reduce, at)?),
+            Kind::Window(window) => found.nodes.push(self.range(node, window, at)?),
+            Kind::OnBranch(on) => found.nodes.push(self.on_branch(node, on, at)?),
             Kind::Tier(tier) => {
                 for (_, shared) in &tier.shared {
-                    self.decision(shared, frame, block, depth, into, notes)?;
+                    self.decision(shared, at, found)?;
                 }
-                into.push(self.tier(node, tier, frame, block, depth)?);
-                self.expression(&tier.value, frame, block, depth, into, notes)?;
+                found.nodes.push(self.tier(node, tier, at)?);
+                self.expression(&tier.value, at, found)?;
             }
             Kind::Share(share) => {
-                let mut part = ExplainNode {
+                let mut parts = Found::default();
+                self.expression(&share.amount, at, &mut parts)?;
+                self.expression(&share.basis, at, &mut parts)?;
+                found.notes.append(&mut parts.notes);
+                found.nodes.push(ExplainNode {
                     label: "part of an amount in proportion to a basis".into(),
                     kind: "split".into(),
                     value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
+                    children: parts.nodes,
                     ..ExplainNode::default()
-                };
-                self.expression(&share.amount, frame, block, depth, &mut part.children, notes)?;
-                self.expression(&share.basis, frame, block, depth, &mut part.children, notes)?;
-                into.push(part);
+                });
             }
             _ => {
                 for child in node.children() {
-                    self.expression(child, frame, block, depth, into, notes)?;
+                    self.expression(child, at, found)?;
                 }
             }
         }
@@ -161,9 +177,7 @@ impl Explainer<'_> {
         &self,
         cube: CubeId,
         measure: MeasureId,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
+        Point { frame, block, depth }: Point<'_>,
     ) -> Result<ExplainNode> {
         if block.origin.as_ref().is_some_and(|origin| origin.cube == cube) {
             return self.point(cube, measure, block, depth);
@@ -180,9 +194,7 @@ impl Explainer<'_> {
         &self,
         node: &Node,
         reduce: &Reduce,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
+        Point { frame, block, depth }: Point<'_>,
     ) -> Result<ExplainNode> {
         let mut sum = ExplainNode {
             label: format!("{:?}", reduce.aggregator).to_uppercase(),
@@ -191,7 +203,7 @@ impl Explainer<'_> {
                 other => format!("{other:?}").to_lowercase(),
             },
             place: self.frame_place(frame, block),
-            value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
+            value: self.shown(node, frame, block)?,
             ..ExplainNode::default()
         };
         let inner = self.session.contributions_at(reduce, block)?;
@@ -214,7 +226,7 @@ impl Explainer<'_> {
         for &(at, row) in &found[..shown] {
             let point = inner.blocks[at].taken(&[row as u32]);
             let value = inner.values[at].taken(&[row as u32]);
-            let value = self.text_of(&value, reduce.inner.node.value_type);
+            let value = self.digits_of(&value, &reduce.inner.node);
             sum.children.push(self.contribution(reduce, &point, value, depth)?);
         }
         sum.more = found.len() - shown;
@@ -229,15 +241,17 @@ impl Explainer<'_> {
         value: Option<String>,
         depth: usize,
     ) -> Result<ExplainNode> {
-        let (frame, depth) = (&reduce.inner.frame, depth.min(CONTRIBUTION_DEPTH));
-        let (mut parts, mut notes) = (Vec::new(), Vec::new());
+        let frame = &reduce.inner.frame;
+        let at = Point { frame, block: point, depth: depth.min(CONTRIBUTION_DEPTH) };
+        let mut parts = Found::default();
         for by in &reduce.by {
-            self.decision(by, frame, point, depth, &mut parts, &mut notes)?;
+            self.decision(by, at, &mut parts)?;
         }
-        self.expression(&reduce.inner.node, frame, point, depth, &mut parts, &mut notes)?;
+        self.expression(&reduce.inner.node, at, &mut parts)?;
         if let Some(weight) = &reduce.weight {
-            self.expression(weight, frame, point, depth, &mut parts, &mut notes)?;
+            self.expression(weight, at, &mut parts)?;
         }
+        let mut parts = parts.nodes;
         Ok(match (parts.len(), &reduce.inner.node.kind) {
             (1, Kind::Stored(..)) => parts.remove(0),
             _ => ExplainNode {
@@ -267,8 +281,7 @@ impl Explainer<'_> {
         &self,
         node: &Node,
         window: &Window,
-        block: &Block,
-        depth: usize,
+        Point { block, depth, .. }: Point<'_>,
     ) -> Result<ExplainNode> {
         let frame = &window.frame;
         let axis = frame.axes[window.axis];
@@ -285,7 +298,7 @@ impl Explainer<'_> {
             },
             kind: "range".into(),
             place: self.frame_place(frame, block),
-            value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
+            value: self.shown(node, frame, block)?,
             ..ExplainNode::default()
         };
         let Some(position) = order.position(block.member(window.axis, 0)) else { return Ok(range) };
@@ -306,17 +319,12 @@ impl Explainer<'_> {
         }
         // the latest are the ones a planner asks about
         let hidden = points.len().saturating_sub(self.options.top.max(12));
-        let mut notes = Vec::new();
-        for point in &points[hidden..] {
-            self.expression(
-                &window.inner,
-                frame,
-                point,
-                depth.min(CONTRIBUTION_DEPTH),
-                &mut range.children,
-                &mut notes,
-            )?;
+        let mut found = Found::default();
+        for block in &points[hidden..] {
+            let at = Point { frame, block, depth: depth.min(CONTRIBUTION_DEPTH) };
+            self.expression(&window.inner, at, &mut found)?;
         }
+        range.children = found.nodes;
         range.more = hidden;
         Ok(range)
     }
@@ -327,9 +335,7 @@ impl Explainer<'_> {
         &self,
         node: &Node,
         tier: &Tier,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
+        Point { frame, block, depth }: Point<'_>,
     ) -> Result<ExplainNode> {
         let value = self.value_of(&tier.value, frame, block)?;
         let mut explained = ExplainNode {
@@ -427,6 +433,30 @@ impl Explainer<'_> {
         }
         steps.sort_by_key(|step| step.threshold);
         steps
+    }
+}
+
+/// The digits of the measure whose values a node gives, or the sum, the largest or another one of.
+fn scale_of(node: &Node, model: &Model) -> Option<u32> {
+    let keeps = |aggregator: Aggregator| {
+        !matches!(
+            aggregator,
+            Aggregator::Avg | Aggregator::Wavg | Aggregator::Count | Aggregator::CountUnique
+        )
+    };
+    match &node.kind {
+        Kind::Stored(cube, measure) => {
+            Some(model.cube_def(*cube).measure_def(*measure).value_type.scale())
+        }
+        Kind::At(scope, _) => scale_of(&scope.node, model),
+        Kind::OnBranch(on) => scale_of(&on.scope.node, &on.head.version.model),
+        Kind::Reduce(reduce) if keeps(reduce.aggregator) => scale_of(&reduce.inner.node, model),
+        Kind::Window(window) => match window.how {
+            WindowHow::Aggregate(aggregator) if keeps(aggregator) => scale_of(&window.inner, model),
+            WindowHow::Difference => scale_of(&window.inner, model),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -6,28 +6,25 @@ use std::sync::Arc;
 use cube::View;
 use cube::view::{Position, Rights};
 
-use super::{ExplainNode, Explainer};
+use super::{ExplainNode, Explainer, Found, Point};
 use crate::branches::OnBranch;
 use crate::error::Result;
 use crate::evaluate::Session;
-use crate::node::{Frame, Node};
-use crate::points::Block;
+use crate::node::Node;
 
 impl Explainer<'_> {
     pub(super) fn on_branch(
         &self,
         node: &Node,
         on: &OnBranch,
-        frame: &Frame,
-        block: &Block,
-        depth: usize,
+        Point { frame, block, depth }: Point<'_>,
     ) -> Result<ExplainNode> {
         let mut explained = ExplainNode {
             label: format!("on branch {}", on.branch),
             kind: "branch".into(),
             branch: Some(on.branch.to_string()),
             place: self.frame_place(frame, block),
-            value: self.text_of(&self.value_of(node, frame, block)?, node.value_type),
+            value: self.shown(node, frame, block)?,
             ..ExplainNode::default()
         };
         let Some(block) = self.session.block_on_branch(on, block) else {
@@ -41,13 +38,11 @@ impl Explainer<'_> {
             session: Session::new(&view.version, &on.head.plan.tables, "explanation"),
             options: self.options,
         };
-        let (node, frame) = (&on.scope.node, &on.scope.frame);
-        let mut notes = Vec::new();
-        there.expression(node, frame, &block, depth, &mut explained.children, &mut notes)?;
-        notes.dedup();
-        if !notes.is_empty() {
-            explained.note = Some(notes.join("; "));
-        }
+        let mut found = Found::default();
+        let at = Point { frame: &on.scope.frame, block: &block, depth };
+        there.expression(&on.scope.node, at, &mut found)?;
+        explained.note = found.note();
+        explained.children = found.nodes;
         Ok(explained)
     }
 

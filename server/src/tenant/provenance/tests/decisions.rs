@@ -159,8 +159,8 @@ async fn a_manager_is_shown_with_the_day_from_which_he_is_in_charge() {
 team.value[manager=noa, date=2026-02] = 300.00  (formula)
   : deals.value[BY SUM: rep.manager ON date, date.month]
   @ #1 ana apply: deals.value[BY SUM: rep.manager ON date, date.month]
-  SUM[manager=noa, date=2026-02] = 300  (sum)
-    contribution[date=2026-02-20, rep=ada, product=chess, status=Won] = 300  (contribution)
+  SUM[manager=noa, date=2026-02] = 300.00  (sum)
+    contribution[date=2026-02-20, rep=ada, product=chess, status=Won] = 300.00  (contribution)
       rep.manager[rep=ada] = noa  (attribute)
         ! on 2026-02-20; holds from 2026-02-10
         @ #7 bob http, bosses.csv row 3: noa
