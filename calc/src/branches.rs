@@ -26,6 +26,36 @@ pub trait Branches {
     fn find(&self, name: &str) -> Option<(Arc<str>, Revision)>;
     /// All names, for hints.
     fn names(&self) -> Vec<Arc<str>>;
+    /// What the branch holds, for hints that name members; before the command, or after it.
+    fn held(&self) -> Option<&Version> {
+        None
+    }
+}
+
+/// Branches, with what the own one holds.
+pub struct WithMembers<'a> {
+    /// The branches.
+    pub branches: &'a dyn Branches,
+    /// What the own one holds.
+    pub version: &'a Version,
+}
+
+impl Branches for WithMembers<'_> {
+    fn own(&self) -> &str {
+        self.branches.own()
+    }
+
+    fn find(&self, name: &str) -> Option<(Arc<str>, Revision)> {
+        self.branches.find(name)
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        self.branches.names()
+    }
+
+    fn held(&self) -> Option<&Version> {
+        Some(self.version)
+    }
 }
 
 /// A branch that knows no other.

@@ -10,16 +10,20 @@ mod frames;
 mod hints;
 mod inputs;
 mod leads;
+mod members;
 mod modifiers;
 mod on_branch;
 mod paths;
 mod ratio;
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cube::model::{Consolidation, Cube, FormulaDef, MeasureDef, TargetText};
-use cube::{CubeError, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Model, ValueType};
+use cube::{
+    CubeError, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, Model, ValueType, Version,
+};
 
 use crate::branches::Branches;
 use crate::error::{CalcError, Result};
@@ -28,6 +32,8 @@ use crate::node::{Aggregator, Axis, Frame, Kind, MemberMap, Node, Scope, Type, V
 use crate::query::members::is_of_slices;
 use crate::syntax::ast::{BinaryOperator, Expression, ExpressionKind};
 use crate::syntax::{Span, parse};
+use members::NamedMember;
+pub(crate) use members::is_flat;
 
 /// A formula that was checked against a model.
 #[derive(Debug, Clone)]
@@ -128,63 +134,14 @@ enum Advice {
 
 /// Parses and checks a formula of a branch, which may read others.
 pub fn check(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result<Formula> {
-    check_advised(model, def, branches, Advice::Tried)
+    let mut checker = Checker::new(model, def, branches, Advice::Tried)?;
+    let found = checker.formula();
+    found.map_err(|error| checker.misspelt().unwrap_or(error))
 }
 
-fn check_advised(
-    model: &Model,
-    def: &FormulaDef,
-    branches: &dyn Branches,
-    advice: Advice,
-) -> Result<Formula> {
-    let (cube_id, measure) = model.target(&def.target)?;
-    let cube = model.cube_def(cube_id);
-    let mut checker = Checker {
-        model,
-        own_model: model,
-        def,
-        cube,
-        target: cube.measure_def(measure),
-        home: Some(cube_id),
-        measure: Some(measure),
-        frame: Frame::of_cube(model, cube_id),
-        branches,
-        branch: branches.own().into(),
-        named: BTreeSet::new(),
-        advice,
-        sources: HashMap::new(),
-    };
-    let tree = parse(&def.text).map_err(|error| {
-        let hint = hints::syntax_hint(&def.text, error.span.start);
-        checker.error(error.span, error.message, hint)
-    })?;
-    let region = checker.region(tree.span)?;
-    let frame = checker.frame.clone();
-    let (node, inputs) = checker.whole(&tree, &frame)?;
-    let node = checker.assignable(node)?;
-    let is_ratio = cube.measure_def(measure).consolidation == Consolidation::Formula;
-    if is_ratio {
-        checker.check_ratio(&node)?;
-        checker.check_inputs(inputs, tree.span)?;
-    }
-    checker.check_leads(&node)?;
-    checker.check_support(&node, &region, &tree)?;
-    let grain = checker.grain(is_ratio, &region, &node, tree.span)?;
-    Ok(Formula {
-        target: def.target.clone(),
-        text: def.text.clone(),
-        cube: cube_id,
-        measure,
-        reads: node.reads(),
-        row_order: row_order(&node),
-        branches: checker.named,
-        frame,
-        region,
-        node,
-        inputs,
-        grain,
-        is_ratio,
-    })
+/// The same of a formula that is only tried: nobody reads its hints.
+pub(crate) fn try_out(model: &Model, def: &FormulaDef, branches: &dyn Branches) -> Result<Formula> {
+    Checker::new(model, def, branches, Advice::None)?.formula()
 }
 
 pub(crate) struct Checker<'a> {
@@ -209,6 +166,75 @@ pub(crate) struct Checker<'a> {
     advice: Advice,
     /// What was compiled already, by its place in the text.
     sources: HashMap<Span, Option<Scope>>,
+    /// What the branch holds, where that is known.
+    version: Option<&'a Version>,
+    /// Members that were named so far.
+    members: RefCell<Vec<NamedMember>>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(
+        model: &'a Model,
+        def: &'a FormulaDef,
+        branches: &'a dyn Branches,
+        advice: Advice,
+    ) -> Result<Self> {
+        let (home, measure) = model.target(&def.target)?;
+        let cube = model.cube_def(home);
+        Ok(Self {
+            model,
+            own_model: model,
+            def,
+            cube,
+            target: cube.measure_def(measure),
+            home: Some(home),
+            measure: Some(measure),
+            frame: Frame::of_cube(model, home),
+            branches,
+            branch: branches.own().into(),
+            named: BTreeSet::new(),
+            advice,
+            sources: HashMap::new(),
+            version: branches.held(),
+            members: RefCell::default(),
+        })
+    }
+
+    /// Reads the text and checks it.
+    fn formula(&mut self) -> Result<Formula> {
+        let (cube, measure) = self.own_model.target(&self.def.target)?;
+        let tree = parse(&self.def.text).map_err(|error| {
+            let hint = self.syntax_hint(error.span);
+            self.error(error.span, error.message, hint)
+        })?;
+        let region = self.region(tree.span)?;
+        let frame = self.frame.clone();
+        let (node, inputs) = self.whole(&tree, &frame)?;
+        let node = self.assignable(node)?;
+        let is_ratio = self.target.consolidation == Consolidation::Formula;
+        if is_ratio {
+            self.check_ratio(&node)?;
+            self.check_inputs(inputs, tree.span)?;
+        }
+        self.check_leads(&node)?;
+        self.check_support(&node, &region, &tree)?;
+        let grain = self.grain(is_ratio, &region, &node, tree.span)?;
+        Ok(Formula {
+            target: self.def.target.clone(),
+            text: self.def.text.clone(),
+            cube,
+            measure,
+            reads: node.reads(),
+            row_order: row_order(&node),
+            branches: std::mem::take(&mut self.named),
+            frame,
+            region,
+            node,
+            inputs,
+            grain,
+            is_ratio,
+        })
+    }
 }
 
 impl Checker<'_> {
@@ -439,8 +465,41 @@ impl Checker<'_> {
                 let a = self.beside(&b, text, a, frame)?;
                 Ok((a, b))
             }
+            (true, None, None) => Ok((self.compared(a, b, frame)?, self.compared(b, a, frame)?)),
             _ => Ok((self.node(a, frame)?, self.node(b, frame)?)),
         }
+    }
+
+    /// An operand of a comparison; a name that is nothing may be a text that lacks its quotes.
+    fn compared(
+        &mut self,
+        expression: &Expression,
+        other: &Expression,
+        frame: &Frame,
+    ) -> Result<Node> {
+        let found = self.node(expression, frame);
+        let Err(CalcError::Formula { span, message, hint, .. }) = &found else { return found };
+        let is_unknown = match &expression.kind {
+            ExpressionKind::Path(path) => match path.as_slice() {
+                [name] => self.model.dimension(&name.key()).is_err(),
+                _ => false,
+            },
+            _ => false,
+        };
+        if !is_unknown {
+            return found;
+        }
+        let quoted = match self.node(other, frame).map(|other| other.value_type) {
+            Ok(Type::Text) => self.quoted_members(self.text(*span), None),
+            Ok(Type::Member(dimension)) => self.quoted_members(self.text(*span), Some(dimension)),
+            _ => return found,
+        };
+        let tried = self.first_tried(*span, &quoted);
+        let write = tried.map_or_else(String::new, |quoted| format!(": write {quoted}"));
+        let or = hint.as_ref().filter(|hint| hint.starts_with("did you mean"));
+        let or = or.map_or_else(String::new, |hint| format!("; {hint}"));
+        let hint = format!("a text or a member stands in double quotes{write}{or}");
+        Err(self.error(*span, message.clone(), Some(hint)))
     }
 
     fn beside(
@@ -474,12 +533,12 @@ impl Checker<'_> {
         frame: &Frame,
         span: Span,
     ) -> Result<Node> {
-        let inner = self.node(inner, frame)?;
-        let mut arguments = vec![inner];
+        let first = self.node(inner, frame)?;
+        let mut arguments = vec![first];
         for value in values {
             let value = match quoted(value) {
                 Some(text) => self.beside(&arguments[0].clone(), text, value, frame)?,
-                None => self.node(value, frame)?,
+                None => self.compared(value, inner, frame)?,
             };
             let (inner, value) = self.unified(arguments[0].clone(), value)?;
             arguments[0] = inner;

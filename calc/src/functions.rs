@@ -397,7 +397,7 @@ pub const FUNCTIONS: &[Entry] = &[
     point!("LOWER", Lower, "LOWER(text)", "in lower case", ALL, [Text], [], false, Text, All,
         "IF(LOWER('A') = 'a', units, 0)" => "12"),
     point!("TEXT", Text, "TEXT(x)", "a number as text", ALL, [Number], [], false, Text, All, "LEN(TEXT(units))" => "2"),
-    point!("VALUE", Value, "VALUE(text)", "a text as number; blank where it is none", ALL, [Text], [], false, Number, All,
+    point!("VALUE", Value, "VALUE(text)", "the number that a text, or a member's key, writes out; blank where it is none, as 'Won' is", ALL, [Text], [], false, Number, All,
         "VALUE('1.5') * units" => "18.0"),
     point!("DATE", Date, "DATE(year, month, day)", "a day; blank where there is no such day", ALL,
         [Number, Number, Number], [], false, Date, All, "DAYS(DATE(2024, 3, 1), DATE(2024, 2, 1)) + units" => "41"),

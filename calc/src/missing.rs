@@ -12,6 +12,7 @@ use cube::value::{format_date, parse_date};
 use cube::{DimensionId, LevelId, MemberId, Version};
 
 use crate::check::Formula;
+use crate::error::CalcError;
 use crate::limits::SUGGESTED_MEMBERS_MAX;
 use crate::node::{Frame, Kind, Node, Value};
 use crate::plan::Plan;
@@ -115,8 +116,8 @@ impl Search<'_> {
         for (axis, member) in frame.axes.iter().zip(members) {
             match &member.kind {
                 Kind::MemberLiteral(dimension, text) => {
-                    let def = self.version.model.dimension_def(*dimension);
-                    let level = axis.level.or(def.leaf_level());
+                    let members = self.version.dimensions.get(dimension.idx());
+                    let level = axis.level.or(members.and_then(|members| members.def.leaf_level()));
                     self.literal(*dimension, level, text, member.span);
                 }
                 _ => self.node(member),
@@ -128,14 +129,8 @@ impl Search<'_> {
     /// A member named in the formula's text; what stands there may say more than the name.
     fn literal(&mut self, dimension: DimensionId, level: Option<LevelId>, text: &str, span: Span) {
         let formula = &self.formula.text;
-        let within = formula.get(span.start..span.end).unwrap_or_default();
-        let quoted = ["\"", "'"].map(|quote| format!("{quote}{text}{quote}"));
-        let narrowed = quoted.iter().find_map(|quoted| {
-            let start = span.start + within.rfind(quoted.as_str())?;
-            Some(Span { start, end: start + quoted.len() })
-        });
-        let text_of = self.formula.text.clone();
-        self.note(dimension, level, text, &text_of, narrowed.unwrap_or(span));
+        let span = name_in(formula, span, text);
+        self.note(dimension, level, text, &formula.clone(), span);
     }
 
     fn note(
@@ -146,21 +141,47 @@ impl Search<'_> {
         text: &str,
         span: Span,
     ) {
-        let members = self.version.dimension(dimension);
-        if find_member(members, member) != MemberId::NONE {
-            return;
+        let target = self.formula.target.clone();
+        // a version from before the dimension came does not have it
+        let Some(members) = self.version.dimensions.get(dimension.idx()) else { return };
+        if let Some((state, hint)) = missing(members, level, member) {
+            self.found.push(MissingMember {
+                target,
+                text: text.to_string(),
+                span,
+                dimension: members.def.name.clone(),
+                member: member.to_string(),
+                state,
+                hint,
+            });
         }
-        let of_level = |id: MemberId| level.is_none() || members.level(id) == level;
-        let is_there = members.members().any(of_level);
-        self.found.push(MissingMember {
-            target: self.formula.target.clone(),
-            text: text.to_string(),
-            span,
-            dimension: members.def.name.clone(),
-            member: member.to_string(),
-            state: if is_there { MissingState::Unknown } else { MissingState::Pending },
-            hint: if is_there { hint(members, member) } else { None },
-        });
+    }
+}
+
+/// Where within a place of a formula's text a member's name stands.
+pub(crate) fn name_in(formula: &str, place: Span, member: &str) -> Span {
+    let within = formula.get(place.start..place.end).unwrap_or_default();
+    let quoted = ["\"", "'"].map(|quote| format!("{quote}{member}{quote}"));
+    let narrowed = quoted.iter().find_map(|quoted| {
+        let start = place.start + within.rfind(quoted.as_str())?;
+        Some(Span { start, end: start + quoted.len() })
+    });
+    narrowed.unwrap_or(place)
+}
+
+/// Whether a dimension lacks a member, and what to do about it.
+pub(crate) fn missing(
+    dimension: &Dimension,
+    level: Option<LevelId>,
+    member: &str,
+) -> Option<(MissingState, Option<String>)> {
+    if find_member(dimension, member) != MemberId::NONE {
+        return None;
+    }
+    let of_level = |id: MemberId| level.is_none() || dimension.level(id) == level;
+    match dimension.members().any(of_level) {
+        true => Some((MissingState::Unknown, hint(dimension, member))),
+        false => Some((MissingState::Pending, None)),
     }
 }
 
@@ -182,11 +203,16 @@ fn hint(dimension: &Dimension, member: &str) -> Option<String> {
     if named > 1 {
         return Some(format!("{named} members have that name; say the key"));
     }
-    let keys = dimension.members().map(|other| dimension.key(other));
-    let names = dimension.members().map(|other| dimension.name(other));
-    let near = nearest(member, keys.chain(names));
+    let near = nearest_members(dimension, member);
     let quoted: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", quoted.join(", ")))
+}
+
+/// Keys and names most like a text.
+pub(crate) fn nearest_members(dimension: &Dimension, text: &str) -> Vec<String> {
+    let keys = dimension.members().map(|other| dimension.key(other));
+    let names = dimension.members().map(|other| dimension.name(other));
+    nearest(text, keys.chain(names))
 }
 
 impl MissingMember {
@@ -197,6 +223,18 @@ impl MissingMember {
             MissingState::Pending => format!("{dimension} {member:?} is not loaded yet"),
             MissingState::Unknown => format!("{dimension} has no member {member:?}"),
         }
+    }
+
+    /// The error of a formula that cannot be used, where the member may be why.
+    pub(crate) fn as_error(&self, formula: &Formula) -> Option<CalcError> {
+        let is_misspelt = self.state == MissingState::Unknown && self.hint.is_some();
+        (is_misspelt && self.text == formula.text).then(|| CalcError::Formula {
+            target: self.target.clone(),
+            text: self.text.clone(),
+            span: self.span,
+            message: self.message(),
+            hint: self.hint.clone(),
+        })
     }
 }
 

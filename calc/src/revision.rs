@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cube::model::ModelChange;
 use cube::{Change, Version};
 
-use crate::branches::{Alone, Branches};
+use crate::branches::{Alone, Branches, WithMembers};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::recompute::{Recompute, Recomputed};
@@ -36,7 +36,7 @@ impl Revision {
     ) -> Result<(Self, Recomputed)> {
         let (revision, recomputed) = self.apply_step(changes, branches)?;
         if changes.iter().any(may_change_units) {
-            units::check_all(&revision.version.model, &revision.plan)?;
+            revision.check_units(branches)?;
         }
         Ok((revision, recomputed))
     }
@@ -47,7 +47,13 @@ impl Revision {
         changes: &[Change],
         branches: &dyn Branches,
     ) -> Result<(Self, Recomputed)> {
-        self.recomputed(|recompute| apply_all(recompute, changes, branches))
+        let branches = WithMembers { branches, version: &self.version };
+        self.recomputed(|recompute| apply_all(recompute, changes, &branches))
+    }
+
+    fn check_units(&self, branches: &dyn Branches) -> Result<()> {
+        let branches = WithMembers { branches, version: &self.version };
+        units::check_all(&self.version.model, &self.plan, &branches)
     }
 
     /// What becomes of the revision; where there are too many texts, without those that no cell holds.
@@ -81,7 +87,7 @@ impl Revision {
             old.is_some_and(|old| !Arc::ptr_eq(&old.version.model, &head.version.model))
         };
         if heads.iter().any(has_other_model) {
-            units::check_all(&followed.0.version.model, &followed.0.plan)?;
+            followed.0.check_units(branches)?;
         }
         Ok(followed)
     }

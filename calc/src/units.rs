@@ -9,9 +9,11 @@ mod suggest;
 
 use cube::{CubeId, MeasureId, Model};
 
-use crate::check::Formula;
+use crate::branches::Branches;
+use crate::check::{Formula, is_flat};
 use crate::error::{CalcError, Result};
 use crate::functions::{Function, UnitRule, units_of};
+use crate::missing::missing_in;
 use crate::node::{
     Aggregator, Frame, Kind, Node, Reduce, Scope, Share, Tier, Type, Value, Window, WindowHow,
 };
@@ -23,35 +25,26 @@ use product::{Factor, Measured, Place, Product, member};
 ///
 /// # Errors
 /// The first place where units do not fit.
-pub fn check_all(model: &Model, plan: &Plan) -> Result<()> {
-    plan.formulas.iter().try_for_each(|formula| check(model, formula))
+pub fn check_all(model: &Model, plan: &Plan, branches: &dyn Branches) -> Result<()> {
+    plan.formulas.iter().try_for_each(|formula| check(model, formula, branches))
 }
 
-/// Checks the units of a formula: those of its parts, and that the result fits its target.
+/// Checks the units of a formula.
 ///
 /// # Errors
-/// The first place where they do not.
-pub fn check(model: &Model, formula: &Formula) -> Result<()> {
-    let units = Units { model, formula };
-    let found = units.of(&formula.node, &formula.frame)?;
-    let (Measured::Known(found), Some(wanted)) = (found, units.target()) else { return Ok(()) };
-    // in a region of one member, that member is meant
-    let here = |place: &Place| match place {
-        Place::Own(dimension) => units.only_member(*dimension).or(Some(place.clone())),
-        _ => None,
+/// The first place where they do not fit; a misspelt member, where it names one.
+pub fn check(model: &Model, formula: &Formula, branches: &dyn Branches) -> Result<()> {
+    let misspelt = || {
+        let missing = missing_in(branches.held()?, formula);
+        missing.iter().find_map(|missing| missing.as_error(formula))
     };
-    let [found, wanted] = [found, wanted].map(|unit| unit.seen(&here).unwrap_or(unit));
-    if found == wanted {
-        return Ok(());
-    }
-    let span = formula.node.span;
-    let message = format!(
-        "the result is {}, but {} is {}",
-        units.phrase(&found),
-        formula.target,
-        units.phrase(&wanted)
-    );
-    Err(units.error(span, message, Some(units.to_make(&formula.node, &found, &wanted))))
+    let units = Units { model, formula, branches: Some(branches) };
+    units.check().map_err(|error| misspelt().unwrap_or(error))
+}
+
+/// Whether the units of a formula that is only tried fit.
+pub(crate) fn fits(model: &Model, formula: &Formula) -> bool {
+    Units { model, formula, branches: None }.check().is_ok()
 }
 
 /// An operand and what it is counted in.
@@ -61,9 +54,38 @@ type Operand<'a> = (&'a Node, Measured);
 struct Units<'a> {
     model: &'a Model,
     formula: &'a Formula,
+    /// The branches with which hints are tried; none where nobody reads them.
+    branches: Option<&'a dyn Branches>,
 }
 
 impl Units<'_> {
+    /// Checks the units of the formula's parts, and that the result fits its target.
+    fn check(&self) -> Result<()> {
+        let found = self.of(&self.formula.node, &self.formula.frame)?;
+        let (Measured::Known(found), Some(wanted)) = (found, self.target()) else { return Ok(()) };
+        // in a region of one member, that member is meant
+        let here = |place: &Place| match place {
+            Place::Own(dimension) => self.only_member(*dimension).or(Some(place.clone())),
+            _ => None,
+        };
+        let [found, wanted] = [found, wanted].map(|unit| unit.seen(&here).unwrap_or(unit));
+        if found == wanted {
+            return Ok(());
+        }
+        let span = self.place(&self.formula.node);
+        let message = format!(
+            "the result is {}, but {} is {}",
+            self.phrase(&found),
+            self.formula.target,
+            self.phrase(&wanted)
+        );
+        Err(self.error(
+            span,
+            message,
+            Some(self.to_make(span, &self.formula.node, &found, &wanted)),
+        ))
+    }
+
     fn error(&self, span: Span, message: String, hint: Option<String>) -> CalcError {
         CalcError::Formula {
             target: self.formula.target.clone(),
@@ -94,7 +116,7 @@ impl Units<'_> {
         let position = self.formula.frame.position(dimension)?;
         let mut region = self.formula.region.iter();
         let (_, text) = region.find(|(axis, _)| *axis == position)?;
-        let is_flat = self.model.dimension_def(dimension).hierarchies.is_empty();
+        let is_flat = is_flat(self.model.dimension_def(dimension));
         is_flat.then(|| Place::Named(dimension, text.clone()))
     }
 
@@ -106,7 +128,8 @@ impl Units<'_> {
             Kind::Apply(function, arguments) => self.apply(*function, arguments, frame, node.span),
             Kind::At(scope, members) => self.at(scope, members, frame),
             Kind::OnBranch(on) => {
-                let there = Units { model: &on.head.version.model, formula: self.formula };
+                let model = &on.head.version.model;
+                let there = Units { model, formula: self.formula, branches: None };
                 Ok(match there.of(&on.scope.node, &on.scope.frame)? {
                     Measured::Known(product) => product
                         .named_in(&on.head.version.model, self.model)
@@ -114,7 +137,7 @@ impl Units<'_> {
                     other => other,
                 })
             }
-            Kind::Reduce(reduce) => self.reduce(reduce, node.span),
+            Kind::Reduce(reduce) => self.reduce(reduce, node),
             Kind::Window(window) => self.window(window, node.span),
             Kind::Tier(tier) => self.tier(tier, frame, node.span),
             Kind::Share(share) => self.share(share, node.span),
@@ -178,7 +201,7 @@ impl Units<'_> {
                 self.pure(&found)?;
                 Ok(Measured::Unchecked)
             }
-            UnitRule::Converted => self.converted(&found, frame, span),
+            UnitRule::Converted => self.converted(&found, frame),
             UnitRule::AnyResult | UnitRule::NoUnit | UnitRule::Rated => Ok(Measured::Literal),
         }
     }
@@ -205,8 +228,10 @@ impl Units<'_> {
                     meeting(function)
                 );
                 let hint = match self.target() {
-                    Some(target) if target == *other_unit => self.to_make(first, unit, other_unit),
-                    _ => self.to_make(other, other_unit, unit),
+                    Some(target) if target == *other_unit => {
+                        self.to_make(span, first, unit, other_unit)
+                    }
+                    _ => self.to_make(span, other, other_unit, unit),
                 };
                 Err(self.error(span, message, Some(hint)))
             }
@@ -222,7 +247,8 @@ impl Units<'_> {
                     self.phrase(unit),
                     self.phrase(other)
                 );
-                Err(self.error(node.span, message, Some(self.to_make(node, other, unit))))
+                let span = self.place(node);
+                Err(self.error(span, message, Some(self.to_make(span, node, other, unit))))
             }
             (Measured::Known(_), _) => Ok(quotient),
             (_, Measured::Known(_)) => Ok(other.clone()),
@@ -265,7 +291,7 @@ impl Units<'_> {
     }
 
     /// An amount from one currency into another: what it was in becomes what it is converted to.
-    fn converted(&self, found: &[Operand<'_>], frame: &Frame, span: Span) -> Result<Measured> {
+    fn converted(&self, found: &[Operand<'_>], frame: &Frame) -> Result<Measured> {
         let [(amount, unit), (same, _), (rate, rate_unit)] = found else {
             return Ok(Measured::Unchecked);
         };
@@ -283,9 +309,9 @@ impl Units<'_> {
                 to_unit.text(self.model),
                 self.phrase(&rise)
             );
-            let fitting =
-                self.rate_from(&from_unit, &to_unit).map(|rate| format!("say rate: {rate}"));
-            return Err(self.error(rate.span, message, fitting));
+            let fitting = self.rate_from(&from_unit, &to_unit);
+            let hint = fitting.and_then(|fitting| self.tried(rate.span, rate.span, &fitting));
+            return Err(self.error(rate.span, message, hint.map(|text| format!("write {text}"))));
         }
         match unit {
             Measured::Known(unit) if unit.exponent(&from_unit) == 1 => {
@@ -299,8 +325,9 @@ impl Units<'_> {
                     from_unit.text(self.model)
                 );
                 let currency = unit.single().filter(|factor| self.is_currency(factor));
-                let hint = currency.and_then(|factor| self.as_source(factor, &to_unit));
-                Err(self.error(span, message, hint.map(|from| format!("say from: {from}"))))
+                let source = currency.and_then(|factor| self.as_source(factor, &to_unit));
+                let hint = source.and_then(|source| self.tried(from.span, from.span, &source));
+                Err(self.error(from.span, message, hint.map(|text| format!("write {text}"))))
             }
             _ => Ok(Measured::Known(Product::of(to_unit))),
         }
@@ -327,7 +354,7 @@ impl Units<'_> {
     }
 
     /// An aggregation: what it brings together is counted in one unit, which the result can name.
-    fn reduce(&self, reduce: &Reduce, span: Span) -> Result<Measured> {
+    fn reduce(&self, reduce: &Reduce, node: &Node) -> Result<Measured> {
         let inner = &reduce.inner;
         let weights = reduce.by.iter().chain(&reduce.weight);
         weights.into_iter().try_for_each(|node| self.of(node, &inner.frame).map(drop))?;
@@ -349,7 +376,15 @@ impl Units<'_> {
         match product.seen(&outside) {
             Ok(product) => Ok(Measured::Known(product)),
             Err(factor) => {
-                Err(self.mixed(&product, &factor, &inner.node, span, brought(reduce.aggregator)))
+                let how = brought(reduce.aggregator);
+                let error = self.mixed(&product, &factor, &inner.node, node.span, how);
+                let is_amount = product.exponent(&factor) == 1;
+                Err(match (error, self.at_member(reduce, node, is_amount)) {
+                    (CalcError::Formula { message, .. }, Some((span, hint))) => {
+                        self.error(span, message, Some(hint))
+                    }
+                    (error, _) => error,
+                })
             }
         }
     }
@@ -420,7 +455,7 @@ impl Units<'_> {
                 self.model.cube_def(tier.cube).def.name,
                 self.phrase(unit)
             );
-            let hint = self.to_make(&tier.value, value_unit, unit);
+            let hint = self.to_make(span, &tier.value, value_unit, unit);
             return Err(self.error(span, message, Some(hint)));
         }
         let value = if matches!(value, Measured::Known(_)) { value } else { threshold };
@@ -459,16 +494,7 @@ impl Units<'_> {
         let over = over.map_or("members", |id| self.model.dimension_def(id).name.as_str());
         let message =
             format!("amounts in {} cannot be {how} over {over}", product.text(self.model));
-        let wanted = self.target().and_then(|target| target.single().cloned());
-        let differs = |target: &Factor| target.place().and_then(Place::depends_on).is_some();
-        let wanted = wanted.filter(|target| self.is_currency(target) && !differs(target));
-        let to = wanted.unwrap_or_else(|| Factor::Name("EUR".into()));
-        let hint = match self.conversion(operand, factor, &to) {
-            Some(conversion) => {
-                format!("CONVERT them first, in a measure of their own: {conversion}")
-            }
-            None => format!("bring them to one unit first, or keep {over}"),
-        };
+        let hint = self.one_unit(product, factor, operand, over);
         self.error(span, message, Some(hint))
     }
 }

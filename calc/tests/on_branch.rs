@@ -210,6 +210,15 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_name_with_a_hyphen_is_quoted() {
+    let revision = Shop::new().revision;
+    let two = Two { own: "main", heads: BTreeMap::from([("plan-b".into(), &revision)]) };
+    let error = revision.apply_among(&[set("quota.bonus", "amount_quota[ON plan-b]")], &two);
+    let error = error.expect_err("it is read as a difference");
+    assert_eq!(error.hint().as_deref(), Some("write `\"plan-b\"`"));
+}
+
+#[test]
 fn a_value_that_does_not_fit_refuses_the_write_there() {
     let (mut main, mut whatif) = shops();
     let text = "amount_quota[ON whatif] * 10000000000";

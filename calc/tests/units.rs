@@ -2,7 +2,8 @@
 //!
 //! A case declares the unit of `plan.result`, or another target, and a formula after `>`. It fits; or
 //! it would fit any unit, because nothing says its own; or it is an error with the place it points at.
-//! `GOLDEN_UPDATE=1 cargo test -p calc --test units` writes what the engine says.
+//! `GOLDEN_UPDATE=1 cargo test -p calc --test units` writes what the engine says. Text in backquotes in a
+//! hint is put into the formula, which then must be accepted.
 
 #[path = "support/shop.rs"]
 mod shop;
@@ -11,12 +12,13 @@ use std::path::Path;
 
 use calc::functions::FUNCTIONS;
 use calc::{CalcError, Revision};
+use cube::change::{MemberWrite, MembersWrite};
 use cube::model::{
     AttributeDef, CalendarDef, Consolidation, CubeKind, DimensionDef, HierarchyDef, HierarchyKind,
     LevelDef, MeasureDef, ModelChange,
 };
 use cube::value::KeyType;
-use cube::{Change, ValueType};
+use cube::{Change, DimensionId, MemberId, ValueType};
 
 /// Measures of the world and their units.
 const UNITS: &[(&str, &str, &str)] = &[
@@ -38,6 +40,8 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("fx", "eur", "EUR/currency"),
     ("fx", "free", ""),
     ("balance", "amount", "currency"),
+    ("channels", "amount", "channel"),
+    ("worth", "worth", "EUR/product"),
     ("steps", "threshold", "EUR"),
     ("steps", "rate", "1"),
     ("bonus", "threshold", "1"),
@@ -68,6 +72,11 @@ fn dimensions() -> Vec<DimensionDef> {
     };
     vec![
         flat("currency"),
+        DimensionDef {
+            levels: vec![level("channel")],
+            hierarchies: vec![hierarchy("channel", HierarchyKind::Levels, &["channel"])],
+            ..flat("channel")
+        },
         flat("step"),
         DimensionDef {
             attributes: vec![
@@ -110,6 +119,8 @@ fn world() -> Revision {
         plan,
         cube("fx", CubeKind::Cells, &["currency", "date.month"], &[]),
         cube("balance", CubeKind::Cells, &["currency", "date.month"], &["result"]),
+        cube("channels", CubeKind::Cells, &["channel", "date.month"], &[]),
+        cube("worth", CubeKind::Cells, &["product", "date.month"], &[]),
         cube("steps", CubeKind::Cells, &["step"], &[]),
         cube("bonus", CubeKind::Cells, &["step"], &[]),
         cube("orders", CubeKind::Records, &rows, &["result"]),
@@ -117,7 +128,14 @@ fn world() -> Revision {
     let dimensions = dimensions().into_iter().map(ModelChange::AddDimension);
     let changes = dimensions.chain(cubes.into_iter().map(ModelChange::AddCube));
     let units = UNITS.iter().map(|(cube, measure, text)| unit(cube, measure, text));
-    let changes: Vec<Change> = changes.map(Change::Model).chain(units).collect();
+    let currency = |key: &str| MemberWrite { key: key.into(), ..MemberWrite::default() };
+    let currencies = Change::Members(MembersWrite {
+        dimension: DimensionId(0),
+        first_new: MemberId(0),
+        members: vec![currency("EUR"), currency("USD")],
+    });
+    let changes: Vec<Change> =
+        changes.map(Change::Model).chain(units).chain([currencies]).collect();
     Revision::default().apply(&changes).expect("the world is right").0
 }
 
@@ -153,12 +171,10 @@ fn described(error: &CalcError) -> String {
     std::iter::once(first).chain(detail).chain(hint).collect::<Vec<_>>().join("\n")
 }
 
-/// The block as the engine would write it.
-fn checked(world: &Revision, block: &str) -> String {
+/// The target of a block, its unit and the formula; none of a block without one.
+fn read(block: &str) -> Option<(&str, &str, &str)> {
     let lines: Vec<&str> = block.lines().collect();
-    let Some(at) = lines.iter().position(|line| line.starts_with('>')) else {
-        return block.to_string();
-    };
+    let at = lines.iter().position(|line| line.starts_with('>'))?;
     let text = lines[at].trim_start_matches('>').trim_start();
     let (mut target, mut declared) = ("plan.result", "");
     for line in lines[..at].iter().filter(|line| !line.starts_with('#')) {
@@ -168,7 +184,35 @@ fn checked(world: &Revision, block: &str) -> String {
             (other, _) => panic!("{other} is nothing that a case sets"),
         }
     }
-    format!("{}\n{}", lines[..=at].join("\n"), outcome(world, target, declared, text))
+    Some((target, declared, text))
+}
+
+/// The block as the engine would write it.
+fn checked(world: &Revision, block: &str) -> String {
+    let Some((target, declared, text)) = read(block) else { return block.to_string() };
+    let until: Vec<&str> = block.lines().take_while(|line| !line.starts_with('>')).collect();
+    let given: String = until.iter().map(|line| format!("{line}\n")).collect();
+    format!("{given}> {text}\n{}", outcome(world, target, declared, text))
+}
+
+/// How many texts the hint of a block says to write; each is accepted.
+fn pasted(world: &Revision, block: &str) -> usize {
+    let Some((target, declared, text)) = read(block) else { return 0 };
+    let Err(CalcError::Formula { span, hint: Some(hint), .. }) =
+        fits(world, target, declared, text)
+    else {
+        return 0;
+    };
+    let fragments: Vec<&str> = hint.split('`').skip(1).step_by(2).collect();
+    for fragment in &fragments {
+        let is_behind = fragment.starts_with('[') && !text[span.start..].starts_with('[');
+        let start = if is_behind { span.end } else { span.start };
+        let written = format!("{}{fragment}{}", &text[..start], &text[span.end..]);
+        if let Err(error) = fits(world, target, declared, &written) {
+            panic!("{text}: {written} is refused\n{}", described(&error));
+        }
+    }
+    fragments.len()
 }
 
 fn case_files() -> Vec<(std::path::PathBuf, String)> {
@@ -197,6 +241,15 @@ fn formulas_have_the_units_that_their_cases_say() {
             assert_eq!(found, block, "{}", path.display());
         }
     }
+}
+
+#[test]
+fn what_a_hint_says_to_write_is_accepted() {
+    let world = world();
+    let files = case_files();
+    let blocks = files.iter().flat_map(|(_, text)| text.trim_end().split("\n\n"));
+    let count: usize = blocks.map(|block| pasted(&world, block)).sum();
+    assert!(count >= 15, "{count} hints hold text to write");
 }
 
 #[test]

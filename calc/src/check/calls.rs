@@ -806,14 +806,7 @@ impl Checker<'_> {
             _ => false,
         });
         let Some(currency) = currency else {
-            return Err(self.error(
-                from.span,
-                "expected a member of a dimension of the rates".into(),
-                Some(format!(
-                    "the rates are by {}: name one of these, or an attribute that is a member of it",
-                    self.axes_text(&rate.frame.axes)
-                )),
-            ));
+            return Err(self.currency_expected(&from, &rate.frame));
         };
         let dimension = rate.frame.axes[currency].dimension;
         let to = self.node(self.required(&found, usize::MAX, "to")?, frame)?;
@@ -840,6 +833,32 @@ impl Checker<'_> {
             arguments.push(literal(Value::Boolean(true), Type::Boolean, span));
         }
         Ok(apply(Function::Convert, arguments, Type::Number, span))
+    }
+}
+
+impl Checker<'_> {
+    /// What is converted from is no member of what the rates are by.
+    fn currency_expected(&self, from: &Node, rates: &Frame) -> crate::CalcError {
+        let axes = rates.axes.iter().copied();
+        let axes: Vec<Axis> = axes.filter(|axis| !self.is_calendar(axis.dimension)).collect();
+        let message = "expected a member of a dimension of the rates".into();
+        let mut tried = None;
+        if let Kind::Literal(Value::Text(text)) = &from.kind {
+            let member = |axis: &Axis| {
+                let name = &self.model.dimension_def(axis.dimension).name;
+                let members = self.quoted_members(text, Some(axis.dimension));
+                members.into_iter().map(move |member| format!("{name}.{member}"))
+            };
+            tried = self.first_tried(from.span, &axes.iter().flat_map(member).collect::<Vec<_>>());
+        }
+        let hint = tried.map_or_else(
+            || {
+                let axes = self.axes_text(&axes);
+                format!("name a member of {axes}, or an attribute that is one")
+            },
+            |text| format!("write {text}"),
+        );
+        self.error(from.span, message, Some(hint))
     }
 }
 

@@ -97,11 +97,9 @@ impl Checker<'_> {
     pub(super) fn as_member(&self, node: Node, dimension: DimensionId) -> Result<Node> {
         match (&node.value_type, &node.kind) {
             (Type::Member(found), _) if *found == dimension => Ok(node),
-            (Type::Text, Kind::Literal(Value::Text(text))) => Ok(Node {
-                kind: Kind::MemberLiteral(dimension, text.to_string()),
-                value_type: Type::Member(dimension),
-                ..node
-            }),
+            (Type::Text, Kind::Literal(Value::Text(text))) => {
+                Ok(self.named_member(dimension, text.to_string(), node.span))
+            }
             (Type::Date, _) if self.is_calendar(dimension) => Ok(Node {
                 value_type: Type::Member(dimension),
                 mask: node.mask,
@@ -109,11 +107,9 @@ impl Checker<'_> {
                 span: node.span,
                 kind: Kind::DateMember(Box::new(node), dimension),
             }),
-            (Type::Number, Kind::Literal(Value::Number(number))) => Ok(Node {
-                kind: Kind::MemberLiteral(dimension, number.to_string()),
-                value_type: Type::Member(dimension),
-                ..node
-            }),
+            (Type::Number, Kind::Literal(Value::Number(number))) => {
+                Ok(self.named_member(dimension, number.to_string(), node.span))
+            }
             _ => {
                 let name = &self.model.dimension_def(dimension).name;
                 let wanted = Type::Member(dimension);

@@ -2,16 +2,17 @@
 //!
 //! Text in backquotes can be typed as it stands: it takes the place of what the error points at, or,
 //! where it begins with a bracket and what is pointed at does not, goes behind it. Each was tried
-//! before it is shown: the formula with it is accepted, or its next error is further on.
+//! before it is shown: the formula with it is accepted, its units too, or its next error is further on.
 
-use cube::model::{Consolidation, FormulaDef};
+use cube::model::{Consolidation, FormulaDef, UnitFactor};
 use cube::{CubeError, CubeId, DimensionId, ValueType};
 
-use super::{Advice, Checker, check_advised};
+use super::{Advice, Checker};
 use crate::error::CalcError;
 use crate::node::{Axis, Frame, Kind, Node, Scope, Type, Value};
 use crate::syntax::Span;
 use crate::syntax::ast::{Expression, ExpressionKind};
+use crate::units;
 
 /// Names that a hint lists at most.
 const NAMES_SHOWN_MAX: usize = 12;
@@ -137,6 +138,18 @@ impl Checker<'_> {
         self.error(span, message, Some(hint))
     }
 
+    /// What to do about a text that cannot be read.
+    pub(super) fn syntax_hint(&self, span: Span) -> Option<String> {
+        let before = self.def.text.get(..span.start)?.trim_end().to_uppercase();
+        if before.ends_with("[ON") {
+            let name: String = self.text(span).split_whitespace().collect();
+            let quoted = self.tried(span, &format!("\"{name}\""));
+            let words = || "quotes go around the whole name, as in [ON \"plan-b\"]".to_string();
+            return Some(quoted.map_or_else(words, |quoted| format!("write {quoted}")));
+        }
+        other_language(&self.def.text, span.start).map(String::from)
+    }
+
     /// A formula with other text at a place, in backquotes, where it gets further than this one.
     fn tried(&self, span: Span, fragment: &str) -> Option<String> {
         let is_behind = fragment.starts_with('[') && !self.text(span).starts_with('[');
@@ -145,13 +158,14 @@ impl Checker<'_> {
         let changed = format!("{}{fragment}{}", text.get(..start)?, text.get(end..)?);
         (self.advice == Advice::Tried).then_some(())?;
         let def = FormulaDef { text: changed, ..self.def.clone() };
-        match check_advised(self.own_model, &def, self.branches, Advice::None) {
-            Ok(_) => Some(format!("`{fragment}`")),
-            Err(CalcError::Formula { span: next, .. }) if next.start >= start + fragment.len() => {
-                Some(format!("`{fragment}`"))
-            }
-            Err(_) => None,
-        }
+        let mut with = Checker::new(self.own_model, &def, self.branches, Advice::None).ok()?;
+        let place = Span { start, end: start + fragment.len() };
+        let gets_further = match with.formula() {
+            Ok(formula) => units::fits(self.own_model, &formula),
+            Err(CalcError::Formula { span: next, .. }) => next.start >= place.end,
+            Err(_) => false,
+        };
+        (gets_further && !with.names_unknown(place)).then(|| format!("`{fragment}`"))
     }
 
     /// The first of some texts that can take the place of another.
@@ -295,11 +309,52 @@ impl Checker<'_> {
             }
             (None, None, None) => format!("this does not have the dimensions of {owner}"),
         };
-        let hint = self.fitting(scope, &lacking, &finer, span).unwrap_or_else(|| {
+        let fitting = self.fitting(scope, &lacking, &finer, span);
+        let fitting = fitting.or_else(|| self.looked_up(&lacking, frame, span));
+        let hint = fitting.unwrap_or_else(|| {
+            let names = lacking.iter().map(name).collect::<Vec<_>>().join(", ");
+            if self.is_in_units_of(&scope.node, &lacking) {
+                return format!(
+                    "choose one member of {names} with SELECT or LOOKUP: each has a unit of its own"
+                );
+            }
             let dimensions = self.axes_text(&frame.axes);
-            format!("aggregate it to dimensions of {owner}: {dimensions}")
+            let aggregate = format!("aggregate it to dimensions of {owner}: {dimensions}");
+            match lacking.is_empty() {
+                true => aggregate,
+                false => {
+                    format!("choose one member of {names} with SELECT or LOOKUP, or {aggregate}")
+                }
+            }
         });
         self.error(span, message, Some(hint))
+    }
+
+    /// Whether what an expression reads is counted in something else for each member of some axes.
+    fn is_in_units_of(&self, node: &Node, axes: &[Axis]) -> bool {
+        let reads = node.reads();
+        let units =
+            reads.iter().filter_map(|(cube, measure)| self.model.cube_def(*cube).unit(*measure));
+        units.flat_map(|unit| &unit.factors).any(|(factor, _)| match factor {
+            UnitFactor::Name(_) => false,
+            UnitFactor::Member(dimension) | UnitFactor::Attribute(dimension, _) => {
+                axes.iter().any(|axis| axis.dimension == *dimension)
+            }
+        })
+    }
+
+    /// What an expression is at the member to which an attribute leads.
+    fn looked_up(&self, lacking: &[Axis], frame: &Frame, span: Span) -> Option<String> {
+        let [Axis { dimension, level: None }] = lacking else { return None };
+        let wanted = &self.model.dimension_def(*dimension).name;
+        let text = self.text(span);
+        let owners = frame.axes.iter().map(|axis| self.model.dimension_def(axis.dimension));
+        let fragments = owners.flat_map(|owner| {
+            let leads = owner.attributes.iter().filter(|a| a.member_of.as_ref() == Some(wanted));
+            leads.map(|a| format!("LOOKUP({text}, {wanted}: {}.{})", owner.name, a.name))
+        });
+        let fragments: Vec<String> = fragments.collect();
+        self.first_tried(span, &fragments).map(|text| format!("write {text}"))
     }
 
     fn fitting(
@@ -490,10 +545,10 @@ impl Checker<'_> {
 }
 
 /// What to write in place of what other languages write.
-pub(super) fn syntax_hint(text: &str, at: usize) -> Option<String> {
+fn other_language(text: &str, at: usize) -> Option<&'static str> {
     let rest = text.get(at..)?;
     let before = text.get(..at)?;
-    let hint = if rest.starts_with(';') {
+    Some(if rest.starts_with(';') {
         "arguments are separated by commas"
     } else if rest.starts_with("!=") {
         "\"not equal\" is written <>"
@@ -511,6 +566,5 @@ pub(super) fn syntax_hint(text: &str, at: usize) -> Option<String> {
         "names with such signs stand in double quotes, texts in single ones"
     } else {
         return None;
-    };
-    Some(hint.into())
+    })
 }

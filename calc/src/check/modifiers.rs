@@ -3,6 +3,7 @@
 use cube::model::{Consolidation, MeasureDef};
 use cube::{DimensionId, Model, Number};
 
+use super::members::is_flat;
 use super::{Checker, apply, at, axis_node, literal, mapped};
 use crate::error::Result;
 use crate::functions::{Function, Shape, Special, find};
@@ -345,17 +346,18 @@ impl Checker<'_> {
                 {
                     Ok(name.text.clone())
                 }
-                _ => Err(self.member_expected(expression)),
+                _ => Err(self.member_expected(expression, dimension)),
             },
-            _ => Err(self.member_expected(expression)),
+            _ => Err(self.member_expected(expression, dimension)),
         }
     }
 
-    fn member_expected(&self, expression: &Expression) -> crate::CalcError {
+    fn member_expected(&self, expression: &Expression, dimension: DimensionId) -> crate::CalcError {
         let message = "expected a member in quotes".into();
-        let quoted = format!("\"{}\"", self.text(expression.span));
+        let word = self.text(expression.span);
         let is_name = matches!(&expression.kind, ExpressionKind::Path(path) if path.len() == 1);
-        let tried = is_name.then(|| self.first_tried(expression.span, &[quoted])).flatten();
+        let quoted = is_name.then(|| self.quoted_members(word, Some(dimension)));
+        let tried = quoted.and_then(|quoted| self.first_tried(expression.span, &quoted));
         let hint = tried.map_or_else(
             || "a member stands by its key or name in double quotes, as \"Budget\"".to_string(),
             |quoted| format!("write {quoted}"),
@@ -405,19 +407,12 @@ impl Checker<'_> {
         let mut axes = scope.frame.axes.clone();
         axes.remove(position);
         let result = Frame { axes, rows: None };
-        let is_flat = self.model.dimension_def(dimension).hierarchies.is_empty();
-        if is_flat || scope.node.value_type != Type::Number {
-            let literal = Node {
-                kind: Kind::MemberLiteral(dimension, member),
-                value_type: Type::Member(dimension),
-                mask: 0,
-                is_heavy: false,
-                span,
-            };
+        let named = self.named_member(dimension, member.clone(), span);
+        if is_flat(self.model.dimension_def(dimension)) || scope.node.value_type != Type::Number {
             let mut members: Vec<Node> = (0..result.axes.len())
                 .map(|axis| axis_node(axis, result.axes[axis].dimension, span))
                 .collect();
-            members.insert(position, literal);
+            members.insert(position, named);
             let node = at(scope, members, span);
             return Ok(Scope { frame: result, node });
         }

@@ -1,6 +1,7 @@
 //! `x[ON branch]`: x is checked in that branch's model, then seen from here by the names of its
 //! dimensions.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -64,13 +65,16 @@ impl Checker<'_> {
             named: std::mem::take(&mut self.named),
             advice: self.advice,
             sources: HashMap::new(),
+            version: Some(&head.version),
+            members: RefCell::default(),
         };
         let scope = there.scope(inner).and_then(|scope| {
             there.check_leads(&scope.node)?;
             Ok(scope)
         });
+        let scope = scope.map_err(|error| there.misspelt().unwrap_or(error));
         self.named = there.named;
-        self.seen_from_here(scope?, branch, head, modifier.span)
+        self.seen_from_here(scope?, branch, Arc::clone(&head), modifier.span)
     }
 
     fn unknown_branch(&self, text: &str, span: Span) -> crate::CalcError {
@@ -108,9 +112,10 @@ impl Checker<'_> {
                     cube.name
                 ),
                 Some(format!(
-                    "for example {}.x[BY SUM: {}][ON {branch}]",
+                    "for example {}.x[BY SUM: {}][ON {}]",
                     cube.name,
-                    cube.dimension_names().collect::<Vec<_>>().join(", ")
+                    cube.dimension_names().collect::<Vec<_>>().join(", "),
+                    written(&branch)
                 )),
             ));
         }
@@ -146,9 +151,14 @@ impl Checker<'_> {
         self.error(
             span,
             format!("on branch {branch} this varies over {name}, which is not known here"),
-            Some(format!("take it away there: [REMOVE SUM: {name}][ON {branch}]")),
+            Some(format!("take it away there: [REMOVE SUM: {name}][ON {}]", written(branch))),
         )
     }
+}
+
+/// A branch's name as a formula has it.
+fn written(branch: &str) -> String {
+    if branch.contains('-') { format!("\"{branch}\"") } else { branch.to_string() }
 }
 
 /// The axis of the same names in another model.

@@ -181,13 +181,7 @@ impl Checker<'_> {
             return self.member_for(Axis { dimension, level }, frame, span);
         }
         if name.is_quoted {
-            return Ok(Node {
-                kind: Kind::MemberLiteral(dimension, name.text.clone()),
-                value_type: Type::Member(dimension),
-                mask: 0,
-                is_heavy: false,
-                span,
-            });
+            return Ok(self.named_member(dimension, name.text.clone(), span));
         }
         let attributes = def.attributes.iter().map(|attribute| attribute.name.as_str());
         let levels = def.levels.iter().map(|level| level.name.as_str());

@@ -325,12 +325,29 @@ impl Parser {
         }
     }
 
+    /// The name of a branch ends where the bracket closes.
+    fn whole_name(&mut self, name: &Name) -> Result<(), SyntaxError> {
+        if self.peek().kind != TokenKind::Symbol("-") {
+            return Ok(());
+        }
+        let mut span = name.span;
+        while !matches!(self.peek().kind, TokenKind::Symbol("]") | TokenKind::End) {
+            span = span.to(self.take().span);
+        }
+        let message = "a branch's name with a - stands in double quotes".into();
+        Err(SyntaxError { span, message })
+    }
+
     fn modifier(&mut self, open: Span) -> Result<Modifier, SyntaxError> {
         let keyword = self.word()?;
         let mut modifier =
             Modifier { keyword, aggregator: None, arguments: Vec::new(), basis: None, span: open };
         if matches!(self.peek().kind, TokenKind::Name(_) | TokenKind::Quoted(_)) {
-            modifier.aggregator = Some(self.name()?);
+            let name = self.name()?;
+            if modifier.keyword.text.eq_ignore_ascii_case("ON") && !name.is_quoted {
+                self.whole_name(&name)?;
+            }
+            modifier.aggregator = Some(name);
         }
         if self.take_symbol(":").is_some() {
             modifier.arguments = self.list("]")?;

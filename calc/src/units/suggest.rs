@@ -1,11 +1,14 @@
-//! What to do where units do not fit, written out: a CONVERT between currencies, else the factor.
+//! What to do where units do not fit: a CONVERT between currencies, else the factor. Text in backquotes
+//! was tried: the formula with it in the place of what the error points at is accepted, and its units fit.
 
-use cube::model::{CubeKind, Unit, UnitFactor};
+use cube::model::{CubeKind, FormulaDef, Unit, UnitFactor};
 use cube::{CubeId, DimensionId, MeasureId, ValueType};
 
-use super::Units;
-use super::product::{Factor, Product};
-use crate::node::Node;
+use super::product::{Factor, Place, Product};
+use super::{Units, fits};
+use crate::check::try_out;
+use crate::node::{Node, Reduce};
+use crate::syntax::Span;
 
 /// How much of a formula's text a message repeats, in characters.
 const SAID_CHARACTERS_MAX: usize = 40;
@@ -20,15 +23,30 @@ impl Units<'_> {
         }
     }
 
-    /// An operand as the formula says it.
-    pub(super) fn said(&self, node: &Node) -> String {
+    /// Where an operand stands. A modifier stands behind what it changes, and perhaps brackets around that.
+    pub(super) fn place(&self, node: &Node) -> Span {
         let text = &self.formula.text;
         let mut span = node.span;
-        if text.get(span.start..).is_some_and(|rest| rest.starts_with('[')) {
-            // a modifier stands behind what it changes
-            node.visit(&mut |part| span.start = span.start.min(part.span.start));
+        node.visit(&mut |part| span.start = span.start.min(part.span.start));
+        let is_behind = span.start < node.span.start;
+        if is_behind && !text[node.span.start..].starts_with('[') {
+            let rest = &text[span.end..];
+            let closes = rest.trim_start().starts_with(']');
+            span.end += if closes { rest.len() - rest.trim_start().len() + 1 } else { 0 };
         }
-        let text = text.get(span.start..span.end).unwrap_or_default();
+        let count = |span: Span, bracket| text[span.start..span.end].matches(bracket).count();
+        while count(span, ')') > count(span, '(') {
+            let before = text[..span.start].trim_end();
+            let Some(inside) = before.strip_suffix('(') else { break };
+            span.start = inside.len();
+        }
+        span
+    }
+
+    /// An operand as the formula says it.
+    pub(super) fn said(&self, node: &Node) -> String {
+        let place = self.place(node);
+        let text = self.formula.text.get(place.start..place.end).unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.chars().count() <= SAID_CHARACTERS_MAX {
             return text;
@@ -37,21 +55,100 @@ impl Units<'_> {
         format!("{}...", start.trim_end())
     }
 
-    /// How what is in one unit comes to be in another.
-    pub(super) fn to_make(&self, operand: &Node, found: &Product, wanted: &Product) -> String {
+    /// What an error points at with other text at a place of it, in backquotes, where the formula is
+    /// accepted with it.
+    pub(super) fn tried(&self, marked: Span, place: Span, fragment: &str) -> Option<String> {
+        let branches = self.branches?;
+        let is_within = marked.start <= place.start && place.end <= marked.end;
+        is_within.then_some(())?;
+        let text = &self.formula.text;
+        let [before, after] = [text.get(..place.start)?, text.get(place.end..)?];
+        let mut formulas = self.model.formulas.iter();
+        let def = formulas.find(|formula| formula.target == self.formula.target)?;
+        let def = FormulaDef { text: format!("{before}{fragment}{after}"), ..(**def).clone() };
+        let formula = try_out(self.model, &def, branches).ok()?;
+        fits(self.model, &formula).then_some(())?;
+        let shown = &def.text[marked.start..def.text.len() - (text.len() - marked.end)];
+        (!shown.contains('\n')).then(|| format!("`{shown}`"))
+    }
+
+    /// How what is in one unit comes to be in another; `marked` is what the error points at.
+    pub(super) fn to_make(
+        &self,
+        marked: Span,
+        operand: &Node,
+        found: &Product,
+        wanted: &Product,
+    ) -> String {
         let currencies = (found.single(), wanted.single());
         if let (Some(from), Some(to)) = currencies
             && self.is_currency(from)
             && self.is_currency(to)
-            && let Some(conversion) = self.conversion(operand, from, to)
         {
-            return format!("convert it: {conversion}");
+            let place = self.place(operand);
+            let text = &self.formula.text[place.start..place.end];
+            let conversion = self.conversion(text, from, to);
+            let tried = conversion.and_then(|conversion| self.tried(marked, place, &conversion));
+            let [from, to] = [from, to].map(|currency| currency.text(self.model));
+            return tried.map_or_else(
+                || format!("convert {} from {from} to {to} with CONVERT", self.said(operand)),
+                |text| format!("convert it: {text}"),
+            );
         }
         let factor = wanted.times(found, -1).text(self.model);
         format!(
             "multiply {} by a measure whose unit is {factor}, or change a unit",
             self.said(operand)
         )
+    }
+
+    /// How what is in several units comes to be in one, where members of a dimension are brought together.
+    pub(super) fn one_unit(
+        &self,
+        product: &Product,
+        factor: &Factor,
+        operand: &Node,
+        over: &str,
+    ) -> String {
+        if product.exponent(factor) != 1 {
+            return format!("take that of one member of {over}, with LOOKUP");
+        }
+        let wanted = self.target().and_then(|target| target.single().cloned());
+        let differs = |target: &Factor| target.place().and_then(Place::depends_on).is_some();
+        let wanted = wanted.filter(|target| self.is_currency(target) && !differs(target));
+        let to =
+            wanted.or_else(|| self.currency_names().next().map(|name| Factor::Name(name.into())));
+        match to.and_then(|to| self.conversion(&self.said(operand), factor, &to)) {
+            Some(conversion) => {
+                format!("CONVERT them first, in a measure of their own: {conversion}")
+            }
+            None => format!("bring them to one unit first, or keep {over}"),
+        }
+    }
+
+    /// Of a member that may be a total, what it holds itself, in place of what was selected. Amounts are
+    /// converted instead, unless that fits as it stands.
+    pub(super) fn at_member(
+        &self,
+        reduce: &Reduce,
+        node: &Node,
+        is_amount: bool,
+    ) -> Option<(Span, String)> {
+        let [(axis, member)] = reduce.under.as_slice() else { return None };
+        let [inner, place] = [&reduce.inner.node, node].map(|node| self.place(node));
+        let x = self.formula.text.get(inner.start..inner.end)?;
+        let dimension = reduce.inner.frame.axes[*axis].dimension;
+        let dimension = &self.model.dimension_def(dimension).name;
+        let member = member.replace('"', "\"\"");
+        let looked_up = format!("LOOKUP({x}, {dimension}: \"{member}\")");
+        let hint = match self.tried(place, place, &looked_up) {
+            Some(tried) => format!("write {tried}"),
+            None if is_amount => return None,
+            None => format!("{looked_up} works"),
+        };
+        let why =
+            "SELECT of a member with others below it is their total; for what it holds itself, ";
+        Some((place, format!("{why}{hint}")))
     }
 
     /// Whether a factor is a currency: a member, or a name of three capitals as ISO 4217 has them.
@@ -81,17 +178,15 @@ impl Units<'_> {
         })
     }
 
-    /// `CONVERT(x, from: organization.currency, to: "EUR", rate: fx.rate)`.
-    pub(super) fn conversion(&self, operand: &Node, from: &Factor, to: &Factor) -> Option<String> {
+    /// `CONVERT(x, from: organization.currency, to: "EUR", rate: fx.rate)`, where there are such rates.
+    fn conversion(&self, operand: &str, from: &Factor, to: &Factor) -> Option<String> {
         let source = self.as_source(from, to)?;
-        let rate = self.rate_from(from, to).or_else(|| self.any_rate(from, to));
-        let rate = rate.unwrap_or_else(|| "cube.measure".into());
+        let rate = self.rate_from(from, to).or_else(|| self.any_rate(from, to))?;
         let to = match to {
             Factor::Name(name) => format!("\"{name}\""),
             other => other.text(self.model),
         };
-        let operand = self.said(operand);
-        let operand = if operand.ends_with("...") { "x" } else { &operand };
+        let operand = if operand.ends_with("...") { "x" } else { operand };
         Some(format!("CONVERT({operand}, from: {source}, to: {to}, rate: {rate})"))
     }
 

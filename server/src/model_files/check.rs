@@ -3,7 +3,7 @@
 //! Definitions are tried in stages (dimensions, cubes, formulas, data) so that one fault is not
 //! reported again by everything that needs it; within a stage all faults are reported.
 
-use calc::branches::Branches;
+use calc::branches::{Branches, WithMembers};
 use calc::{CalcError, Plan, Revision};
 use cube::model::{Consolidation, FormulaDef, ModelChange};
 use cube::{Change, Model};
@@ -31,7 +31,8 @@ pub(super) fn checked(
         define(&mut model, files, stage)?;
     }
     check_ratios(&model, files)?;
-    check_formulas(&model, branches, files)?;
+    let held = WithMembers { branches, version: &revision.version };
+    check_formulas(&model, &held, files)?;
     let formulas = in_order(&model, branches, files, formulas)?;
     let definitions = dimensions.into_iter().chain(cubes).chain(units);
     let ordered: Vec<Planned> = definitions.chain(formulas).chain(assertions).collect();
@@ -116,7 +117,9 @@ fn check_formulas(
     let mut problems = Vec::new();
     for formula in &files.formulas {
         let checked = calc::check::check(model, &formula.def, branches);
-        if let Err(error) = checked.and_then(|checked| calc::units::check(model, &checked)) {
+        if let Err(error) =
+            checked.and_then(|checked| calc::units::check(model, &checked, branches))
+        {
             let planned = Planned {
                 change: ModelChange::SetFormula(formula.def.clone()),
                 source: Some(formula.source),
