@@ -221,7 +221,8 @@ impl Branches {
     /// computed again.
     pub fn advanced(&self, branch: &Branch, changes: &[Change]) -> calc::Result<Advanced> {
         let seen = self.seen_by(&branch.name);
-        let (revision, mut recomputed) = branch.revision.apply_among(changes, &seen)?;
+        let (revision, ran) = branch.revision.apply_among(changes, &seen)?;
+        let mut recomputed = vec![(Arc::clone(&branch.name), ran)];
         let mut heads = BTreeMap::new();
         let mut followers = Vec::new();
         let mut waiting: Vec<&Arc<Branch>> = self.readers_of(&branch.name).collect();
@@ -241,8 +242,7 @@ impl Branches {
                 CalcError::OnBranch { branch: reader.name.to_string(), source: Box::new(source) }
             })?;
             let (next, ran) = followed;
-            let ran = ran.0.into_iter();
-            recomputed.0.extend(ran.map(|(target, n)| (format!("{}: {target}", reader.name), n)));
+            recomputed.push((Arc::clone(&reader.name), ran));
             heads.insert(Arc::clone(&reader.name), Arc::new(next.clone()));
             followers.push((reader.number, next));
         }
@@ -350,8 +350,20 @@ pub struct Advanced {
     pub revision: Revision,
     /// Those of the branches that read it, by number.
     pub followers: Vec<(u32, Revision)>,
-    /// What was computed again; of other branches with their names.
-    pub recomputed: Recomputed,
+    /// What was computed again on each of them, its own first.
+    pub recomputed: Vec<(Arc<str>, Recomputed)>,
+}
+
+impl Advanced {
+    /// What was computed again in all; formulas of other branches behind these's names.
+    pub fn all_recomputed(&self) -> Recomputed {
+        let of_branch = |(at, (branch, ran)): (usize, &(Arc<str>, Recomputed))| {
+            let branch = if at == 0 { String::new() } else { format!("{branch}: ") };
+            let named = ran.0.iter().map(move |(target, n)| (format!("{branch}{target}"), *n));
+            named.collect::<Vec<_>>()
+        };
+        Recomputed(self.recomputed.iter().enumerate().flat_map(of_branch).collect())
+    }
 }
 
 /// The branches as the formulas of one of them see them.

@@ -64,8 +64,8 @@ impl Tenant for MemoryTenant {
         let mut branches = self.branches.lock().unwrap();
         let branch = Arc::clone(branches.get(&command.branch)?);
         assert_eq!(command.branch_number, Some(branch.number));
-        let mut advanced = branches.advanced(&branch, &command.changes)?;
-        let recomputed = std::mem::take(&mut advanced.recomputed);
+        let advanced = branches.advanced(&branch, &command.changes)?;
+        let recomputed = advanced.all_recomputed();
         Arc::make_mut(&mut branches).commit(branch.number, advanced, &command.changes, &entry);
         Ok(Receipt { sequence: entry.sequence, recomputed })
     }

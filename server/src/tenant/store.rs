@@ -183,8 +183,7 @@ impl Engine {
         }
         conflict::check_new_members(&command.changes, version)?;
         let applied = (self.apply)(branches, branch, &command.changes);
-        let mut advanced = applied.map_err(|error| sql_of_calc(&error))?;
-        let recomputed = std::mem::take(&mut advanced.recomputed);
+        let advanced = applied.map_err(|error| sql_of_calc(&error))?;
         let version = &advanced.revision.version;
         let state_hash = version.state_hash().to_bytes();
         let payload = Entry::encode_parts(&command.changes, &state_hash, &command.reason);
@@ -193,9 +192,10 @@ impl Engine {
         let record = self.record(KIND_COMMAND, branch.number, &asker, payload)?;
         let entry = LedgerEntry {
             summary: summarize(&command.changes, version),
-            recomputed: describe_recomputed(&recomputed),
+            recomputed: describe_recomputed(&advanced.recomputed),
             ..entry_of(branches, &record, &branch.name, &asker)
         };
+        let recomputed = advanced.all_recomputed();
         let receipt = Receipt { sequence: entry.sequence, recomputed };
         let step = Step::Change { number: branch.number, advanced };
         Ok(Computed { step, record, entry, receipt })

@@ -1,5 +1,7 @@
 //! What a command did, in one line: for the ledger's readers.
 
+use std::sync::Arc;
+
 use calc::Recomputed;
 use cube::change::RowsAction;
 use cube::model::ModelChange;
@@ -30,10 +32,14 @@ pub fn branch_dropped(name: &str) -> String {
     format!("branch {name} dropped")
 }
 
-/// What was computed again, in one line.
-pub fn describe_recomputed(recomputed: &Recomputed) -> String {
-    let parts = recomputed.0.iter().map(|(formula, cells)| format!("{formula} {cells}"));
-    parts.collect::<Vec<_>>().join("; ")
+/// What was computed again on each branch, in one line: `main: sales.delta 1, sales.band 1; plan: ...`.
+pub fn describe_recomputed(recomputed: &[(Arc<str>, Recomputed)]) -> String {
+    let of_branch = |(branch, ran): &(Arc<str>, Recomputed)| {
+        let formulas = ran.0.iter().map(|(formula, cells)| format!("{formula} {cells}"));
+        let formulas = formulas.collect::<Vec<_>>().join(", ");
+        (!formulas.is_empty()).then(|| format!("{branch}: {formulas}"))
+    };
+    recomputed.iter().filter_map(of_branch).collect::<Vec<_>>().join("; ")
 }
 
 fn describe(change: &Change, after: &Version) -> String {
