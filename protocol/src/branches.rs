@@ -298,7 +298,9 @@ impl Branches {
         };
         Err(SqlError::new("2BP01", message)
             .with_detail(detail)
-            .with_hint(format!("give them a text without [ON {name}], or remove them")))
+            .with_hint(
+                "perfos rule set gives each a text that does not read it, perfos rule remove takes it away",
+            ))
     }
 
     /// The first revision of a new branch.

@@ -65,7 +65,7 @@ enum Command {
     /// Makes, lists, compares and drops branches.
     #[command(subcommand)]
     Branch(branch::BranchCommand),
-    /// Lists, sets, puts back and tries formulas.
+    /// Lists, sets, removes, puts back and tries formulas.
     #[command(subcommand)]
     Rule(rule::RuleCommand),
     /// Shows what a cell is made of, down to who wrote it.

@@ -186,6 +186,12 @@ impl RemoteTenant {
         self.json(self.post("rules").json(&body))
     }
 
+    /// Takes a formula away.
+    pub fn remove_rule(&self, target: &str, branch: &str, reason: &str) -> Result<RuleAnswer> {
+        let body = json!({ "target": target, "branch": branch, "reason": reason });
+        self.json(self.post("rules/remove").json(&body))
+    }
+
     /// Puts an earlier version in force.
     pub fn roll_back_rule(
         &self,

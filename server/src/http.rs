@@ -85,6 +85,7 @@ fn routes(config: &mut web::ServiceConfig) {
                         .route(web::get().to(rules::list))
                         .route(web::post().to(rules::set)),
                 )
+                .service(resource("/rules/remove").route(web::post().to(rules::remove)))
                 .service(resource("/rules/rollback").route(web::post().to(rules::roll_back)))
                 .service(resource("/rules/compare").route(web::post().to(rules::compare))),
         );

@@ -1,4 +1,4 @@
-//! What the command line and HTTP both do with formulas as versions: list, set, go back, compare.
+//! What the command line and HTTP both do with formulas as versions: list, set, remove, go back, compare.
 //!
 //! A formula that is set and one that is gone back to are the same kind of ledger entry: the
 //! formula in force from then on, with who and why.
@@ -119,8 +119,19 @@ pub async fn set(
     text: &str,
 ) -> Result<RuleAnswer> {
     let branch = tenant.branches().get(&asking.branch)?.clone();
+    check(&branch, asking, target)?;
     let formula = with_text(&branch, target, text);
     put_in_force(tenant, asking, target, Some(formula), None).await
+}
+
+/// Takes a formula away: a new version without one, after which the measure is an input.
+pub async fn remove(tenant: &OpenTenant, asking: &Asking, target: &str) -> Result<RuleAnswer> {
+    let branch = tenant.branches().get(&asking.branch)?.clone();
+    check(&branch, asking, target)?;
+    if branch.rules.of(target).next().is_none() {
+        return Err(branch.rules.unknown(target).into());
+    }
+    put_in_force(tenant, asking, target, None, None).await
 }
 
 /// Puts an earlier version in force: the one that is named, or the newest that says something else.
@@ -131,6 +142,7 @@ pub async fn roll_back(
     to: Option<u32>,
 ) -> Result<RuleAnswer> {
     let branch = tenant.branches().get(&asking.branch)?.clone();
+    check(&branch, asking, target)?;
     let version = match to {
         Some(version) => branch.rules.version(target, version)?,
         None => branch.rules.previous(target)?,
@@ -150,6 +162,7 @@ pub async fn compare_with(
     let options = request.options()?;
     let point = tenant.read(&asking.author)?;
     let branch = point.branches.get(&asking.branch)?.clone();
+    check_target(&branch, target)?;
     let (formula, name) = match candidate {
         Candidate::Text(text) => (Some(with_text(&branch, target, &text)), "the new text".into()),
         Candidate::Version(version) => {
@@ -172,6 +185,33 @@ pub async fn compare_with(
         Ok(RuleComparison { comparison, missing_members })
     })
     .await
+}
+
+/// Whoever changes a formula says why, and names its cube.
+fn check(branch: &Branch, asking: &Asking, target: &str) -> Result<(), SqlError> {
+    if asking.reason.trim().is_empty() {
+        return Err(SqlError::new("22023", "the reason is empty")
+            .with_hint("say why the formula changes: it is shown with each version of the rule"));
+    }
+    check_target(branch, target)
+}
+
+/// A target is a measure with its cube; of a measure alone it is said which there are.
+fn check_target(branch: &Branch, target: &str) -> Result<(), SqlError> {
+    let (path, region) = target.split_at(target.find('[').unwrap_or(target.len()));
+    let measure = path.trim();
+    if measure.contains('.') {
+        return Ok(());
+    }
+    let cubes = branch.revision.version.model.cubes.iter();
+    let having = cubes.filter(|cube| cube.measure(measure).is_ok());
+    let targets = having.map(|cube| format!("{}.{measure}{region}", cube.def.name));
+    let targets = targets.collect::<Vec<_>>().join(", ");
+    let hint = match targets.is_empty() {
+        true => "a target is CUBE.MEASURE".to_owned(),
+        false => format!("did you mean {targets}?"),
+    };
+    Err(SqlError::new("42602", format!("target {target} names no cube")).with_hint(hint))
 }
 
 /// The formula of a target with another text.

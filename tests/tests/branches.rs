@@ -177,9 +177,32 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
     ensure!(found == ["the first model", "agreed on 12 May", "too much"], "{found:?}");
     let removed = on_server(&data, &server, &["rule", "rollback", "quota.sales", "--reason", "x"])?;
     contains(&text_of(&removed), &["rule quota.sales has no earlier version"])?;
+    let ran = "SELECT recomputed FROM perfos.ledger ORDER BY sequence DESC LIMIT 1";
+    let found = server.rows(ran)?;
+    ensure!(found[0].starts_with("main: deals.commission "), "{found:?}");
+    // what cannot be said so
+    for (refused, expected) in [
+        (
+            ["rule", "set", "deals.commission", "--text", text, "--reason", " "],
+            "the reason is empty",
+        ),
+        (
+            ["rule", "set", "commission", "--text", text, "--reason", "x"],
+            "did you mean deals.commission?",
+        ),
+    ] {
+        contains(&text_of(&on_server(&data, &server, &refused)?), &[expected])?;
+    }
+    let remove = ["rule", "remove", "deals.commission", "--reason", "typed in from now on"];
+    contains(&ok(&data, &server, &remove)?, &["version 4 has no formula, ledger entry"])?;
+    contains(&ok(&data, &server, &remove)?, &["version 4 has no formula already"])?;
+    let never = ["rule", "remove", "deals.amount", "--reason", "x"];
+    contains(&text_of(&on_server(&data, &server, &never)?), &["rule deals.amount does not exist"])?;
     server.kill()?;
     let listed = data.run(&["rule", "list", "deals.commission"])?;
-    contains(&listed, &["agreed on 12 May", "too much", "active"])
+    contains(&listed, &["agreed on 12 May", "too much", "(removed)", "typed in from now on"])?;
+    ensure!(!listed.contains("active"), "{listed}");
+    Ok(())
 }
 
 /// Who the offline commands of a test say they are.

@@ -35,10 +35,15 @@ pub struct CreateArgs {
     #[arg(long, value_name = "NAME", default_value = MAIN)]
     from: String,
     /// Why.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = filled)]
     reason: String,
     #[command(flatten)]
     place: PlaceArgs,
+}
+
+/// A text that says something.
+fn filled(text: &str) -> std::result::Result<String, &'static str> {
+    if text.trim().is_empty() { Err("say why the branch is made") } else { Ok(text.to_owned()) }
 }
 
 /// A branch to be dropped.

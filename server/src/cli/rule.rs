@@ -22,6 +22,8 @@ pub enum RuleCommand {
     List(ListArgs),
     /// Puts a formula in force: a new version.
     Set(SetArgs),
+    /// Takes a formula away: its measure is an input then.
+    Remove(RemoveArgs),
     /// Puts an earlier version in force.
     Rollback(RollbackArgs),
     /// Shows what a formula would change, and changes nothing.
@@ -56,6 +58,18 @@ pub struct SetArgs {
     /// The formula.
     #[arg(long, value_name = "FORMULA", allow_hyphen_values = true)]
     text: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    on: BranchArgs,
+}
+
+/// A formula to be taken away.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// What it computes: CUBE.MEASURE.
+    target: String,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -105,6 +119,7 @@ pub fn run(command: RuleCommand, below: Settings) -> Result<()> {
     match command {
         RuleCommand::List(args) => list(args, below),
         RuleCommand::Set(args) => set(args, below),
+        RuleCommand::Remove(args) => remove(args, below),
         RuleCommand::Rollback(args) => roll_back(args, below),
         RuleCommand::Compare(args) => compare(args, below),
     }
@@ -152,6 +167,29 @@ fn set(args: SetArgs, below: Settings) -> Result<()> {
     print_answer(&answer)
 }
 
+fn remove(args: RemoveArgs, below: Settings) -> Result<()> {
+    let settings = args.on.place.settings()?.over(below);
+    let (branch, reason) = (&args.on.branch, &args.reason);
+    let answer = match settings.place()? {
+        Place::Server(server) => {
+            remote(&server, &settings)?.remove_rule(&args.target, branch, reason)?
+        }
+        Place::Data(data) => LocalTenant::with(&data, &settings, |local| {
+            let asking = rule_asking(&settings, "rule remove", branch, reason);
+            let removing = rules::remove(&local.tenant, &asking, &args.target);
+            local.runtime.block_on(removing)
+        })?,
+    };
+    let RuleAnswer { target, version, sequence, .. } = &answer;
+    match sequence {
+        None => print_line(format_args!("{target}: version {version} has no formula already"))?,
+        Some(sequence) => print_line(format_args!(
+            "{target}: version {version} has no formula, ledger entry {sequence}"
+        ))?,
+    }
+    print_consequences(&answer)
+}
+
 fn roll_back(args: RollbackArgs, below: Settings) -> Result<()> {
     let settings = args.on.place.settings()?.over(below);
     let (branch, reason) = (&args.on.branch, &args.reason);
@@ -196,7 +234,7 @@ fn rule_asking(settings: &Settings, origin: &str, branch: &str, reason: &str) ->
 }
 
 fn print_answer(answer: &RuleAnswer) -> Result<()> {
-    let RuleAnswer { target, version, of_version, sequence, recomputed, .. } = answer;
+    let RuleAnswer { target, version, of_version, sequence, .. } = answer;
     let of = of_version.map_or_else(String::new, |of| format!(", the formula of version {of}"));
     match sequence {
         None => print_line(format_args!("{target}: version {version} is in force already"))?,
@@ -204,7 +242,11 @@ fn print_answer(answer: &RuleAnswer) -> Result<()> {
             "{target}: version {version} is in force{of}, ledger entry {sequence}"
         ))?,
     }
-    recomputed.iter().try_for_each(|(formula, cells)| {
+    print_consequences(answer)
+}
+
+fn print_consequences(answer: &RuleAnswer) -> Result<()> {
+    answer.recomputed.iter().try_for_each(|(formula, cells)| {
         print_line(format_args!("evaluated {formula} in {cells} cells"))
     })?;
     print_checked(&answer.assertions)?;

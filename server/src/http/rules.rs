@@ -55,6 +55,31 @@ pub async fn set(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RemoveBody {
+    target: String,
+    reason: String,
+    #[serde(default = "main_branch")]
+    branch: String,
+}
+
+/// Takes a formula away.
+pub async fn remove(
+    state: State,
+    request: HttpRequest,
+    tenant: web::Path<String>,
+    payload: web::Payload,
+) -> Answer {
+    let who = authenticate(&state, &request, &tenant).await?;
+    need(&who, "change the model", Role::may_change_model)?;
+    let body = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
+    let RemoveBody { target, reason, branch } = body;
+    let asking = asking(&who, branch, reason);
+    let answer = rules::remove(&who.tenant, &asking, &target).await?;
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RollbackBody {
     target: String,
     to: Option<u32>,
