@@ -495,7 +495,11 @@ impl Checker<'_> {
             _ => return found,
         };
         let tried = self.first_tried(*span, &quoted);
-        let write = tried.map_or_else(String::new, |quoted| format!(": write {quoted}"));
+        let write = match (tried, quoted.first()) {
+            (Some(tried), _) => format!(": write {tried}"),
+            (None, Some(quoted)) => format!(", as {quoted}"),
+            (None, None) => String::new(),
+        };
         let or = hint.as_ref().filter(|hint| hint.starts_with("did you mean"));
         let or = or.map_or_else(String::new, |hint| format!("; {hint}"));
         let hint = format!("a text or a member stands in double quotes{write}{or}");

@@ -70,12 +70,15 @@ impl Checker<'_> {
         })
     }
 
-    /// A word in quotes, and the members most like it.
+    /// A word in quotes, unless it is known to be no member of the dimension; and the members most like it.
     pub(super) fn quoted_members(&self, word: &str, dimension: Option<DimensionId>) -> Vec<String> {
         let members = dimension.and_then(|dimension| self.members_of(dimension));
         let members = members.filter(|members| members.member_count() <= SUGGESTED_MEMBERS_MAX);
-        let near = members.map_or_else(Vec::new, |members| nearest_members(members, word));
-        let words = std::iter::once(word.to_string()).chain(near);
-        words.map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect()
+        let mut words = members.map_or_else(Vec::new, |members| nearest_members(members, word));
+        let state = members.and_then(|members| missing(members, None, word));
+        if !matches!(state, Some((MissingState::Unknown, _))) {
+            words.insert(0, word.to_string());
+        }
+        words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect()
     }
 }
