@@ -464,6 +464,11 @@ impl Explainer<'_> {
         let mut found = Found::default();
         let at = Point { frame: &formula.frame, block, depth: depth - 1 };
         self.expression(&formula.node, at, &mut found)?;
+        let rows = version.rows(cube);
+        let input = formula.inputs.zip(location);
+        if input.is_some_and(|(measure, at)| rows.value(at, measure.idx()).is_some()) {
+            found.notes.push("an input overrides the formula".into());
+        }
         node.note = found.note();
         node.children = found.nodes;
         Ok(node)

@@ -18,6 +18,15 @@ async fn what_is_written_over_a_formula_wins_until_it_is_blanked() {
     check("UPDATE forecast SET value = 150 WHERE date = '2025-01'", &["UPDATE 1"]).await;
     check(months, &["2025-01 | 150.00 | 150.00", "2025-02 | 220.00 | -"]).await;
     check("SELECT measure(value) FROM forecast", &["370.00"]).await;
+    check(
+        "SELECT label, value, note FROM perfos.explain_cell('forecast.value[date=2025-01, account=2]')",
+        &[
+            "forecast.value | 150.00 | an input overrides the formula",
+            "forecast.value_input | 150.00 | -",
+            "forecast.base | 100.00 | -",
+        ],
+    )
+    .await;
     // the formula goes on below it
     check("UPDATE forecast SET base = base * 2", &["UPDATE 2"]).await;
     check(months, &["2025-01 | 150.00 | 150.00", "2025-02 | 440.00 | -"]).await;
