@@ -173,20 +173,6 @@ type = "text"
 consolidation = "none"
 "#;
 
-/// Forecasts over whose formulas planners write.
-const FORECAST: &str = r#"
-name = "forecast"
-kind = "cells"
-dimensions = ["date.month", "account"]
-measure = [
-    { name = "base", type = "decimal(18,2)" },
-    { name = "value", type = "decimal(18,2)" },
-    { name = "value_input", type = "decimal(18,2)" },
-    { name = "cost", type = "decimal(18,2)" },
-    { name = "cost_input", type = "decimal(18,2)" },
-]
-"#;
-
 const REP: &str = r#"
 name = "rep"
 [[attribute]]
@@ -238,14 +224,6 @@ async fn session_with(more: Vec<ModelChange>) -> LocalSession {
         description: String::new(),
         at_or_above: [("date".to_string(), "quarter".to_string())].into(),
     };
-    let over = |target: &str, text: &str| {
-        Change::Model(ModelChange::SetFormula(FormulaDef {
-            target: target.into(),
-            text: text.into(),
-            description: String::new(),
-            at_or_above: Default::default(),
-        }))
-    };
     let size = FormulaDef {
         target: "grants.size".into(),
         text: "IF(value > 8, 'big', 'small') & '!'".into(),
@@ -265,10 +243,7 @@ async fn session_with(more: Vec<ModelChange>) -> LocalSession {
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(LEDGER))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(PLAN))),
         Change::Model(ModelChange::AddCube(parse::<CubeDef>(GRANTS))),
-        Change::Model(ModelChange::AddCube(parse::<CubeDef>(FORECAST))),
         Change::Model(ModelChange::SetFormula(formula)),
-        over("forecast.value", "OVERRIDE(value_input, base * 1.1)"),
-        over("forecast.cost[account: \"3\"]", "OVERRIDE(cost_input, base / 2)"),
         Change::Model(ModelChange::SetFormula(size)),
         Change::Model(ModelChange::AddDimension(parse::<DimensionDef>(REP))),
         Change::Members(MembersWrite {
@@ -663,7 +638,7 @@ async fn a_cube_of_months_has_their_keys_and_the_levels_above() {
     .await;
     let keys = "SELECT conrelid::regclass::text || ' ' || confrelid::regclass::text
         FROM pg_constraint WHERE contype = 'f' ORDER BY 1";
-    check_planned(keys, &["books account", "books date", "forecast account", "plan account"]).await;
+    check_planned(keys, &["books account", "books date", "plan account"]).await;
 }
 
 #[tokio::test]

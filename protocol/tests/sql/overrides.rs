@@ -1,10 +1,43 @@
 //! Inputs over computed values: OVERRIDE(input, x) as a planner uses it.
 
-use super::{run, session};
+use super::{parse, run, session_with};
+use cube::model::{CubeDef, FormulaDef, ModelChange};
+use protocol::sql::local::LocalSession;
+
+/// Forecasts over whose formulas planners write.
+const FORECAST: &str = r#"
+name = "forecast"
+kind = "cells"
+dimensions = ["date.month", "account"]
+measure = [
+    { name = "base", type = "decimal(18,2)" },
+    { name = "value", type = "decimal(18,2)" },
+    { name = "value_input", type = "decimal(18,2)" },
+    { name = "cost", type = "decimal(18,2)" },
+    { name = "cost_input", type = "decimal(18,2)" },
+]
+"#;
+
+async fn forecast() -> LocalSession {
+    let formula = |target: &str, text: &str| {
+        ModelChange::SetFormula(FormulaDef {
+            target: target.into(),
+            text: text.into(),
+            description: String::new(),
+            at_or_above: Default::default(),
+        })
+    };
+    session_with(vec![
+        ModelChange::AddCube(parse::<CubeDef>(FORECAST)),
+        formula("forecast.value", "OVERRIDE(value_input, base * 1.1)"),
+        formula("forecast.cost[account: \"3\"]", "OVERRIDE(cost_input, base / 2)"),
+    ])
+    .await
+}
 
 #[tokio::test]
 async fn what_is_written_over_a_formula_wins_until_it_is_blanked() {
-    let mut session = session().await;
+    let mut session = forecast().await;
     let mut check = async |sql: &str, expected: &[&str]| {
         assert_eq!(run(&mut session, sql).await, expected, "{sql}");
     };
@@ -60,7 +93,7 @@ async fn what_is_written_over_a_formula_wins_until_it_is_blanked() {
 
 #[tokio::test]
 async fn a_write_goes_to_the_inputs_of_the_region_it_is_in() {
-    let mut session = session().await;
+    let mut session = forecast().await;
     let mut check = async |sql: &str, expected: &[&str]| {
         assert_eq!(run(&mut session, sql).await, expected, "{sql}");
     };
