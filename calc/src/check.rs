@@ -209,7 +209,7 @@ impl<'a> Checker<'a> {
         })?;
         let region = self.region(tree.span)?;
         let frame = self.frame.clone();
-        let (node, inputs) = self.whole(&tree, &frame)?;
+        let (node, inputs) = self.whole(&tree, &frame, &region)?;
         let node = self.assignable(node)?;
         let is_ratio = self.target.consolidation == Consolidation::Formula;
         if is_ratio {

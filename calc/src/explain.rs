@@ -362,8 +362,11 @@ impl Explainer<'_> {
         let value = column.values.first().copied().flatten();
         let version = &self.view.version;
         let def = version.model.cube_def(cell.cube).measure_def(cell.measure);
+        let is_count = def.consolidation == Consolidation::Count;
         Ok(value.map(|value| match (def.value_type, i64::try_from(value)) {
-            (ValueType::Text, Ok(code)) => version.format(ValueType::Text, code),
+            (ValueType::Text | ValueType::Date | ValueType::Boolean, Ok(one)) if !is_count => {
+                version.format(def.value_type, one)
+            }
             _ => cube::number::format_scaled(value, column.scale),
         }))
     }

@@ -15,12 +15,8 @@ impl Plan {
             || self.of_measure(cube, measure).any(|formula| formula.inputs.is_some())
     }
 
-    /// The measure that takes what is written to all of a measure.
-    pub fn inputs_of(&self, cube: CubeId, measure: MeasureId) -> Option<MeasureId> {
-        self.formula(cube, measure)?.inputs
-    }
-
-    /// A write as several, each to the measures that hold the inputs of its rows.
+    /// A write as several, each to the measures that hold the inputs of its rows, with the places of these
+    /// rows in the write.
     ///
     /// # Errors
     /// A measure that would be written by itself and as the inputs of another.
@@ -28,30 +24,28 @@ impl Plan {
         &self,
         version: &Version,
         write: RowsWrite,
-    ) -> Result<Vec<RowsWrite>, MeasureId> {
+    ) -> Result<Vec<(RowsWrite, Vec<usize>)>, MeasureId> {
         let takes = |&measure: &MeasureId| {
             self.of_measure(write.cube, measure).any(|formula| formula.inputs.is_some())
         };
         if !write.measures.iter().any(takes) {
-            return Ok(vec![write]);
+            let (keys, axes) = shape(version, write.cube);
+            let rows = (0..write.row_count(keys, axes)).collect();
+            return Ok(vec![(write, rows)]);
         }
-        let cube = version.model.cube_def(write.cube);
-        let (keys, axes) = (cube.def.key.len(), cube.dimensions.len());
+        let (keys, axes) = shape(version, write.cube);
         let width = write.measures.len();
-        let mut parts: BTreeMap<Vec<MeasureId>, RowsWrite> = BTreeMap::new();
+        let mut parts: BTreeMap<Vec<MeasureId>, (RowsWrite, Vec<usize>)> = BTreeMap::new();
         for row in 0..write.row_count(keys, axes) {
             let coordinate = &write.coordinates[row * axes..(row + 1) * axes];
-            let of = |&measure: &MeasureId| {
-                self.input_at(version, write.cube, measure, coordinate).unwrap_or(measure)
-            };
+            let of = |&measure: &MeasureId| self.taker(version, write.cube, measure, coordinate);
             let measures: Vec<MeasureId> = write.measures.iter().map(of).collect();
-            let part = parts.entry(measures).or_insert_with_key(|measures| RowsWrite {
-                measures: measures.clone(),
-                keys: Vec::new(),
-                coordinates: Vec::new(),
-                values: Vec::new(),
-                ..write
+            let (part, rows) = parts.entry(measures).or_insert_with_key(|measures| {
+                let (keys, coordinates, values) = (Vec::new(), Vec::new(), Vec::new());
+                let measures = measures.clone();
+                (RowsWrite { measures, keys, coordinates, values, ..write }, Vec::new())
             });
+            rows.push(row);
             part.keys.extend_from_slice(&write.keys[row * keys..(row + 1) * keys]);
             part.coordinates.extend_from_slice(coordinate);
             part.values.extend_from_slice(&write.values[row * width..(row + 1) * width]);
@@ -63,6 +57,17 @@ impl Plan {
             }
         }
         Ok(parts.into_values().collect())
+    }
+
+    /// The measure that takes what is written to a measure at a cell: that of its inputs, or itself.
+    pub fn taker(
+        &self,
+        version: &Version,
+        cube: CubeId,
+        measure: MeasureId,
+        coordinate: &[MemberId],
+    ) -> MeasureId {
+        self.input_at(version, cube, measure, coordinate).unwrap_or(measure)
     }
 
     /// The measure of the inputs of the formula that computes a cell.
@@ -84,7 +89,13 @@ impl Plan {
                 let mut formulas = self.of_measure(cube, measure);
                 formulas.find(|formula| formula.target == region.target)?.inputs
             }
-            None => self.inputs_of(cube, measure),
+            None => self.formula(cube, measure)?.inputs,
         }
     }
+}
+
+/// Columns of a cube's key, and dimensions.
+fn shape(version: &Version, cube: CubeId) -> (usize, usize) {
+    let cube = version.model.cube_def(cube);
+    (cube.def.key.len(), cube.dimensions.len())
 }

@@ -168,18 +168,19 @@ pub async fn check(
     session.set("statement_timeout", &ASSERTION_WAIT_MS.to_string())?;
     let mut results = Vec::with_capacity(assertions.len());
     for assertion in assertions {
-        results.push(check_one(&mut session, &state.revision.version, assertion).await);
+        results.push(check_one(&mut session, state, assertion).await);
     }
     Ok(results)
 }
 
 async fn check_one(
     session: &mut LocalSession,
-    version: &Version,
+    state: &Branch,
     assertion: &Assertion,
 ) -> AssertionResult {
+    let version = &state.revision.version;
     let result = |state| AssertionResult::new(assertion, state);
-    let checked = match pending(version, &assertion.def) {
+    let checked = match pending(state, &assertion.def) {
         Ok(None) => value(session, &assertion.def.sql).await.map(|found| compare(assertion, found)),
         Ok(Some(reason)) => planned(session, version, &assertion.def.sql).await.map(|()| {
             let reason = Some(reason);
@@ -196,29 +197,39 @@ async fn check_one(
 }
 
 /// Which table the query reads, or the assertion needs, that holds no rows yet, in words.
-fn pending(version: &Version, def: &AssertionDef) -> Result<Option<String>, SqlError> {
+fn pending(state: &Branch, def: &AssertionDef) -> Result<Option<String>, SqlError> {
+    let version = &state.revision.version;
     for needed in &def.needs {
         version.model.cube(needed).map_err(SqlError::from)?;
     }
     let tables = def.needs.iter().cloned().chain(named_tables(&def.sql)?);
-    let empty = tables.into_iter().find(|table| is_empty(version, table));
+    let empty = tables.into_iter().find(|table| is_empty(state, table));
     Ok(empty.map(|table| format!("{table} holds no rows yet")))
 }
 
-fn is_empty(version: &Version, table: &str) -> bool {
+fn is_empty(state: &Branch, table: &str) -> bool {
+    let version = &state.revision.version;
     if let Ok(cube) = version.model.cube(table) {
-        return !holds_inputs(version, cube);
+        return !holds_inputs(state, cube);
     }
     let dimension = version.model.dimension(table.strip_suffix("_closure").unwrap_or(table));
     dimension.is_ok_and(|dimension| version.dimension(dimension).member_count() == 0)
 }
 
 /// Whether somebody brought rows: a cube of cells may hold what formulas fetch from other cubes.
-fn holds_inputs(version: &Version, cube: CubeId) -> bool {
+/// What a formula computed once, and does no more, is not waited for.
+fn holds_inputs(state: &Branch, cube: CubeId) -> bool {
+    let version = &state.revision.version;
     let (def, rows) = (&version.model.cube_def(cube).def, version.rows(cube));
     let measures = (0..def.measures.len()).map(MeasureId::from_idx);
-    let inputs: Vec<MeasureId> =
-        measures.filter(|&measure| version.model.is_input(cube, measure)).collect();
+    let was_computed = |measure: &MeasureId| {
+        let target = format!("{}.{}", def.name, def.measures[measure.idx()].name);
+        state.rules.of(&target).next().is_some()
+    };
+    let inputs: Vec<MeasureId> = measures
+        .filter(|&measure| version.model.is_input(cube, measure))
+        .filter(|measure| !was_computed(measure))
+        .collect();
     if def.kind == CubeKind::Records || inputs.is_empty() {
         return rows.row_count() > 0;
     }

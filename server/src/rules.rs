@@ -5,7 +5,7 @@
 
 use calc::Revision;
 use cube::Change;
-use cube::model::{FormulaDef, ModelChange};
+use cube::model::{Consolidation, FormulaDef, ModelChange};
 use protocol::branches::{Branch, Branches};
 use protocol::compare::{Comparison, compare};
 use protocol::error::SqlError;
@@ -214,6 +214,17 @@ fn check_target(branch: &Branch, target: &str) -> Result<(), SqlError> {
     Err(SqlError::new("42602", format!("target {target} names no cube")).with_hint(hint))
 }
 
+/// A measure that consolidates by its formula has one.
+fn check_unneeded(branch: &Branch, target: &str) -> Result<(), SqlError> {
+    let model = &branch.revision.version.model;
+    let Ok((cube, measure)) = model.target(target) else { return Ok(()) };
+    if model.cube_def(cube).measure_def(measure).consolidation != Consolidation::Formula {
+        return Ok(());
+    }
+    let message = format!("{target} consolidates by its formula and cannot be without one");
+    Err(SqlError::new("42P16", message).with_hint("set another formula"))
+}
+
 /// The formula of a target with another text.
 fn with_text(branch: &Branch, target: &str, text: &str) -> FormulaDef {
     let empty = || FormulaDef {
@@ -245,6 +256,9 @@ async fn put_in_force(
     formula: Option<FormulaDef>,
     of_version: Option<u32>,
 ) -> Result<RuleAnswer> {
+    if formula.is_none() {
+        check_unneeded(&tenant.branches().get(&asking.branch)?.clone(), target)?;
+    }
     let name = target.to_owned();
     let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, u32)> {
         let changes = changes(&head.rules, &name, formula.clone());

@@ -198,6 +198,11 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
     contains(&ok(&data, &server, &remove)?, &["version 4 has no formula already"])?;
     let never = ["rule", "remove", "deals.amount", "--reason", "x"];
     contains(&text_of(&on_server(&data, &server, &never)?), &["rule deals.amount does not exist"])?;
+    let ratio = ["rule", "remove", "quota.attainment", "--reason", "x"];
+    contains(
+        &text_of(&on_server(&data, &server, &ratio)?),
+        &["quota.attainment consolidates by its formula and cannot be without one"],
+    )?;
     server.kill()?;
     let listed = data.run(&["rule", "list", "deals.commission"])?;
     contains(&listed, &["agreed on 12 May", "too much", "(removed)", "typed in from now on"])?;

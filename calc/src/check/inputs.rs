@@ -15,12 +15,13 @@ impl Checker<'_> {
         &mut self,
         tree: &Expression,
         frame: &Frame,
+        region: &[(usize, String)],
     ) -> Result<(Node, Option<MeasureId>)> {
         if let ExpressionKind::Call(name, arguments) = &tree.kind
             && let Some(entry) = find(&name.text)
             && matches!(entry.shape, Shape::Special(Special::Override))
         {
-            return self.overridden(arguments, frame, tree.span);
+            return self.overridden(arguments, frame, region, tree.span);
         }
         Ok((self.node(tree, frame)?, None))
     }
@@ -29,6 +30,7 @@ impl Checker<'_> {
         &mut self,
         arguments: &[Argument],
         frame: &Frame,
+        region: &[(usize, String)],
         span: Span,
     ) -> Result<(Node, Option<MeasureId>)> {
         let [Argument { name: None, value: input }, Argument { name: None, value: computed }] =
@@ -39,8 +41,12 @@ impl Checker<'_> {
         };
         let node = self.node(input, frame)?;
         let measure = self.takes_inputs(&node)?;
-        let computed = self.node(computed, frame)?;
-        let (node, computed) = self.unified(node, computed)?;
+        let tree = computed;
+        let computed = self.node(tree, frame)?;
+        self.check_support(&computed, region, tree)?;
+        let (node, mut computed) = self.unified(node, computed)?;
+        // it has a value wherever it would have one as the whole formula
+        computed.mask = frame.full();
         let value_type = node.value_type;
         let node = apply(Function::Coalesce, vec![node, computed], value_type, span);
         Ok((node, Some(measure)))

@@ -6,6 +6,7 @@ use cube::model::Consolidation;
 
 use super::Checker;
 use crate::error::{CalcError, Result};
+use crate::functions::Function;
 use crate::node::{Kind, MemberMap, Node, Scope, Type};
 use crate::syntax::Span;
 
@@ -14,6 +15,10 @@ impl Checker<'_> {
     pub(super) fn check_ratio(&self, node: &Node) -> Result<()> {
         match &node.kind {
             Kind::Literal(_) | Kind::Blank => Ok(()),
+            Kind::Apply(Function::Filter | Function::Exclude, _) => {
+                let message = "FILTER and EXCLUDE look at single cells, and a measure whose consolidation is formula at totals";
+                Err(self.of_no_ratio(node.span, message.into()))
+            }
             Kind::Apply(_, arguments) => {
                 arguments.iter().try_for_each(|node| self.check_ratio(node))
             }

@@ -1,5 +1,7 @@
 //! Errors of the SQL engine and of the cube as PostgreSQL clients know them.
 
+use std::sync::Arc;
+
 use calc::CalcError;
 use cube::CubeError;
 use datafusion::arrow::error::ArrowError;
@@ -85,6 +87,9 @@ fn external(error: &(dyn std::error::Error + 'static)) -> SqlError {
     } else if let Some(error) = error.downcast_ref::<CubeError>() {
         error.clone().into()
     } else if let Some(error) = error.downcast_ref::<DataFusionError>() {
+        from_engine(error, "")
+    } else if let Some(error) = error.downcast_ref::<Arc<DataFusionError>>() {
+        // one that several streams share
         from_engine(error, "")
     } else {
         SqlError::new("XX000", error.to_string())

@@ -599,13 +599,18 @@ impl<'a> Builder<'a> {
             }
         }
         let texts = self.kept_texts()?.into_change();
+        if self.plan.kind == WriteKind::Delete {
+            // all inputs are blanked, each by itself
+            return Ok((texts.into_iter().chain([Change::Rows(self.write)]).collect(), count));
+        }
         let writes = self.formulas.redirected(self.version, self.write).map_err(|twice| {
             let name = column_name(self.version, self.plan.cube, ColumnSource::Measure(twice));
             let message = format!("multiple assignments to same column \"{name}\"");
             let detail = "another column that the statement writes takes its inputs there";
             SqlError::new("42601", message).with_detail(detail)
         })?;
-        Ok((texts.into_iter().chain(writes.into_iter().map(Change::Rows)).collect(), count))
+        let writes = writes.into_iter().map(|(write, _)| Change::Rows(write));
+        Ok((texts.into_iter().chain(writes).collect(), count))
     }
 
     /// The texts of the rows that are written, which name them anew: some rows were passed over.

@@ -15,6 +15,8 @@ measure = [
     { name = "value_input", type = "decimal(18,2)" },
     { name = "cost", type = "decimal(18,2)" },
     { name = "cost_input", type = "decimal(18,2)" },
+    { name = "due", type = "date", consolidation = "max" },
+    { name = "open", type = "boolean", consolidation = "max" },
 ]
 "#;
 
@@ -31,6 +33,8 @@ async fn forecast() -> LocalSession {
         ModelChange::AddCube(parse::<CubeDef>(FORECAST)),
         formula("forecast.value", "OVERRIDE(value_input, base * 1.1)"),
         formula("forecast.cost[account: \"3\"]", "OVERRIDE(cost_input, base / 2)"),
+        // of another member: it has a value wherever it would have one alone
+        formula("forecast.cost[account: \"5\"]", "OVERRIDE(cost_input, account.\"2\" * 1.1)"),
     ])
     .await
 }
@@ -106,12 +110,42 @@ async fn a_write_goes_to_the_inputs_of_the_region_it_is_in() {
     check(accounts, &["2 | - | -", "3 | 15.00 | -"]).await;
     // one statement, one row of each kind
     check("UPDATE forecast SET cost = 9, value = 5", &["UPDATE 2"]).await;
-    check(accounts, &["2 | 9.00 | -", "3 | 9.00 | 9.00"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 9.00 | 9.00", "5 | 9.90 | -"]).await;
     check("SELECT value, value_input FROM forecast WHERE account = 3", &["5.00 | 5.00"]).await;
     check("BEGIN", &["BEGIN"]).await;
     check("UPDATE forecast SET cost = 1 WHERE account = 3", &["UPDATE 1"]).await;
-    check(accounts, &["2 | 9.00 | -", "3 | 1.00 | 1.00"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 1.00 | 1.00", "5 | 9.90 | -"]).await;
     check("ROLLBACK", &["ROLLBACK"]).await;
     check("UPDATE forecast SET cost = NULL WHERE account = 3", &["UPDATE 1"]).await;
-    check(accounts, &["2 | 9.00 | -", "3 | 15.00 | -"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 15.00 | -", "5 | 9.90 | -"]).await;
+    check("UPDATE forecast SET cost = 4 WHERE account = 5", &["UPDATE 1"]).await;
+    check("DELETE FROM forecast WHERE account = 5", &["DELETE 1"]).await;
+    check(accounts, &["2 | 9.00 | -", "3 | 15.00 | -", "5 | 9.90 | -"]).await;
+    check("DELETE FROM forecast", &["DELETE 3"]).await;
+    check(accounts, &[]).await;
+}
+
+#[tokio::test]
+async fn days_and_truths_consolidate_to_one_of_them() {
+    let mut session = forecast().await;
+    let mut check = async |sql: &str, expected: &[&str]| {
+        assert_eq!(run(&mut session, sql).await, expected, "{sql}");
+    };
+    check(
+        "INSERT INTO forecast (date, account, due, open) VALUES
+            ('2025-01', 2, '2025-02-10', false), ('2025-01', 3, '2025-02-28', true),
+            ('2025-02', 2, '2025-03-15', NULL)",
+        &["INSERT 0 3"],
+    )
+    .await;
+    check(
+        "SELECT date, measure(due), measure(open) FROM forecast GROUP BY 1 ORDER BY 1",
+        &["2025-01 | 2025-02-28 | true", "2025-02 | 2025-03-15 | -"],
+    )
+    .await;
+    for (cell, value) in [("due", "2025-03-15"), ("open", "true")] {
+        let sql =
+            format!("SELECT value FROM perfos.explain_cell('forecast.{cell}') WHERE depth = 0");
+        check(&sql, &[value]).await;
+    }
 }

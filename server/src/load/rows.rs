@@ -109,8 +109,16 @@ pub(super) fn plan<'a>(load: &Rows<'a>, mut table: Table<'a>) -> Result<LoadPlan
         Vec::new()
     } else {
         let texts = texts.into_change().map(|texts| (texts, Vec::new()));
-        let rows = (Change::Rows(write), numbers);
-        with_source(texts.into_iter().chain([rows]).collect(), &load.request.file)
+        let writes = load.formulas.redirected(load.version, write).map_err(|twice| {
+            let name = &load.version.model.cube_def(load.cube).measure_def(twice).name;
+            let message =
+                format!("{name} is loaded twice: by itself and as the inputs of another measure");
+            LoadError::new(file, message)
+        })?;
+        let rows = writes.into_iter().map(|(write, rows)| {
+            (Change::Rows(write), rows.into_iter().map(|row| numbers[row]).collect())
+        });
+        with_source(texts.into_iter().chain(rows).collect(), &load.request.file)
     };
     Ok(LoadPlan { changes, report })
 }
@@ -182,26 +190,18 @@ impl<'a> Rows<'a> {
     fn measures(&self) -> Result<Vec<(MeasureId, &'a MeasureDef, Expression)>, FileProblem> {
         let version: &'a Version = self.version;
         let cube = version.model.cube_def(self.cube);
-        let mut measures: Vec<(MeasureId, &MeasureDef, Expression)> = Vec::new();
+        let mut measures = Vec::new();
         for (name, source) in &self.map.map.measures {
             let id = cube.measure(name.get_ref()).map_err(|error| {
                 let message = format!("cube {}: {error}", cube.def.name);
                 self.map.problem(name, message).with_hint(error.hint())
             })?;
-            let id = match version.model.formula_of(self.cube, id) {
-                None => id,
-                Some(formula) => self.formulas.inputs_of(self.cube, id).ok_or_else(|| {
-                    let message = format!("{} is a formula and is not loaded", formula.target);
-                    let hint = format!("it is {}", formula.text);
-                    self.map.problem(name, message).with_hint(Some(hint))
-                })?,
-            };
-            if measures.iter().any(|(other, ..)| *other == id) {
-                let message = format!(
-                    "{} is loaded twice: by itself and as the inputs of another measure",
-                    cube.measure_def(id).name
-                );
-                return Err(self.map.problem(name, message));
+            if let Some(formula) = version.model.formula_of(self.cube, id)
+                && !self.formulas.takes_input(version, self.cube, id)
+            {
+                let message = format!("{} is a formula and is not loaded", formula.target);
+                let hint = format!("it is {}", formula.text);
+                return Err(self.map.problem(name, message).with_hint(Some(hint)));
             }
             let def = cube.measure_def(id);
             if source.get_ref().round.is_some() && !def.value_type.is_number() {
@@ -343,6 +343,30 @@ impl<'a> Reading<'a> {
         if load.version.rows(load.cube).row_count() > 0 {
             self.check_existing(load, &rows, rejects);
         }
+        self.check_computed(load, rejects);
+    }
+
+    /// Rejects rows with values where a formula computes them and takes no inputs.
+    fn check_computed(&self, load: &Rows<'a>, rejects: &mut Rejects) {
+        let (version, cube) = (load.version, load.cube);
+        if !version.regions.iter().any(|region| region.cube == cube) {
+            return;
+        }
+        let (axes, width) = (self.layout.dimensions.len(), self.layout.measures.len());
+        for row in 0..self.numbers.len() {
+            let coordinate = &self.write.coordinates[row * axes..(row + 1) * axes];
+            let values = &self.write.values[row * width..(row + 1) * width];
+            let mut loaded = self.layout.measures.iter().zip(values);
+            let refused = loaded.find(|((id, ..), value)| {
+                value.is_some()
+                    && version.is_computed(cube, *id, |axis| coordinate[axis])
+                    && load.formulas.taker(version, cube, *id, coordinate) == *id
+            });
+            if let Some(((_, def, _), _)) = refused {
+                let reason = format!("{} is computed by a formula there", def.name);
+                rejects.add(self.refused(row, reason));
+            }
+        }
     }
 
     /// Rejects rows that would write over a value, or move a row that exists.
@@ -351,8 +375,12 @@ impl<'a> Reading<'a> {
         let mut old = load.version.empty_rows(load.cube);
         for row in 0..self.numbers.len() {
             let Some(location) = current.find(rows, row) else { continue };
+            let coordinate = rows.coordinate(row);
             let mut measures = self.layout.measures.iter();
-            let taken = measures.find(|(id, ..)| current.value(location, id.idx()).is_some());
+            let taken = measures.find(|(id, ..)| {
+                let taker = load.formulas.taker(load.version, load.cube, *id, &coordinate);
+                current.value(location, taker.idx()).is_some()
+            });
             current.copy_row(location, &mut old);
             let last = old.len() - 1;
             let mut pairs = old.coordinates.iter().zip(&rows.coordinates);

@@ -160,7 +160,7 @@ fn what_is_loaded_over_a_formula_goes_to_its_inputs() {
         r#"
 file.csv into cube ledger: 2 rows read, 2 loaded
   debit: source total 3.00 = loaded total 3.00 in 2 values
-  credit_input: source total 7.00 = loaded total 7.00 in 1 values
+  credit: source total 7.00 = loaded total 7.00 in 1 values
 "#,
     );
     load(&mut revision, &rows);
@@ -173,10 +173,46 @@ file.csv into cube ledger: 2 rows read, 2 loaded
         &revision,
         &ledger("date,account,credit,credit_input\n2026-01-05,A,1,2\n", ""),
         r#"
-error: credit_input is loaded twice: by itself and as the inputs of another measure
- --> file.csv
+error: file.csv: credit_input is loaded twice: by itself and as the inputs of another measure
 "#,
     );
+}
+
+#[test]
+fn what_is_loaded_over_a_region_goes_to_its_inputs() {
+    let input = ModelChange::AddMeasure {
+        cube: "ledger".into(),
+        measure: toml::from_str("name = \"credit_input\"\ntype = \"decimal(18,2)\"")
+            .expect("it is one"),
+    };
+    let formula = |member: &str, text: &str| {
+        Change::Model(ModelChange::SetFormula(FormulaDef {
+            target: format!("ledger.credit[account: \"{member}\"]"),
+            text: text.into(),
+            description: String::new(),
+            at_or_above: Default::default(),
+        }))
+    };
+    let over = formula("A", "OVERRIDE(credit_input, debit / 4)");
+    let revision = shop().apply(&[Change::Model(input), over]).expect("both are right").0;
+    let mut loaded = revision.clone();
+    load(&mut loaded, &ledger("date,account,debit\n2026-01-05,A,1\n", ""));
+    let rows = "date,account,credit\n2026-01-05,B,5\n2026-01-05,A,7\n2026-01-06,A,8\n";
+    load(&mut loaded, &ledger(rows, ""));
+    let cube = loaded.version.model.cube("ledger").expect("it is there");
+    let rows = loaded.version.rows(cube).all(loaded.version.empty_rows(cube)).sorted();
+    // days, then accounts: A and B of the 5th, A of the 6th
+    assert_eq!(rows.values[1], [Some(700), Some(500), Some(800)]);
+    assert_eq!(rows.values[4], [Some(700), None, Some(800)]);
+    let again = ledger("date,account,credit\n2026-01-05,A,1\n", "");
+    let error = plan(&loaded, &again).expect_err("it holds a value").to_string();
+    assert!(error.contains("credit holds a value there already"), "{error}");
+    let plain = formula("B", "debit * 2");
+    let computed = revision.apply(&[plain]).expect("it is right").0;
+    let refused = ledger("date,account,credit\n2026-01-05,A,1\n2026-01-05,B,1\n", "");
+    let error = plan(&computed, &refused).expect_err("B is computed").to_string();
+    assert!(error.contains("row 3"), "{error}");
+    assert!(error.contains("credit is computed by a formula there"), "{error}");
 }
 
 #[test]

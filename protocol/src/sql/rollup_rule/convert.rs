@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use calc::Measured;
 use cube::model::Consolidation;
 use cube::rollup::{Axis, Grain, Output, Request, misleading_sum};
-use cube::{CubeId, HierarchyId, MeasureId, ValueType, View};
+use cube::{CubeId, HierarchyId, MeasureId, View};
 use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{Field, Schema};
@@ -234,8 +234,9 @@ fn output(
     let Some(measure) = input.measure(argument) else { return Ok(None) };
     let def = input.table.definition().measure_def(measure);
     let is_cast = matches!(argument, Expr::Cast(_) | Expr::TryCast(_));
-    let is_none = def.value_type == ValueType::Text && function == MEASURE;
-    if is_cast || (!def.value_type.is_number() && function != "count" && !is_none) {
+    // smallest, largest or none: of the measure's own type
+    let is_one_of = function == MEASURE && def.consolidation != Consolidation::Count;
+    if is_cast || (!def.value_type.is_number() && function != "count" && !is_one_of) {
         // an average of integers is of floats: plain SQL
         return Ok(None);
     }

@@ -10,7 +10,9 @@ use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
 use cube::rollup::{Axis, RollupColumn};
 use cube::segment::SegmentView;
-use datafusion::arrow::array::{ArrayRef, Decimal128Array, Int64Array, StringArray, UInt32Array};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, UInt32Array,
+};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -123,6 +125,17 @@ fn output_array(
             };
             let values = column.values.iter().map(|value| value.map(narrow).transpose());
             Ok(Arc::new(values.collect::<Result<Int64Array, CubeError>>().map_err(external)?))
+        }
+        DataType::Date32 => {
+            let day = |value: i128| {
+                i32::try_from(value).map_err(|_| CubeError::Overflow(format!("{value} is no day")))
+            };
+            let values = column.values.iter().map(|value| value.map(day).transpose());
+            Ok(Arc::new(values.collect::<Result<Date32Array, CubeError>>().map_err(external)?))
+        }
+        DataType::Boolean => {
+            let values = column.values.iter().map(|value| value.map(|value| value != 0));
+            Ok(Arc::new(values.collect::<BooleanArray>()))
         }
         DataType::Utf8 => {
             let text = |code: i128| i64::try_from(code).map_or("", |code| texts.text(code));
