@@ -33,9 +33,26 @@ fn every_cell_is_what_the_files_and_the_plan_make() -> Result<()> {
     server.kill()?;
     let verified = data.verify()?;
     ensure!(verified.starts_with("verified "), "{verified}");
+    assertions_outlast_a_formula(&data)?;
     data.run(&["apply", &without_assertions("crm")?.path().to_string_lossy()])?;
     other_owners(&data)?;
     run_program(&data.serve()?, "test_owners.py", &source)
+}
+
+/// A formula that goes takes no assertion with it, though the measure is an input that nobody filled then.
+fn assertions_outlast_a_formula(data: &DataFolder) -> Result<()> {
+    let remove = ["rule", "remove", "payout.amount_before", "--reason", "no longer needed"];
+    let removed = data.run(&remove)?;
+    ensure!(removed.contains("9 assertions hold"), "{removed}");
+    let text = "CAP(commission, credit.quota * 0.1)";
+    let set = ["rule", "set", "payout.earned", "--text", text, "--reason", "a cap"];
+    let output = data.command(&set)?.output()?;
+    let printed = text_of(&output);
+    ensure!(!output.status.success() && printed.contains("paid for 2021"), "{printed}");
+    let back = ["rule", "rollback", "payout.amount_before", "--reason", "needed after all"];
+    let back = data.run(&back)?;
+    ensure!(back.contains("9 assertions hold"), "{back}");
+    Ok(())
 }
 
 /// Loads the changed members that `test_owners.py` names.
