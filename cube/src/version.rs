@@ -100,7 +100,7 @@ impl Version {
                 let region = region.into_iter().find(|region| region.target == formula.target);
                 if !known && self.has_inputs(cube, measure, region.as_ref()) {
                     return Err(CubeError::Definition(format!(
-                        "{} holds inputs; a formula would overwrite them",
+                        "{} holds inputs, which a formula would overwrite: blank them first, with UPDATE ... SET measure = NULL",
                         formula.target
                     )));
                 }

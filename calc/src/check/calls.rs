@@ -752,6 +752,19 @@ impl Checker<'_> {
                 chosen.push((position, self.member_for(axis, frame, table.span)?));
             }
         }
+        let is_free = |position: &usize| !chosen.iter().any(|(other, _)| other == position);
+        let free: Vec<String> = (0..table_frame.axes.len())
+            .filter(is_free)
+            .map(|position| self.axis_text(table_frame.axes[position]))
+            .collect();
+        if free.len() > 1 {
+            let free = free.join(" and ");
+            return Err(self.error(
+                table.span,
+                format!("{word} varies over {free}: the steps are one of these, and nothing chooses a member of the other"),
+                Some("name the member whose steps they are, as in TIER(x, tiers, plan: owner.plan)".into()),
+            ));
+        }
         chosen.sort_by_key(|(position, _)| *position);
         let measure = |name: &str| -> Result<MeasureId> {
             let def = self.model.cube_def(cube);

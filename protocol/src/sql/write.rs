@@ -569,9 +569,14 @@ impl<'a> Builder<'a> {
                 }
             }
             let taken = location.is_some_and(|location| {
+                let coordinate = self.rows.coordinate(row);
+                // an input over a computed value takes nobody's place
+                let taker = |measure: MeasureId| {
+                    self.formulas.taker(self.version, self.plan.cube, measure, &coordinate)
+                };
                 let filled = |measure: &MeasureId| {
                     self.rows.values[measure.idx()][row].is_some()
-                        && current.value(location, measure.idx()).is_some()
+                        && current.value(location, taker(*measure).idx()).is_some()
                 };
                 is_records || self.write.measures.iter().any(filled)
             });

@@ -81,6 +81,9 @@ async fn what_is_written_over_a_formula_wins_until_it_is_blanked() {
     )
     .await;
     check("SELECT value, base FROM forecast WHERE date = '2025-03'", &["7.50 | -"]).await;
+    let over = "INSERT INTO forecast (date, account, value) VALUES ('2025-02', 2, 441)";
+    check(over, &["INSERT 0 1"]).await;
+    check("SELECT value FROM forecast WHERE date = '2025-02'", &["441.00"]).await;
     check("DELETE FROM forecast WHERE date = '2025-03'", &["DELETE 1"]).await;
     check("SELECT value FROM forecast WHERE date = '2025-03'", &[]).await;
     check(

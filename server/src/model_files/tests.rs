@@ -683,7 +683,7 @@ fn a_formula_does_not_take_the_place_of_inputs() {
     same(
         &found,
         r#"
-error: sales.cost holds inputs; a formula would overwrite them
+error: sales.cost holds inputs, which a formula would overwrite: blank them first, with UPDATE ... SET measure = NULL
   --> rules/sales.toml:10:10
    |
 10 | target = "sales.cost"
