@@ -26,6 +26,7 @@ use cube::{
 };
 
 use crate::branches::Branches;
+use crate::cycles;
 use crate::error::{CalcError, Result};
 use crate::functions::{Support, support_of};
 use crate::node::{Aggregator, Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
@@ -219,7 +220,7 @@ impl<'a> Checker<'a> {
         self.check_leads(&node)?;
         self.check_support(&node, &region, &tree)?;
         let grain = self.grain(is_ratio, &region, &node, tree.span)?;
-        Ok(Formula {
+        let formula = Formula {
             target: self.def.target.clone(),
             text: self.def.text.clone(),
             cube,
@@ -233,7 +234,11 @@ impl<'a> Checker<'a> {
             inputs,
             grain,
             is_ratio,
-        })
+        };
+        match cycles::own_read(self.own_model, &formula).filter(|_| formula.region.is_empty()) {
+            Some(span) => Err(self.reads_itself(&formula, span)),
+            None => Ok(formula),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::check::Formula;
 use crate::evaluate::Session;
 use crate::evaluate::support::Filters;
 use crate::node::{Axis, Frame, Kind, MemberMap, Node, Range, Reduce, WindowHow};
+use crate::syntax::Span;
 use crate::tables::Tables;
 
 /// Cells of a measure that a formula reads.
@@ -23,6 +24,8 @@ pub(crate) struct Read {
     filters: Filters,
     /// So many members after the formula's own cell at most, along the axis asked about.
     pub ahead: Option<i64>,
+    /// Where it stands in the formula's text.
+    span: Span,
 }
 
 /// A formula that reads another, by their places in a list.
@@ -49,11 +52,23 @@ pub(crate) fn advancing(
 
 /// Whether a formula reads its own measure at earlier members of a dimension only.
 pub(crate) fn is_lagged(model: &Model, formula: &Formula) -> bool {
-    formula.frame.axes.iter().any(|&along| {
-        let reads = reads(model, None, formula, Some(along)).into_iter();
-        let mut own = reads.filter(|read| read.of == (formula.cube, formula.measure));
-        own.all(|read| read.ahead.is_some_and(|ahead| ahead < 0))
-    })
+    formula.frame.axes.iter().any(|&along| unlagged(model, formula, along).is_empty())
+}
+
+/// Where a formula reads its own measure, as no dimension lets it: of the one along which most reads are
+/// of earlier members, the first other one.
+pub(crate) fn own_read(model: &Model, formula: &Formula) -> Option<Span> {
+    let axes = formula.frame.axes.iter();
+    let along_each = axes.map(|&along| unlagged(model, formula, along));
+    along_each.min_by_key(Vec::len)?.first().copied()
+}
+
+/// Where a formula reads its own measure at members that are not earlier ones of a dimension.
+fn unlagged(model: &Model, formula: &Formula, along: Axis) -> Vec<Span> {
+    let own = |read: &Read| read.of == (formula.cube, formula.measure);
+    let is_earlier = |read: &Read| read.ahead.is_some_and(|ahead| ahead < 0);
+    let reads = reads(model, None, formula, Some(along)).into_iter();
+    reads.filter(|read| own(read) && !is_earlier(read)).map(|read| read.span).collect()
 }
 
 /// The level of a dimension above which no formula has its cells, where they can be compared there.
@@ -233,7 +248,8 @@ impl Walk<'_> {
         match &node.kind {
             Kind::Stored(cube, measure) => {
                 let Seen { filters, ahead } = seen.clone();
-                self.found.push(Read { of: (*cube, *measure), filters, ahead });
+                let of = (*cube, *measure);
+                self.found.push(Read { of, filters, ahead, span: node.span });
             }
             Kind::At(scope, members) => {
                 let inner = self.led(&scope.frame, frame, members.iter().enumerate(), seen);
@@ -245,7 +261,8 @@ impl Walk<'_> {
                 let Seen { filters, ahead } = self.led(&table, frame, shared, seen);
                 for measure in [tier.threshold, tier.rate] {
                     let filters = filters.clone();
-                    self.found.push(Read { of: (tier.cube, measure), filters, ahead });
+                    let of = (tier.cube, measure);
+                    self.found.push(Read { of, filters, ahead, span: node.span });
                 }
             }
             Kind::Reduce(reduce) => {

@@ -7,7 +7,7 @@
 use cube::model::{Consolidation, FormulaDef, UnitFactor};
 use cube::{CubeError, CubeId, DimensionId, ValueType};
 
-use super::{Advice, Checker};
+use super::{Advice, Checker, Formula};
 use crate::error::CalcError;
 use crate::node::{Axis, Frame, Kind, Node, Scope, Type, Value};
 use crate::syntax::Span;
@@ -421,6 +421,27 @@ impl Checker<'_> {
             ),
         };
         self.error(tree.span, message, Some(hint))
+    }
+
+    /// A formula reads its own target where that is not known yet; within a modifier of what another cube
+    /// holds, perhaps that cube's measure of the same name is meant.
+    pub(super) fn reads_itself(&self, formula: &Formula, span: Span) -> CalcError {
+        let before = self.def.text.get(..span.start).unwrap_or_default();
+        let is_within = before.matches('[').count() > before.matches(']').count();
+        let cubes = formula.reads.iter().filter(|(cube, _)| is_within && *cube != formula.cube);
+        let named = cubes.map(|(cube, _)| &self.own_model.cube_def(*cube).def.name);
+        let fragments: Vec<String> =
+            named.map(|cube| format!("{cube}.{}", self.target.name)).collect();
+        let hint = match self.first_tried(span, &fragments) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => {
+                "its own values may be read at earlier members of one dimension only, as PREVIOUS \
+                     does"
+                    .into()
+            }
+        };
+        let message = format!("the formula needs its own result, {}", self.def.target);
+        self.error(span, message, Some(hint))
     }
 
     /// The aggregations that took the missing dimensions away, and what keeps them.
