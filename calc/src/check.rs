@@ -14,6 +14,7 @@ mod members;
 mod modifiers;
 mod on_branch;
 mod paths;
+mod quotes;
 mod ratio;
 
 use std::cell::RefCell;
@@ -473,42 +474,6 @@ impl Checker<'_> {
             (true, None, None) => Ok((self.compared(a, b, frame)?, self.compared(b, a, frame)?)),
             _ => Ok((self.node(a, frame)?, self.node(b, frame)?)),
         }
-    }
-
-    /// An operand of a comparison; a name that is nothing may be a text that lacks its quotes.
-    fn compared(
-        &mut self,
-        expression: &Expression,
-        other: &Expression,
-        frame: &Frame,
-    ) -> Result<Node> {
-        let found = self.node(expression, frame);
-        let Err(CalcError::Formula { span, message, hint, .. }) = &found else { return found };
-        let is_unknown = match &expression.kind {
-            ExpressionKind::Path(path) => match path.as_slice() {
-                [name] => self.model.dimension(&name.key()).is_err(),
-                _ => false,
-            },
-            _ => false,
-        };
-        if !is_unknown {
-            return found;
-        }
-        let quoted = match self.node(other, frame).map(|other| other.value_type) {
-            Ok(Type::Text) => self.quoted_members(self.text(*span), None),
-            Ok(Type::Member(dimension)) => self.quoted_members(self.text(*span), Some(dimension)),
-            _ => return found,
-        };
-        let tried = self.first_tried(*span, &quoted);
-        let write = match (tried, quoted.first()) {
-            (Some(tried), _) => format!(": write {tried}"),
-            (None, Some(quoted)) => format!(", as {quoted}"),
-            (None, None) => String::new(),
-        };
-        let or = hint.as_ref().filter(|hint| hint.starts_with("did you mean"));
-        let or = or.map_or_else(String::new, |hint| format!("; {hint}"));
-        let hint = format!("a text or a member stands in double quotes{write}{or}");
-        Err(self.error(*span, message.clone(), Some(hint)))
     }
 
     fn beside(

@@ -28,6 +28,7 @@ use rayon::prelude::*;
 
 use crate::column::{Column, Faults, Fixed};
 use crate::error::Result;
+use crate::functions::Function;
 use crate::node::{Frame, Kind, MemberText, Node, PeriodEdge, Scope, Type, Value};
 use crate::points::{BLOCK_POINTS, Block, Coder, Points};
 use crate::tables::Tables;
@@ -248,6 +249,12 @@ impl<'a> Session<'a> {
                 let mut columns = Vec::with_capacity(arguments.len());
                 for argument in arguments {
                     columns.push(inner(argument));
+                }
+                if *function == Function::Convert
+                    && len == 1
+                    && let Some(missing) = self.missing_rate(arguments, &columns, &inner)
+                {
+                    return missing;
                 }
                 self.apply(*function, arguments, columns, len)
             }

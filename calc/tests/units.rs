@@ -35,6 +35,7 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("plan", "minutes", "minute"),
     ("plan", "minutes_an_hour", "minute/hour"),
     ("plan", "share", "1"),
+    ("plan", "eur", "EUR"),
     ("plan", "free", ""),
     ("fx", "usd", "USD/currency"),
     ("fx", "eur", "EUR/currency"),

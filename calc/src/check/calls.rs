@@ -606,8 +606,8 @@ impl Checker<'_> {
                     Some(self.dimensions_of(&scope.frame)),
                 ));
             };
-            let node = self.node(value, frame)?;
-            members[position] = Some(self.as_member(node, scope.frame.axes[position].dimension)?);
+            let dimension = scope.frame.axes[position].dimension;
+            members[position] = Some(self.member(value, dimension, frame)?);
         }
         let axes = scope.frame.axes.clone();
         let given = members.into_iter().zip(axes);
@@ -683,8 +683,7 @@ impl Checker<'_> {
             }
             _ => {
                 let wanted = self.required(&found, 1, "member")?;
-                let literal_node = self.node(wanted, frame)?;
-                let wanted = self.as_member(literal_node, dimension)?;
+                let wanted = self.member(wanted, dimension, frame)?;
                 Ok(apply(Function::IsDescendant, vec![member, wanted], Type::Boolean, span))
             }
         }
@@ -741,9 +740,8 @@ impl Checker<'_> {
                     Some(self.dimensions_of(&table_frame)),
                 ));
             };
-            let node = self.node(expression, frame)?;
             let axis = table_frame.axes[position];
-            let member = self.as_member(node, axis.dimension)?;
+            let member = self.member(expression, axis.dimension, frame)?;
             chosen.push((position, self.at_level(member, axis, span)?));
         }
         for (position, &axis) in table_frame.axes.iter().enumerate() {
@@ -813,7 +811,11 @@ impl Checker<'_> {
             let last = WindowHow::Aggregate(Aggregator::LastNonBlank);
             rate = self.window_of(rate, position, Range::Cumulate, last, rate_text.span)?;
         }
-        let from = self.node(self.required(&found, usize::MAX, "from")?, frame)?;
+        let from = self.required(&found, usize::MAX, "from")?;
+        let from = self.node(from, frame).map_err(|error| {
+            let named = self.currencies_named(from.span, &rate.frame);
+            self.lacks_quotes(from, error, &named)
+        })?;
         let currency = rate.frame.axes.iter().position(|axis| match from.value_type {
             Type::Member(dimension) => axis.dimension == dimension,
             _ => false,
@@ -822,8 +824,7 @@ impl Checker<'_> {
             return Err(self.currency_expected(&from, &rate.frame));
         };
         let dimension = rate.frame.axes[currency].dimension;
-        let to = self.node(self.required(&found, usize::MAX, "to")?, frame)?;
-        let to = self.as_member(to, dimension)?;
+        let to = self.member(self.required(&found, usize::MAX, "to")?, dimension, frame)?;
         let mut members = Vec::new();
         for (position, &axis) in rate.frame.axes.clone().iter().enumerate() {
             members.push(if position == currency {
@@ -852,26 +853,27 @@ impl Checker<'_> {
 impl Checker<'_> {
     /// What is converted from is no member of what the rates are by.
     fn currency_expected(&self, from: &Node, rates: &Frame) -> crate::CalcError {
-        let axes = rates.axes.iter().copied();
-        let axes: Vec<Axis> = axes.filter(|axis| !self.is_calendar(axis.dimension)).collect();
         let message = "expected a member of a dimension of the rates".into();
-        let mut tried = None;
-        if let Kind::Literal(Value::Text(text)) = &from.kind {
-            let member = |axis: &Axis| {
-                let name = &self.model.dimension_def(axis.dimension).name;
-                let members = self.quoted_members(text, Some(axis.dimension));
-                members.into_iter().map(move |member| format!("{name}.{member}"))
-            };
-            tried = self.first_tried(from.span, &axes.iter().flat_map(member).collect::<Vec<_>>());
-        }
+        let tried = self.first_tried(from.span, &self.currencies_named(from.span, rates));
         let hint = tried.map_or_else(
             || {
-                let axes = self.axes_text(&axes);
+                let axes = self.axes_text(&self.currency_axes(rates));
                 format!("name a member of {axes}, or an attribute that is one")
             },
             |text| format!("write {text}"),
         );
         self.error(from.span, message, Some(hint))
+    }
+
+    /// The axes of rates of which one can be that of currencies.
+    fn currency_axes(&self, rates: &Frame) -> Vec<Axis> {
+        rates.axes.iter().copied().filter(|axis| !self.is_calendar(axis.dimension)).collect()
+    }
+
+    /// Members of the dimensions of rates that a word may mean.
+    fn currencies_named(&self, span: Span, rates: &Frame) -> Vec<String> {
+        let axes = self.currency_axes(rates);
+        axes.iter().flat_map(|axis| self.behind_dimension(span, axis.dimension)).collect()
     }
 }
 

@@ -71,6 +71,9 @@ impl Checker<'_> {
     ) -> Result<()> {
         for argument in arguments {
             if argument.name.is_some() {
+                if self.quoted_member(&argument.value).is_some() {
+                    continue;
+                }
                 self.collect_frames(&argument.value, frame, dimensions)?;
                 continue;
             }

@@ -535,10 +535,24 @@ impl Checker<'_> {
                 let words = "a member is no number: read a measure at it, or one of its attributes";
                 fits(&fragments.into_iter().collect::<Vec<_>>(), words)
             }
+            (Type::Boolean, Type::Number, Kind::Literal(Value::Number(number)))
+                if ["0", "1"].contains(&number.to_string().as_str()) =>
+            {
+                let word = if *number == cube::Number::ZERO { "FALSE" } else { "TRUE" };
+                fits(&[word.into()], "a condition is TRUE or FALSE")
+            }
             (Type::Boolean, Type::Number, _) => fits(
                 &[format!("{text} <> 0"), format!("({text} <> 0)")],
                 "compare it with a number",
             ),
+            (Type::Boolean, Type::Text, Kind::Literal(Value::Text(literal))) => {
+                let words = "a condition is TRUE or FALSE, without quotes";
+                match literal.to_lowercase().as_str() {
+                    "true" | "yes" => fits(&["TRUE".into()], words),
+                    "false" | "no" => fits(&["FALSE".into()], words),
+                    _ => fits(&[], words),
+                }
+            }
             (Type::Boolean, _, _) => fits(&[], "compare it with = or another comparison"),
             (Type::Text, Type::Date, _) => {
                 fits(&[], "YEAR, MONTH and DAY of it are numbers, which TEXT makes texts of")
@@ -555,9 +569,10 @@ impl Checker<'_> {
             ),
             (Type::Member(dimension), _, _) => {
                 let name = &self.model.dimension_def(dimension).name;
-                Some(format!(
+                let words = format!(
                     "name a member in double quotes, or an attribute whose type is \"member of {name}\""
-                ))
+                );
+                fits(&self.behind_dimension(node.span, dimension), &words)
             }
             (Type::Blank, _, _) => None,
             (Type::Number, _, _) => None,

@@ -46,6 +46,11 @@ impl Checker<'_> {
         self.version?.dimensions.get(dimension.idx()).map(AsRef::as_ref)
     }
 
+    /// Whether a dimension is known to have a member.
+    pub(super) fn holds(&self, dimension: DimensionId, text: &str) -> bool {
+        self.members_of(dimension).is_some_and(|members| missing(members, None, text).is_none())
+    }
+
     /// The first member that looks misspelt, as an error.
     pub(super) fn misspelt(&self) -> Option<CalcError> {
         let members = self.members.borrow();

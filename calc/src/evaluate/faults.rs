@@ -15,7 +15,7 @@ use super::assign::assigned_column;
 use crate::column::{Column, Fault, Faults};
 use crate::error::{CalcError, Result};
 use crate::functions::Function;
-use crate::node::{Frame, Node};
+use crate::node::{Frame, Kind, Node, Type};
 use crate::points::Block;
 
 /// Digits of a number of 256 bits, less some to be sure.
@@ -183,6 +183,53 @@ impl Session<'_> {
             }
             (column, _) => column,
         }
+    }
+
+    /// The error of a CONVERT at one point, where only the rate is missing: it names the rate.
+    pub(super) fn missing_rate(
+        &self,
+        arguments: &[Node],
+        columns: &[Column],
+        inner: &dyn Fn(&Node) -> Column,
+    ) -> Option<Column> {
+        let [amount, same, rate, ..] = columns else { return None };
+        let is_missing = amount.is_present(0) && same.flag(0) == Some(false) && !rate.is_there(0);
+        let (Kind::At(scope, members), Kind::Apply(_, currencies)) =
+            (&arguments[2].kind, &arguments[1].kind)
+        else {
+            return None;
+        };
+        let key = |axis: usize| {
+            let dimension = self.version.dimension(scope.frame.axes[axis].dimension);
+            let member = inner(&members[axis]).member(0);
+            (member != MemberId::NONE).then(|| (&dimension.def.name, dimension.key(member)))
+        };
+        let reads = scope.node.reads();
+        let (cube, measure) = reads.first().filter(|_| is_missing)?;
+        let cube = self.version.model.cube_def(*cube);
+        let name = format!("{}.{}", cube.def.name, cube.measure_def(*measure).name);
+        let Type::Member(dimension) = currencies.first()?.value_type else { return None };
+        let from = scope.frame.position(dimension)?;
+        let (_, currency) = key(from)?;
+        let others = (0..members.len()).filter(|axis| *axis != from).filter_map(key);
+        let others: Vec<String> = others.map(|(of, key)| format!("{of}={key}")).collect();
+        let place = others.join(", ");
+        let reason = match arguments.len() {
+            0..=3 => format!(
+                "{currency} has no rate {name} at ({place}); load the rate, or write missing: last"
+            ),
+            _ => {
+                format!("{currency} has no rate {name} at ({place}) or before; load the first rate")
+            }
+        };
+        let source = CubeError::InvalidValue {
+            value: amount.number(0)?.to_string(),
+            expected: "amount to convert".into(),
+            reason,
+        };
+        let mut faults = Faults::default();
+        faults.add(0, Some(Arc::new(source.into())));
+        Some(Column::Numbers(vec![None]).with_faults(faults))
     }
 
     /// The error of a formula at a cell, which is evaluated by itself.
