@@ -7,6 +7,7 @@
 mod calls;
 mod coerce;
 mod frames;
+mod habits;
 mod hints;
 mod inputs;
 mod leads;
@@ -205,10 +206,7 @@ impl<'a> Checker<'a> {
     /// Reads the text and checks it.
     fn formula(&mut self) -> Result<Formula> {
         let (cube, measure) = self.own_model.target(&self.def.target)?;
-        let tree = parse(&self.def.text).map_err(|error| {
-            let hint = self.syntax_hint(error.span);
-            self.error(error.span, error.message, hint)
-        })?;
+        let tree = parse(&self.def.text).map_err(|error| self.unreadable(error))?;
         let region = self.region(tree.span)?;
         let frame = self.frame.clone();
         let (node, inputs) = self.whole(&tree, &frame, &region)?;
@@ -216,7 +214,6 @@ impl<'a> Checker<'a> {
         let is_ratio = self.target.consolidation == Consolidation::Formula;
         if is_ratio {
             self.check_ratio(&node)?;
-            self.check_inputs(inputs, tree.span)?;
         }
         self.check_leads(&node)?;
         self.check_support(&node, &region, &tree)?;
@@ -432,9 +429,8 @@ impl Checker<'_> {
         };
         let (a, b, result) = match operator {
             O::Add | O::Subtract => self.additive(operator, a, b)?,
-            O::Multiply | O::Divide | O::Power => {
-                (self.as_number(a)?, self.as_number(b)?, Type::Number)
-            }
+            O::Multiply | O::Divide => (self.as_number(a)?, self.as_number(b)?, Type::Number),
+            O::Power => (self.as_number(a)?, self.as_exponent(b)?, Type::Number),
             O::Join => (self.as_text(a)?, self.as_text(b)?, Type::Text),
             O::And | O::Or => (self.as_boolean(a)?, self.as_boolean(b)?, Type::Boolean),
             O::Coalesce => {

@@ -30,8 +30,13 @@ impl<'a> Arguments<'a> {
 }
 
 impl Checker<'_> {
-    fn entry(&self, name: &Name) -> Result<&'static Entry> {
+    fn entry(&mut self, name: &Name, arguments: &[Argument], span: Span) -> Result<&'static Entry> {
         find(&name.text).ok_or_else(|| {
+            let place = Span { start: name.span.start, end: name.span.end + 1 };
+            let foreign = self.foreign_call(name, arguments, span);
+            if let Some(error) = foreign.or_else(|| self.in_round_brackets(place)) {
+                return error;
+            }
             let near = nearest(&name.text, FUNCTIONS.iter().map(|entry| entry.name));
             let hint = match near.as_slice() {
                 [] => "docs/functions.md lists the functions".to_string(),
@@ -97,7 +102,7 @@ impl Checker<'_> {
         frame: &Frame,
         span: Span,
     ) -> Result<Node> {
-        let entry = self.entry(name)?;
+        let entry = self.entry(name, arguments, span)?;
         match entry.shape {
             Shape::Point { .. } => self.point(entry, arguments, frame, span),
             Shape::Special(special) => self.special(entry, special, arguments, frame, span),
@@ -182,7 +187,7 @@ impl Checker<'_> {
         arguments: &[Argument],
         span: Span,
     ) -> Result<Option<Scope>> {
-        let entry = self.entry(name)?;
+        let entry = self.entry(name, arguments, span)?;
         let Shape::Special(special) = entry.shape else { return Ok(None) };
         let names = ["axis", "order", "period"];
         let scope = match special {
@@ -394,11 +399,26 @@ impl Checker<'_> {
         span: Span,
     ) -> Result<Scope> {
         let found = self.arguments(entry, arguments, span, 2, &[])?;
-        let basis = self.scope(self.required(&found, 1, "basis")?)?;
-        let Scope { frame, node: basis } = basis;
+        let amount = self.required(&found, 0, "amount")?;
+        let basis = self.required(&found, 1, "basis")?;
+        self.allocated(amount, basis, span).map_err(|error| {
+            let [first, second] = [basis, amount].map(|argument| self.text(argument.span));
+            match self.tried(span, &format!("ALLOCATE({first}, {second})")) {
+                Some(swapped) => {
+                    let message =
+                        "the amount has fewer dimensions than the basis, and stands first";
+                    let hint = format!("the basis comes second: write {swapped}");
+                    self.error(span, message.into(), Some(hint))
+                }
+                None => error,
+            }
+        })
+    }
+
+    fn allocated(&mut self, amount: &Expression, basis: &Expression, span: Span) -> Result<Scope> {
+        let Scope { frame, node: basis } = self.scope(basis)?;
         let basis = self.as_number(basis)?;
-        let amount = self.node(self.required(&found, 0, "amount")?, &frame)?;
-        let amount = self.as_number(amount)?;
+        let amount = self.number(amount, &frame)?;
         let covered = self.covered(&amount);
         let group: Vec<usize> =
             (0..frame.axes.len()).filter(|axis| covered >> axis & 1 == 1).collect();

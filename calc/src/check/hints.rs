@@ -95,6 +95,12 @@ impl Checker<'_> {
         axes.iter().map(|&axis| self.axis_text(axis)).collect::<Vec<_>>().join(", ")
     }
 
+    /// The dimensions of axes, as REMOVE takes them.
+    pub(super) fn names_text(&self, axes: &[Axis]) -> String {
+        let names = axes.iter().map(|axis| self.model.dimension_def(axis.dimension).name.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
     /// Who has a frame, in words.
     pub(super) fn owner(&self, frame: &Frame) -> String {
         if *frame == self.frame {
@@ -138,20 +144,8 @@ impl Checker<'_> {
         self.error(span, message, Some(hint))
     }
 
-    /// What to do about a text that cannot be read.
-    pub(super) fn syntax_hint(&self, span: Span) -> Option<String> {
-        let before = self.def.text.get(..span.start)?.trim_end().to_uppercase();
-        if before.ends_with("[ON") {
-            let name: String = self.text(span).split_whitespace().collect();
-            let quoted = self.tried(span, &format!("\"{name}\""));
-            let words = || "quotes go around the whole name, as in [ON \"plan-b\"]".to_string();
-            return Some(quoted.map_or_else(words, |quoted| format!("write {quoted}")));
-        }
-        other_language(&self.def.text, span.start).map(String::from)
-    }
-
     /// A formula with other text at a place, in backquotes, where it gets further than this one.
-    fn tried(&self, span: Span, fragment: &str) -> Option<String> {
+    pub(super) fn tried(&self, span: Span, fragment: &str) -> Option<String> {
         let is_behind = fragment.starts_with('[') && !self.text(span).starts_with('[');
         let text = &self.def.text;
         let (start, end) = (if is_behind { span.end } else { span.start }, span.end);
@@ -246,7 +240,7 @@ impl Checker<'_> {
 
     /// What of a cube of rows leads to the members of an axis: its own dimension, a member that an
     /// attribute holds, a day that a row holds.
-    fn by_item(&self, rows: CubeId, axis: Axis) -> Option<String> {
+    pub(super) fn by_item(&self, rows: CubeId, axis: Axis) -> Option<String> {
         let own = Frame::of_cube(self.model, rows);
         if let Some(position) = own.position(axis.dimension) {
             let has = own.axes[position];
@@ -293,11 +287,12 @@ impl Checker<'_> {
             }
         }
         let owner = self.owner(frame);
-        let name = |axis: &Axis| self.model.dimension_def(axis.dimension).name.as_str();
         let message = match (lacking.first(), finer.first(), apart.first()) {
             (Some(_), _, _) => {
-                let names = lacking.iter().map(name).collect::<Vec<_>>().join(", ");
-                format!("this varies over {names}, which {owner} does not have")
+                format!(
+                    "this varies over {}, which {owner} does not have",
+                    self.names_text(&lacking)
+                )
             }
             (None, Some((axis, outer)), _) => {
                 let (axis, outer) = (self.axis_text(*axis), self.axis_text(*outer));
@@ -309,10 +304,15 @@ impl Checker<'_> {
             }
             (None, None, None) => format!("this does not have the dimensions of {owner}"),
         };
-        let fitting = self.fitting(scope, &lacking, &finer, span);
-        let fitting = fitting.or_else(|| self.looked_up(&lacking, frame, span));
+        let looked_up = || self.looked_up(&lacking, frame, span);
+        let fitted = || self.fitting(scope, &lacking, &finer, span);
+        // rates of a member to which an attribute leads are not to be added up
+        let fitting = match self.text(span).contains('[') {
+            true => fitted().or_else(looked_up),
+            false => looked_up().or_else(fitted),
+        };
         let hint = fitting.unwrap_or_else(|| {
-            let names = lacking.iter().map(name).collect::<Vec<_>>().join(", ");
+            let names = self.names_text(&lacking);
             if self.is_in_units_of(&scope.node, &lacking) {
                 return format!(
                     "choose one member of {names} with SELECT or LOOKUP: each has a unit of its own"
@@ -353,8 +353,27 @@ impl Checker<'_> {
             let leads = owner.attributes.iter().filter(|a| a.member_of.as_ref() == Some(wanted));
             leads.map(|a| format!("LOOKUP({text}, {wanted}: {}.{})", owner.name, a.name))
         });
-        let fragments: Vec<String> = fragments.collect();
+        let mut fragments: Vec<String> = fragments.collect();
+        if let Some(open) = text.find('[') {
+            let x = &text[..open];
+            let there = |looked_up: &String| format!("IF(ISBLANK({x}), BLANK, {looked_up})");
+            fragments.extend(fragments.iter().map(there).collect::<Vec<_>>());
+        }
         self.first_tried(span, &fragments).map(|text| format!("write {text}"))
+    }
+
+    /// A formula where a measure that it aggregates has values.
+    fn where_it_is(&self, node: &Node, tree: &Expression) -> Option<String> {
+        let mut fragments = Vec::new();
+        node.visit(&mut |node| {
+            if let Kind::Reduce(reduce) = &node.kind
+                && matches!(reduce.inner.node.kind, Kind::Stored(..))
+            {
+                let (x, own) = (self.text(reduce.inner.node.span), self.text(tree.span));
+                fragments.push(format!("IF(ISBLANK({x}), BLANK, {own})"));
+            }
+        });
+        self.first_tried(tree.span, &fragments)
     }
 
     fn fitting(
@@ -377,10 +396,7 @@ impl Checker<'_> {
             behind.push_str(&format!("[BY {aggregator}: {}]", self.axes_text(&outer)));
         }
         if !lacking.is_empty() {
-            let names =
-                lacking.iter().map(|axis| self.model.dimension_def(axis.dimension).name.as_str());
-            let names = names.collect::<Vec<_>>().join(", ");
-            behind.push_str(&format!("[REMOVE {aggregator}: {names}]"));
+            behind.push_str(&format!("[REMOVE {aggregator}: {}]", self.names_text(lacking)));
         }
         let hint = self.with_behind(span, &behind)?;
         Some(if lacking.is_empty() {
@@ -415,6 +431,9 @@ impl Checker<'_> {
             ),
             (Some(constant), None) => {
                 format!("write {constant} to have the same value for each {names}")
+            }
+            (None, _) if let Some(there) = self.where_it_is(node, tree) => {
+                format!("to have it where there are values, write {there}")
             }
             (None, _) => format!(
                 "its value is repeated along {names} and makes no cells there; multiply it by a measure that has values in each, or bring {names} into every operand"
@@ -578,29 +597,4 @@ impl Checker<'_> {
             (Type::Number, _, _) => None,
         }
     }
-}
-
-/// What to write in place of what other languages write.
-fn other_language(text: &str, at: usize) -> Option<&'static str> {
-    let rest = text.get(at..)?;
-    let before = text.get(..at)?;
-    Some(if rest.starts_with(';') {
-        "arguments are separated by commas"
-    } else if rest.starts_with("!=") {
-        "\"not equal\" is written <>"
-    } else if rest.starts_with('=') && before.ends_with('=') {
-        "\"equal\" is written ="
-    } else if rest.starts_with("||") {
-        "texts are joined by &; \"or\" is written OR"
-    } else if rest.starts_with('&') && before.ends_with('&') {
-        "\"and\" is written AND"
-    } else if rest.starts_with('!') {
-        "\"not\" is written NOT"
-    } else if rest.starts_with('%') {
-        "a share is written as a number: 15 % is 0.15"
-    } else if rest.starts_with(['{', '}', '$', '#', '@', '\\', '`']) {
-        "names with such signs stand in double quotes, texts in single ones"
-    } else {
-        return None;
-    })
 }

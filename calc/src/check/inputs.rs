@@ -1,6 +1,7 @@
 //! OVERRIDE: a formula over whose values inputs are written. They lie in a measure of their own.
 
 use cube::MeasureId;
+use cube::model::Consolidation;
 
 use super::{Checker, apply};
 use crate::error::Result;
@@ -33,6 +34,12 @@ impl Checker<'_> {
         region: &[(usize, String)],
         span: Span,
     ) -> Result<(Node, Option<MeasureId>)> {
+        if self.target.consolidation == Consolidation::Formula {
+            // a total that is computed from totals is nobody's to write
+            let message = "a measure whose consolidation is formula takes no inputs".into();
+            let hint = "let inputs override one of the measures that it reads";
+            return Err(self.error(span, message, Some(hint.into())));
+        }
         let [Argument { name: None, value: input }, Argument { name: None, value: computed }] =
             arguments
         else {
@@ -50,16 +57,6 @@ impl Checker<'_> {
         let value_type = node.value_type;
         let node = apply(Function::Coalesce, vec![node, computed], value_type, span);
         Ok((node, Some(measure)))
-    }
-
-    /// A total that is computed from totals is nobody's to write.
-    pub(super) fn check_inputs(&self, inputs: Option<MeasureId>, span: Span) -> Result<()> {
-        if inputs.is_none() {
-            return Ok(());
-        }
-        let message = "a measure whose consolidation is formula takes no inputs".into();
-        let hint = "let inputs override one of the measures that it reads";
-        Err(self.error(span, message, Some(hint.into())))
     }
 
     /// The measure for the target's inputs: another one of the same cube and type that no formula

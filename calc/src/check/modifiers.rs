@@ -52,7 +52,7 @@ impl Checker<'_> {
             "REMOVE" | "KEEP" => self.remove(scope, modifier, keyword == "KEEP"),
             "SELECT" => self.select(scope, modifier),
             "FILTER" | "EXCLUDE" => self.filter(scope, modifier, keyword == "EXCLUDE"),
-            "ADD" => self.add(scope, modifier),
+            "ADD" => self.add(scope, inner, modifier),
             _ => Err(self.error(
                 modifier.keyword.span,
                 format!("there is no modifier {keyword}"),
@@ -473,7 +473,7 @@ impl Checker<'_> {
     }
 
     /// `[ADD CONSTANT: axis]`, `[ADD SPLIT: axis BY basis]`, `[ADD WEIGHT: axis BY weight]`.
-    fn add(&mut self, scope: Scope, modifier: &Modifier) -> Result<Scope> {
+    fn add(&mut self, scope: Scope, inner: &Expression, modifier: &Modifier) -> Result<Scope> {
         let how = modifier.aggregator.as_ref().map(|name| name.text.to_uppercase());
         let mut frame = scope.frame.clone();
         if frame.rows.is_some() {
@@ -484,15 +484,14 @@ impl Checker<'_> {
         for argument in &modifier.arguments {
             let axis = self.added_axis(&argument.value)?;
             if frame.position(axis.dimension).is_some() {
-                let name = self.axis_name(axis).to_string();
-                return Err(self.error(
-                    argument.value.span,
-                    format!("{name} is there already"),
-                    Some(
-                        "leave it out of ADD; what varies over a level of it keeps that level"
-                            .into(),
-                    ),
-                ));
+                let message = format!("{} is there already", self.axis_name(axis));
+                let whole = inner.span.to(modifier.span);
+                if let Some(without) = self.tried(whole, self.text(inner.span)) {
+                    let hint = format!("leave ADD out: write {without}");
+                    return Err(self.error(whole, message, Some(hint)));
+                }
+                let hint = "leave it out of ADD; what varies over a level of it keeps that level";
+                return Err(self.error(argument.value.span, message, Some(hint.into())));
             }
             frame.axes.push(axis);
         }

@@ -9,6 +9,9 @@ use crate::node::{Axis, Frame, Kind, MemberMap, Node, Scope, Type, Value};
 use crate::syntax::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Name};
 
+/// Measures of a cube that are tried in its place at most.
+const MEASURES_TRIED_MAX: usize = 8;
+
 impl Checker<'_> {
     /// A measure's stored value in its cube's own frame.
     pub(super) fn stored(&self, cube: CubeId, measure: MeasureId, span: Span) -> Result<Node> {
@@ -149,9 +152,29 @@ impl Checker<'_> {
         if name.is_quoted {
             return Ok(literal(Value::Text(name.text.as_str().into()), Type::Text, span));
         }
+        if let Ok(cube) = self.model.cube(&name.key()) {
+            return Err(self.is_a_cube(cube, span));
+        }
+        // all words of `IF a THEN b ELSE c` are one name
+        let is_first = self.def.text.trim().starts_with(&name.text);
+        if let Some(error) = self.spelled_if().filter(|_| is_first) {
+            return Err(error);
+        }
         let measures = self.cube.def.measures.iter().map(|measure| measure.name.as_str());
         let axes = frame.axes.iter().map(|&axis| self.axis_name(axis));
         Err(self.unknown(span, "measure or dimension", &name.text, measures.chain(axes)))
+    }
+
+    /// A cube stands where a measure of it is meant.
+    fn is_a_cube(&self, cube: CubeId, span: Span) -> crate::CalcError {
+        let def = &self.model.cube_def(cube).def;
+        let measures = def.measures.iter().map(|measure| format!("{}.{}", def.name, measure.name));
+        let measures: Vec<String> = measures.take(MEASURES_TRIED_MAX).collect();
+        let hint = self.first_tried(span, &measures).map_or_else(
+            || format!("name one of its measures, as {}", measures.join(", ")),
+            |measure| format!("name one of its measures, as {measure}"),
+        );
+        self.error(span, format!("{} is a cube", def.name), Some(hint))
     }
 
     /// The ancestor of an axis's member at a level of a name.

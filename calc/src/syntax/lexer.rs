@@ -39,9 +39,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
             at += next.len_utf8();
             continue;
         }
-        let (kind, length) = token(&text[at..], next).map_err(|message| SyntaxError {
-            span: Span { start: at, end: at + next.len_utf8() },
-            message,
+        let (kind, length) = token(&text[at..], next).map_err(|message| {
+            let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
+            let rest = text[at..].trim_start_matches(is_of_number);
+            let end = (text.len() - rest.len()).max(at + next.len_utf8());
+            SyntaxError { span: Span { start: at, end }, message }
         })?;
         tokens.push(Token { kind, span: Span { start: at, end: at + length } });
         at += length;
@@ -79,8 +81,9 @@ fn number(text: &str) -> Result<(TokenKind, usize), String> {
     if text[end..].starts_with('.') && text[end + 1..].starts_with(|c: char| c.is_ascii_digit()) {
         end = digits_end(end + 1);
     }
-    let number = Number::parse(&text[..end])
-        .ok_or_else(|| format!("number {} has more than 38 digits", &text[..end]))?;
+    let number = Number::parse(&text[..end]).ok_or_else(|| {
+        format!("a number has 38 digits at most, not {}", text[..end].replace('.', "").len())
+    })?;
     Ok((TokenKind::Number(number), end))
 }
 

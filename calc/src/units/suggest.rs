@@ -1,6 +1,7 @@
 //! What to do where units do not fit: a CONVERT between currencies, else the factor. Text in backquotes
 //! was tried: the formula with it in the place of what the error points at is accepted, and its units fit.
 
+use cube::error::nearest;
 use cube::model::{CubeKind, FormulaDef, Unit, UnitFactor};
 use cube::{CubeId, DimensionId, MeasureId, ValueType};
 
@@ -95,11 +96,25 @@ impl Units<'_> {
                 |text| format!("convert it: {text}"),
             );
         }
+        if let (Some(a), Some(b)) = currencies
+            && let Some(hint) = self.misspelt(a, b).or_else(|| self.misspelt(b, a))
+        {
+            return hint;
+        }
         let factor = wanted.times(found, -1).text(self.model);
         format!(
             "multiply {} by a measure whose unit is {factor}, or change a unit",
             self.said(operand)
         )
+    }
+
+    /// A unit that is no currency, but nearly the one that it meets.
+    fn misspelt(&self, unit: &Factor, other: &Factor) -> Option<String> {
+        let (Factor::Name(name), Factor::Name(currency)) = (unit, other) else { return None };
+        let is_it = !self.is_currency(unit) && self.is_currency(other);
+        let near = nearest(name, [currency.as_str()].into_iter().filter(|_| is_it));
+        let near = near.first()?;
+        Some(format!("no currency is called {name}: did you mean {near}? Change the unit"))
     }
 
     /// How what is in several units comes to be in one, where members of a dimension are brought together.
