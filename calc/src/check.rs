@@ -429,8 +429,9 @@ impl Checker<'_> {
         };
         let (a, b, result) = match operator {
             O::Add | O::Subtract => self.additive(operator, a, b)?,
-            O::Multiply | O::Divide => (self.as_number(a)?, self.as_number(b)?, Type::Number),
-            O::Power => (self.as_number(a)?, self.as_exponent(b)?, Type::Number),
+            O::Multiply | O::Divide | O::Power => {
+                (self.as_number(a)?, self.as_number(b)?, Type::Number)
+            }
             O::Join => (self.as_text(a)?, self.as_text(b)?, Type::Text),
             O::And | O::Or => (self.as_boolean(a)?, self.as_boolean(b)?, Type::Boolean),
             O::Coalesce => {

@@ -40,23 +40,6 @@ impl Checker<'_> {
         }
     }
 
-    /// A number that is whole, where it is written out.
-    pub(super) fn as_exponent(&self, node: Node) -> Result<Node> {
-        let node = self.as_number(node)?;
-        let number = match &node.kind {
-            Kind::Apply(Function::Negate, arguments) => arguments.first().map(|inner| &inner.kind),
-            kind => Some(kind),
-        };
-        if let Some(Kind::Literal(Value::Number(number))) = number
-            && number.normalized().scale > 0
-        {
-            let message = "expected a whole exponent: a root is not exact".into();
-            let hint = "x ^ 2 and x ^ -1 are exact; load roots into a measure of their own";
-            return Err(self.error(node.span, message, Some(hint.into())));
-        }
-        Ok(node)
-    }
-
     /// The target measure at a member: `account."Net Sales"`.
     fn target_at(&self, dimension: DimensionId, text: String, node: &Node) -> Result<Node> {
         let position = self.frame.position(dimension);

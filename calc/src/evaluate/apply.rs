@@ -828,7 +828,7 @@ fn power(a: Number, b: Number) -> cube::Result<Option<Value>> {
         return Err(CubeError::InvalidValue {
             value: b.to_string(),
             expected: "whole exponent".into(),
-            reason: "a root is not exact".into(),
+            reason: "a root is not exact; load it as a measure of its own".into(),
         });
     };
     let (mut result, mut square) = (Number::new(1, 0), a.normalized());
