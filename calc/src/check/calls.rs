@@ -870,33 +870,6 @@ impl Checker<'_> {
     }
 }
 
-impl Checker<'_> {
-    /// What is converted from is no member of what the rates are by.
-    fn currency_expected(&self, from: &Node, rates: &Frame) -> crate::CalcError {
-        let message = "expected a member of a dimension of the rates".into();
-        let tried = self.first_tried(from.span, &self.currencies_named(from.span, rates));
-        let hint = tried.map_or_else(
-            || {
-                let axes = self.axes_text(&self.currency_axes(rates));
-                format!("name a member of {axes}, or an attribute that is one")
-            },
-            |text| format!("write {text}"),
-        );
-        self.error(from.span, message, Some(hint))
-    }
-
-    /// The axes of rates of which one can be that of currencies.
-    fn currency_axes(&self, rates: &Frame) -> Vec<Axis> {
-        rates.axes.iter().copied().filter(|axis| !self.is_calendar(axis.dimension)).collect()
-    }
-
-    /// Members of the dimensions of rates that a word may mean.
-    fn currencies_named(&self, span: Span, rates: &Frame) -> Vec<String> {
-        let axes = self.currency_axes(rates);
-        axes.iter().flat_map(|axis| self.behind_dimension(span, axis.dimension)).collect()
-    }
-}
-
 /// A single word, quoted or not.
 fn word_of(expression: &Expression) -> Option<String> {
     match &expression.kind {

@@ -4,7 +4,7 @@ use cube::DimensionId;
 
 use super::{Checker, quoted};
 use crate::error::{CalcError, Result};
-use crate::node::{Frame, Node, Type};
+use crate::node::{Axis, Frame, Node, Type};
 use crate::syntax::Span;
 use crate::syntax::ast::{Expression, ExpressionKind};
 
@@ -91,5 +91,30 @@ impl Checker<'_> {
         let name = &self.model.dimension_def(dimension).name;
         let members = quoted.iter().filter(|_| is_member);
         members.map(|member| format!("{name}.{member}")).collect()
+    }
+
+    /// What is converted from is no member of what the rates are by.
+    pub(super) fn currency_expected(&self, from: &Node, rates: &Frame) -> CalcError {
+        let message = "expected a member of a dimension of the rates".into();
+        let tried = self.first_tried(from.span, &self.currencies_named(from.span, rates));
+        let hint = tried.map_or_else(
+            || {
+                let axes = self.axes_text(&self.currency_axes(rates));
+                format!("name a member of {axes}, or an attribute that is one")
+            },
+            |text| format!("write {text}"),
+        );
+        self.error(from.span, message, Some(hint))
+    }
+
+    /// The axes of rates of which one can be that of currencies.
+    fn currency_axes(&self, rates: &Frame) -> Vec<Axis> {
+        rates.axes.iter().copied().filter(|axis| !self.is_calendar(axis.dimension)).collect()
+    }
+
+    /// Members of the dimensions of rates that a word may mean.
+    pub(super) fn currencies_named(&self, span: Span, rates: &Frame) -> Vec<String> {
+        let axes = self.currency_axes(rates);
+        axes.iter().flat_map(|axis| self.behind_dimension(span, axis.dimension)).collect()
     }
 }
