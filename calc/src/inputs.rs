@@ -38,8 +38,20 @@ impl Plan {
         let mut parts: BTreeMap<Vec<MeasureId>, (RowsWrite, Vec<usize>)> = BTreeMap::new();
         for row in 0..write.row_count(keys, axes) {
             let coordinate = &write.coordinates[row * axes..(row + 1) * axes];
-            let of = |&measure: &MeasureId| self.taker(version, write.cube, measure, coordinate);
-            let measures: Vec<MeasureId> = write.measures.iter().map(of).collect();
+            let own = &write.values[row * width..(row + 1) * width];
+            // a blank leaves alone what a formula computes and takes no input for
+            let takes = |(measure, value): (&MeasureId, &Option<i64>)| {
+                let taker = self.taker(version, write.cube, *measure, coordinate);
+                let is_left = value.is_none()
+                    && taker == *measure
+                    && version.is_computed(write.cube, *measure, |axis| coordinate[axis]);
+                (!is_left).then_some((taker, *value))
+            };
+            let (measures, values): (Vec<MeasureId>, Vec<Option<i64>>) =
+                write.measures.iter().zip(own).filter_map(takes).unzip();
+            if measures.is_empty() && keys == 0 {
+                continue;
+            }
             let (part, rows) = parts.entry(measures).or_insert_with_key(|measures| {
                 let (keys, coordinates, values) = (Vec::new(), Vec::new(), Vec::new());
                 let measures = measures.clone();
@@ -48,7 +60,7 @@ impl Plan {
             rows.push(row);
             part.keys.extend_from_slice(&write.keys[row * keys..(row + 1) * keys]);
             part.coordinates.extend_from_slice(coordinate);
-            part.values.extend_from_slice(&write.values[row * width..(row + 1) * width]);
+            part.values.extend(values);
         }
         for measures in parts.keys() {
             let twice = measures.iter().enumerate().find(|(at, m)| measures[..*at].contains(m));

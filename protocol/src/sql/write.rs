@@ -36,6 +36,8 @@ pub struct WritePlan {
     pub query: String,
     /// What the query's columns are.
     pub columns: Vec<ColumnSource>,
+    /// The measures that an INSERT sets of what is there already.
+    pub replaced: Vec<MeasureId>,
     /// Types of parameters that stand alone as a value: position in the parameter list, type.
     pub parameter_types: Vec<(usize, DataType)>,
 }
@@ -288,7 +290,34 @@ fn plan_insert(insert: &Insert, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
     }
     refuse_repeated(version, cube, &columns, "42701")?;
     let kind = WriteKind::Insert(on_existing(insert.on.as_ref())?);
-    Ok(WritePlan { cube, kind, query: source.to_string(), columns, parameter_types })
+    let replaced = replaced(insert.on.as_ref(), &columns, snapshot, cube)?;
+    Ok(WritePlan { cube, kind, query: source.to_string(), columns, replaced, parameter_types })
+}
+
+/// The measures that ON CONFLICT DO UPDATE sets.
+fn replaced(
+    on: Option<&OnInsert>,
+    columns: &[ColumnSource],
+    snapshot: &Snapshot,
+    cube: cube::CubeId,
+) -> Result<Vec<MeasureId>, SqlError> {
+    let Some(OnInsert::OnConflict(conflict)) = on else { return Ok(Vec::new()) };
+    let OnConflictAction::DoUpdate(update) = &conflict.action else { return Ok(Vec::new()) };
+    let measure = |assignment: &Assignment| {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(unsupported("ON CONFLICT DO UPDATE of several columns at once"));
+        };
+        match assigned_column(&column_text(name), snapshot, cube)? {
+            ColumnSource::Measure(measure) if columns.contains(&ColumnSource::Measure(measure)) => {
+                Ok(measure)
+            }
+            ColumnSource::Measure(_) => {
+                Err(unsupported("EXCLUDED of a column that is not inserted"))
+            }
+            _ => Err(unsupported("ON CONFLICT DO UPDATE of a key or a dimension")),
+        }
+    };
+    update.assignments.iter().map(measure).collect()
 }
 
 fn refuse_repeated(
@@ -358,7 +387,8 @@ fn plan_update(update: &Update, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
         }
     };
     let query = select(&items, &update.table, &from, update.selection.as_ref());
-    Ok(WritePlan { cube, kind: WriteKind::Update, query, columns, parameter_types })
+    let kind = WriteKind::Update;
+    Ok(WritePlan { cube, kind, query, columns, replaced: Vec::new(), parameter_types })
 }
 
 fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError> {
@@ -376,7 +406,8 @@ fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError
     let items: Vec<String> =
         columns.iter().map(|&key| format!("{shown}.{}", column_name(version, cube, key))).collect();
     let query = select(&items, table, "", delete.selection.as_ref());
-    Ok(WritePlan { cube, kind: WriteKind::Delete, query, columns, parameter_types: Vec::new() })
+    let (kind, replaced, parameter_types) = (WriteKind::Delete, Vec::new(), Vec::new());
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types })
 }
 
 fn select(
@@ -554,11 +585,15 @@ impl<'a> Builder<'a> {
     fn finish(mut self) -> Result<(Vec<Change>, usize), SqlError> {
         let current = self.version.rows(self.plan.cube);
         let is_records = !self.rows.keys.is_empty();
-        let mut kept: Vec<usize> = Vec::new();
+        let (mut kept, mut replaced): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         for row in 0..self.rows.len() {
             let location = current.find(&self.rows, row);
+            let keeps_members = match self.plan.kind {
+                WriteKind::Insert(on_existing) => on_existing == OnExisting::Replace,
+                WriteKind::Update | WriteKind::Delete => true,
+            };
             if is_records
-                && !matches!(self.plan.kind, WriteKind::Insert(_))
+                && keeps_members
                 && let Some(location) = location
             {
                 // the query gave the key alone: the coordinate is that of the row
@@ -583,55 +618,65 @@ impl<'a> Builder<'a> {
             match self.plan.kind {
                 WriteKind::Insert(OnExisting::Fail) if taken => return Err(self.duplicate(row)),
                 WriteKind::Insert(OnExisting::Skip) if taken => {}
+                WriteKind::Insert(OnExisting::Replace) if taken => replaced.push(row),
                 _ => kept.push(row),
             }
         }
-        let rows = self.rows.taken(&kept);
-        self.refuse_repeats(&rows)?;
-        let count = kept.len();
-        if count == 0 {
-            return Ok((Vec::new(), 0));
-        }
-        for row in 0..count {
-            self.write.keys.extend(rows.keys.iter().map(|column| column[row].clone()));
-            if self.write.action == RowsAction::Set || !is_records {
-                self.write.coordinates.extend(rows.coordinates.iter().map(|column| column[row]));
+        self.refuse_repeats(&self.rows.taken(&[kept.as_slice(), &replaced].concat()))?;
+        let count = kept.len() + replaced.len();
+        let parts = [(self.write.measures.clone(), kept), (self.plan.replaced.clone(), replaced)];
+        let mut texts = TextTable::default();
+        let mut writes = Vec::new();
+        for (measures, rows) in parts.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+            let write = self.part(measures, &rows, &mut texts)?;
+            if self.plan.kind == WriteKind::Delete {
+                // all inputs are blanked, each by itself
+                writes.push(write);
+                continue;
             }
-            if self.write.action == RowsAction::Set {
-                self.write.values.extend(
-                    self.write.measures.iter().map(|measure| rows.values[measure.idx()][row]),
-                );
-            }
+            let parts = self.formulas.redirected(self.version, write).map_err(|twice| {
+                let name = column_name(self.version, self.plan.cube, ColumnSource::Measure(twice));
+                let message = format!("multiple assignments to same column \"{name}\"");
+                let detail = "another column that the statement writes takes its inputs there";
+                SqlError::new("42601", message).with_detail(detail)
+            })?;
+            writes.extend(parts.into_iter().map(|(write, _)| write));
         }
-        let texts = self.kept_texts()?.into_change();
-        if self.plan.kind == WriteKind::Delete {
-            // all inputs are blanked, each by itself
-            return Ok((texts.into_iter().chain([Change::Rows(self.write)]).collect(), count));
-        }
-        let writes = self.formulas.redirected(self.version, self.write).map_err(|twice| {
-            let name = column_name(self.version, self.plan.cube, ColumnSource::Measure(twice));
-            let message = format!("multiple assignments to same column \"{name}\"");
-            let detail = "another column that the statement writes takes its inputs there";
-            SqlError::new("42601", message).with_detail(detail)
-        })?;
-        let writes = writes.into_iter().map(|(write, _)| Change::Rows(write));
-        Ok((texts.into_iter().chain(writes).collect(), count))
+        let texts = texts.into_change().into_iter();
+        Ok((texts.chain(writes.into_iter().map(Change::Rows)).collect(), count))
     }
 
-    /// The texts of the rows that are written, which name them anew: some rows were passed over.
-    fn kept_texts(&mut self) -> Result<TextTable, SqlError> {
+    /// The write of some rows and measures. Its texts are named anew: some rows were passed over.
+    fn part(
+        &self,
+        measures: Vec<MeasureId>,
+        places: &[usize],
+        texts: &mut TextTable,
+    ) -> Result<RowsWrite, SqlError> {
         let def = self.version.model.cube_def(self.plan.cube);
-        let width = self.write.measures.len().max(1);
-        let mut kept = TextTable::default();
-        for (at, value) in self.write.values.iter_mut().enumerate() {
-            let measure = def.measure_def(self.write.measures[at % width]);
+        let rows = self.rows.taken(places);
+        let is_records = !rows.keys.is_empty();
+        let mut write = RowsWrite { measures, ..self.write.clone() };
+        for row in 0..places.len() {
+            write.keys.extend(rows.keys.iter().map(|column| column[row].clone()));
+            if write.action == RowsAction::Set || !is_records {
+                write.coordinates.extend(rows.coordinates.iter().map(|column| column[row]));
+            }
+            if write.action == RowsAction::Set {
+                let values = write.measures.iter().map(|measure| rows.values[measure.idx()][row]);
+                write.values.extend(values.collect::<Vec<_>>());
+            }
+        }
+        let width = write.measures.len().max(1);
+        for (at, value) in write.values.iter_mut().enumerate() {
+            let measure = def.measure_def(write.measures[at % width]);
             if let (ValueType::Text, Some(position)) = (measure.value_type, value) {
                 let text =
                     usize::try_from(*position).ok().and_then(|at| self.texts.texts().get(at));
-                *position = kept.position(text.map_or("", |text| text.as_ref()))?;
+                *position = texts.position(text.map_or("", |text| text.as_ref()))?;
             }
         }
-        Ok(kept)
+        Ok(write)
     }
 
     fn duplicate(&self, row: usize) -> SqlError {

@@ -129,6 +129,30 @@ async fn a_write_goes_to_the_inputs_of_the_region_it_is_in() {
 }
 
 #[tokio::test]
+async fn on_conflict_sets_what_it_names() {
+    let mut session = forecast().await;
+    let mut check = async |sql: &str, expected: &[&str]| {
+        assert_eq!(run(&mut session, sql).await, expected, "{sql}");
+    };
+    check(
+        "INSERT INTO forecast (date, account, base, cost) VALUES ('2025-01', 2, 100, 5)",
+        &["INSERT 0 1"],
+    )
+    .await;
+    let again = "INSERT INTO forecast (date, account, base, cost) VALUES ('2025-01', 2, 7, 66), ('2025-02', 2, 8, 9)
+        ON CONFLICT (date, account) DO UPDATE SET base = EXCLUDED.base";
+    check(again, &["INSERT 0 2"]).await;
+    let all = "SELECT date, base, cost FROM forecast WHERE account = 2 ORDER BY date";
+    check(all, &["2025-01 | 7.00 | 5.00", "2025-02 | 8.00 | 9.00"]).await;
+    check("INSERT INTO grants VALUES (1, 'FY2025', 10)", &["INSERT 0 1"]).await;
+    let moved = "INSERT INTO grants VALUES (1, 'FY2026', 20) ON CONFLICT (id) DO UPDATE SET value = EXCLUDED.value";
+    check(moved, &["INSERT 0 1"]).await;
+    check("SELECT id, date, value FROM grants", &["1 | FY2025 | 20"]).await;
+    // a blank leaves alone what a formula computes
+    check("UPDATE forecast SET value = NULL, cost = NULL", &["UPDATE 4"]).await;
+}
+
+#[tokio::test]
 async fn days_and_truths_consolidate_to_one_of_them() {
     let mut session = forecast().await;
     let mut check = async |sql: &str, expected: &[&str]| {

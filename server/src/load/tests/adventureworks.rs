@@ -53,7 +53,7 @@ fn load(revision: &mut Revision, data: &Path, target: Target, file: &str, map: &
     let map = example().join("maps").join(map);
     let request =
         read_request(&data.join(file), target, Some(&map)).unwrap_or_else(|e| panic!("{e}"));
-    let loaded = plan(&revision, &request).unwrap_or_else(|error| panic!("{error}"));
+    let loaded = plan(revision, &request).unwrap_or_else(|error| panic!("{error}"));
     let planned = start.elapsed();
     let (next, _) = revision.apply(&loaded.changes).unwrap_or_else(|error| panic!("{error}"));
     *revision = next;
@@ -125,11 +125,11 @@ fn check_again(revision: &Revision, data: &Path) {
         read_request(&data.join(file), target, Some(&map)).expect("it was read before")
     };
     let members = request(Target::Dimension("employee".into()), "DimEmployee.csv", "employee.toml");
-    let again = plan(&revision, &members).expect("the same members");
+    let again = plan(revision, &members).expect("the same members");
     assert_eq!((again.changes.len(), again.report.members_unchanged), (0, 296));
     let rows =
         request(Target::Cube("sales_quota".into()), "FactSalesQuota.csv", "sales_quota.toml");
-    let refused = plan(&revision, &rows).expect_err("the same cells");
+    let refused = plan(revision, &rows).expect_err("the same cells");
     assert_eq!(refused.rejected_count, 163);
     assert_eq!(refused.rejected.len(), 100);
     assert_eq!(refused.rejected[0].reason, "sales_amount_quota holds a value there already");
