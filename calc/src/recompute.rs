@@ -367,8 +367,14 @@ impl Recompute {
     }
 
     /// Changes definitions; values follow by [`Self::fill_measure`].
-    pub fn change_model(&mut self, change: &ModelChange, branches: &dyn Branches) -> Result<()> {
-        self.version = self.version.with_model(change)?;
+    pub fn change_model<'c>(
+        &mut self,
+        changes: impl Iterator<Item = &'c ModelChange>,
+        branches: &dyn Branches,
+    ) -> Result<()> {
+        for change in changes {
+            self.version = self.version.with_model(change)?;
+        }
         let before = Arc::clone(&self.plan);
         let mut plan = Plan::compile(&self.version.model, branches)?;
         // what follows from members is the same for all formulas

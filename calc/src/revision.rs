@@ -110,12 +110,15 @@ fn may_change_units(change: &Change) -> bool {
 
 fn apply_all(recompute: &mut Recompute, changes: &[Change], branches: &dyn Branches) -> Result<()> {
     let mut texts: &[Arc<str>] = &[];
-    for change in changes {
+    let is_model = |change: &Change| matches!(change, Change::Model(_));
+    // definitions that follow each other are judged together: one may need the next
+    for changes in changes.chunk_by(|a, b| is_model(a) && is_model(b)) {
+        let change = &changes[0];
         match change {
             Change::Rows(write) => recompute.write_rows(write, texts)?,
             Change::Members(write) => recompute.write_members(write)?,
             Change::Dated(write) => recompute.write_dated(write)?,
-            Change::Model(change) => self::apply_model(recompute, change, branches)?,
+            Change::Model(_) => apply_model(recompute, changes, branches)?,
             Change::Source(_) => {}
             Change::Texts(table) => texts = table,
         }
@@ -125,17 +128,28 @@ fn apply_all(recompute: &mut Recompute, changes: &[Change], branches: &dyn Branc
 
 fn apply_model(
     recompute: &mut Recompute,
-    change: &ModelChange,
+    changes: &[Change],
     branches: &dyn Branches,
 ) -> Result<()> {
-    if let ModelChange::RemoveFormula { target } = change {
-        recompute.blank_formula(target)?;
+    let definitions = || {
+        changes.iter().filter_map(|change| match change {
+            Change::Model(change) => Some(change),
+            _ => None,
+        })
+    };
+    for change in definitions() {
+        if let ModelChange::RemoveFormula { target } = change {
+            recompute.blank_formula(target)?;
+        }
     }
-    recompute.change_model(change, branches)?;
-    match change {
-        ModelChange::SetFormula(formula) => recompute.fill_measure(&formula.target),
-        // what the formula took away from others is theirs again
-        ModelChange::RemoveFormula { target } => recompute.fill_measure(target),
-        _ => Ok(()),
+    recompute.change_model(definitions(), branches)?;
+    for change in definitions() {
+        match change {
+            ModelChange::SetFormula(formula) => recompute.fill_measure(&formula.target)?,
+            // what the formula took away from others is theirs again
+            ModelChange::RemoveFormula { target } => recompute.fill_measure(target)?,
+            _ => {}
+        }
     }
+    Ok(())
 }

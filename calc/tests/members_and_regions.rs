@@ -255,6 +255,20 @@ fn looking_ahead_makes_up_for_looking_back() {
     world.check_inputs();
 }
 
+/// Two formulas that go together, before and after: each new one alone would need itself.
+#[test]
+fn formulas_of_one_command_are_judged_together() {
+    let mut world = world();
+    let both = |x: &str, y: &str| vec![set_formula("plan.p1", x), set_formula("plan.p2", y)];
+    let later = both("LAG(p2, 2) + a", "LEAD(p1, 1) - b");
+    let earlier = both("PREVIOUS(p2) + a", "p1 - b");
+    set(&mut world, P0, "a", 80_000);
+    for changes in [&earlier, &later, &earlier] {
+        world.revision = world.revision.apply(changes).expect("they are right together").0;
+    }
+    assert_eq!(value(&world, ["p0", "2024-03", "actual"], "p2"), Some(80_000));
+}
+
 #[test]
 fn a_share_of_last_month_s_total_advances_by_month() {
     let mut world = world();

@@ -20,7 +20,6 @@ mod cancel;
 mod channel;
 mod decode;
 mod encode;
-mod error;
 pub mod limits;
 mod message;
 mod output;

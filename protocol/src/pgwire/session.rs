@@ -22,9 +22,10 @@ use super::limits::Limits;
 use super::message::{Message, PROTOCOL_VIOLATION, Target, is_extended};
 use super::output::{Format, Severity};
 use super::types::{PgColumn, columns_of, declared_type, parameter_type, planned_type};
-use super::{End, decode, error, stopped};
+use super::{End, decode, stopped};
 use crate::error::SqlError;
 use crate::sql::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
+use crate::sql::sqlstate::from_engine;
 
 /// A client and its session, taking turns.
 pub(super) struct Conversation<'a> {
@@ -550,7 +551,7 @@ impl<'a> Conversation<'a> {
                     let encoder = BatchEncoder::new(&next, &rows.columns, |i| rows.formats.of(i))?;
                     *batch = Some((encoder, 0));
                 }
-                Some(Err(failed)) => return Err(error::of_stream(&failed).into()),
+                Some(Err(failed)) => return Err(from_engine(&failed, "").into()),
             }
         }
     }

@@ -88,6 +88,8 @@ fn external(error: &(dyn std::error::Error + 'static)) -> SqlError {
         error.clone().into()
     } else if let Some(error) = error.downcast_ref::<DataFusionError>() {
         from_engine(error, "")
+    } else if let Some(error) = error.downcast_ref::<ArrowError>() {
+        from_arrow(error)
     } else if let Some(error) = error.downcast_ref::<Arc<DataFusionError>>() {
         // one that several streams share
         from_engine(error, "")
@@ -131,6 +133,8 @@ fn from_arrow(error: &ArrowError) -> SqlError {
         {
             SqlError::new("22003", message.clone())
         }
+        ArrowError::NotYetImplemented(message) => SqlError::new("0A000", message.clone()),
+        ArrowError::OffsetOverflowError(_) => SqlError::new("54000", error.to_string()),
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
         other => SqlError::new("XX000", other.to_string()),
     }
@@ -212,5 +216,32 @@ fn find_word(sql: &str, word: &str) -> Option<usize> {
     match places.as_slice() {
         [at] => Some(sql[..*at].chars().count() + 1),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_errors_are_found_inside_others() {
+        let own = SqlError::new("57014", "canceling statement due to user request");
+        let wrapped = || DataFusionError::External(Box::new(own.clone())).context("while scanning");
+        assert_eq!(from_engine(&wrapped(), ""), own);
+        let arrow = ArrowError::ExternalError(Box::new(own.clone()));
+        assert_eq!(from_engine(&DataFusionError::from(arrow), ""), own);
+        let shared = DataFusionError::External(Box::new(Arc::new(wrapped())));
+        assert_eq!(from_engine(&shared, ""), own);
+        let cube = CubeError::Definition("conditions on single rows".into());
+        let of_calc = DataFusionError::External(Box::new(CalcError::from(cube)));
+        assert_eq!(from_engine(&of_calc, "").sqlstate, "42P16");
+    }
+
+    #[test]
+    fn arithmetic_has_its_sqlstates() {
+        let error = DataFusionError::from(ArrowError::DivideByZero);
+        assert_eq!(from_engine(&error, ""), SqlError::new("22012", "division by zero"));
+        let error = DataFusionError::NotImplemented("this".to_owned());
+        assert_eq!(from_engine(&error, "").sqlstate, "0A000");
     }
 }
