@@ -1,5 +1,7 @@
 //! `cargo xtask`: the one door to building, testing and measuring.
 
+mod ssb;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -14,6 +16,8 @@ cargo xtask COMMAND
   lint                rustfmt, clippy, cargo-deny
   golden              compute the expected figures of the golden cases again from the source files
   bench formulas      a million deals, five formulas deep, beside the same computation in Polars
+  bench ssb           the Star Schema Benchmark beside Polars, DuckDB and ClickHouse
+                      [--scale N] [--order random|date] [--rounds R] [--engines polars,duckdb,chdb]
   crash --seeds N     simulate N lives of a ledger on a device that loses power
 ";
 
@@ -149,13 +153,17 @@ fn golden() -> Result<()> {
     Ok(())
 }
 
-/// Runs a benchmark of ours and its peer one after the other, and ends with a line of figures: times
-/// are medians, ratios are time of the peer by ours.
 fn bench(arguments: &[String]) -> Result<()> {
-    ensure!(
-        arguments.len() == 1 && arguments[0] == "formulas",
-        "usage: cargo xtask bench formulas"
-    );
+    match arguments.split_first() {
+        Some((name, [])) if name == "formulas" => bench_formulas(),
+        Some((name, rest)) if name == "ssb" => ssb::bench(rest),
+        _ => bail!("usage: cargo xtask bench formulas, or ssb with its options\n\n{HELP}"),
+    }
+}
+
+/// Runs the formulas of ours and their peer one after the other, and ends with a line of figures:
+/// times are medians, ratios are time of the peer by ours.
+fn bench_formulas() -> Result<()> {
     let python = python_with("python-peers", "xtask/peers/requirements.txt")?;
     let ours = figures(
         cargo()

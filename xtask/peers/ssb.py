@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""The Star Schema Benchmark, flat: thirteen queries in our engine and its peers, from SQL text to rows.
+
+    ssb.py PROGRAM FOLDER SCALE ORDER ROUNDS ENGINES          as `cargo xtask bench ssb` calls it
+
+PROGRAM makes the rows, keeps them as a cube, and writes them to an Arrow file in FOLDER, from which the
+peers load one table each into memory. All answers are compared before anything is timed. Then, query by
+query and round by round, each engine runs once, so that what else the machine does meets all alike.
+"""
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+THREADS = 2
+# of all engines together while they load
+BYTES_A_ROW = 600
+# read when the library is loaded
+os.environ["POLARS_MAX_THREADS"] = str(THREADS)
+
+SELECT_1 = "SELECT sum(lo_extendedprice * lo_discount) AS revenue FROM lineorder WHERE "
+SELECT_2 = "SELECT sum(lo_revenue) AS revenue, d_year, p_brand FROM lineorder WHERE "
+SELECT_3 = "SELECT {0}, {1}, d_year, sum(lo_revenue) AS revenue FROM lineorder WHERE "
+SELECT_4 = "SELECT {0}, sum(lo_revenue - lo_supplycost) AS profit FROM lineorder WHERE "
+BY_BRAND = " GROUP BY d_year, p_brand ORDER BY d_year, p_brand"
+BY_REVENUE = " GROUP BY {0}, {1}, d_year ORDER BY d_year, revenue DESC"
+BY_COLUMNS = " GROUP BY {0} ORDER BY {0}"
+SIX_YEARS = "d_year BETWEEN 1992 AND 1997"
+TWO_CITIES = "c_city IN ('UNITED KI1', 'UNITED KI5') AND s_city IN ('UNITED KI1', 'UNITED KI5')"
+TWO_MAKERS = "(p_mfgr = 'MFGR#1' OR p_mfgr = 'MFGR#2')"
+TWO_YEARS = "(d_year = 1997 OR d_year = 1998)"
+
+
+def flight_3(columns, where):
+    return (SELECT_3 + where + BY_REVENUE).replace("{0}", columns[0]).replace("{1}", columns[1]), (2, 3)
+
+
+def flight_4(columns, where):
+    return (SELECT_4 + where + BY_COLUMNS).replace("{0}", ", ".join(columns)), range(len(columns))
+
+
+# Per query: its text, and which of its columns its ORDER BY names. What is in braces engines say in their own words.
+QUERIES = {
+    "Q1.1": (SELECT_1 + "d_year = 1993 AND lo_discount BETWEEN 1 AND 3 AND lo_quantity < 25", ()),
+    "Q1.2": (SELECT_1 + "{january_1994} AND lo_discount BETWEEN 4 AND 6 AND lo_quantity BETWEEN 26 AND 35", ()),
+    "Q1.3": (SELECT_1 + "{week_6_of_1994} AND lo_discount BETWEEN 5 AND 7 AND lo_quantity BETWEEN 26 AND 35", ()),
+    "Q2.1": (SELECT_2 + "p_category = 'MFGR#12' AND s_region = 'AMERICA'" + BY_BRAND, (1, 2)),
+    "Q2.2": (SELECT_2 + "{eight_brands} AND s_region = 'ASIA'" + BY_BRAND, (1, 2)),
+    "Q2.3": (SELECT_2 + "p_brand = 'MFGR#2239' AND s_region = 'EUROPE'" + BY_BRAND, (1, 2)),
+    "Q3.1": flight_3(("c_nation", "s_nation"), f"c_region = 'ASIA' AND s_region = 'ASIA' AND {SIX_YEARS}"),
+    "Q3.2": flight_3(
+        ("c_city", "s_city"), f"c_nation = 'UNITED STATES' AND s_nation = 'UNITED STATES' AND {SIX_YEARS}"
+    ),
+    "Q3.3": flight_3(("c_city", "s_city"), f"{TWO_CITIES} AND {SIX_YEARS}"),
+    "Q3.4": flight_3(("c_city", "s_city"), TWO_CITIES + " AND {december_1997}"),
+    "Q4.1": flight_4(("d_year", "c_nation"), f"c_region = 'AMERICA' AND s_region = 'AMERICA' AND {TWO_MAKERS}"),
+    "Q4.2": flight_4(
+        ("d_year", "s_nation", "p_category"),
+        f"c_region = 'AMERICA' AND s_region = 'AMERICA' AND {TWO_YEARS} AND {TWO_MAKERS}",
+    ),
+    "Q4.3": flight_4(
+        ("d_year", "s_city", "p_brand"),
+        f"c_region = 'AMERICA' AND s_nation = 'UNITED STATES' AND {TWO_YEARS} AND p_category = 'MFGR#14'",
+    ),
+}
+PEERS_WORDS = {
+    "january_1994": "d_yearmonthnum = 199401",
+    "december_1997": "d_yearmonth = 'Dec1997'",
+    "week_6_of_1994": "d_weeknuminyear = 6 AND d_year = 1994",
+    "eight_brands": "p_brand BETWEEN 'MFGR#2221' AND 'MFGR#2228'",
+}
+
+
+def texts_by_column(file):
+    """Per column of names, all the names there are, in order: what an ENUM needs to know beforehand."""
+    import pyarrow as pa
+
+    with pa.ipc.open_file(file) as source:
+        batch = source.get_batch(0)
+    columns = zip(batch.schema.names, batch.columns)
+    columns = [(name, column) for name, column in columns if pa.types.is_dictionary(column.type)]
+    return {name: sorted(column.dictionary.to_pylist()) for name, column in columns}
+
+
+class Ours:
+    """The cube, in a process of its own, which measures itself."""
+
+    name = "Performance OS"
+    WORDS = {
+        "january_1994": "date_month = '1994-01'",
+        "december_1997": "date_month = '1997-12'",
+        "week_6_of_1994": "date BETWEEN '1994-02-05' AND '1994-02-11'",
+        "eight_brands": "part_brand BETWEEN 'MFGR#2221' AND 'MFGR#2228'",
+    }
+    PREFIXES = {"d": "date", "c": "customer", "s": "supplier", "p": "part"}
+
+    def __init__(self, program, scale, order, file):
+        arguments = [program, scale, order, file, str(THREADS)]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.loaded = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"error: {self.name} ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def sql(self, query):
+        renamed = re.sub(r"\b([dcsp])_(?=[a-z])", lambda match: self.PREFIXES[match[1]] + "_", query)
+        return renamed.format(**self.WORDS)
+
+    def run(self, sql):
+        self.process.stdin.write(sql + "\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["ns"], answer["rows"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Peer:
+    """An engine in this process: `execute` gives its own form of a result, `rows` takes it apart."""
+
+    def sql(self, query):
+        return query.format(**PEERS_WORDS)
+
+    def run(self, sql):
+        start = time.perf_counter_ns()
+        result = self.execute(sql)
+        elapsed = time.perf_counter_ns() - start
+        return elapsed, [[str(value) for value in row] for row in self.rows(result)]
+
+    def close(self):
+        pass
+
+
+class Polars(Peer):
+    """A frame with columns of type Enum, asked in SQL."""
+
+    name = "Polars"
+    package = "polars"
+
+    def __init__(self, file):
+        import polars as pl
+
+        kinds = {name: pl.Enum(texts) for name, texts in texts_by_column(file).items()}
+        frame = pl.read_ipc(file).with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).rechunk()
+        self.context = pl.SQLContext(lineorder=frame.lazy())
+
+    def sql(self, query):
+        # its sum of a 32-bit column is of 32 bits
+        return re.sub(r"sum\((.*?)\) AS", r"sum(CAST(\1 AS BIGINT)) AS", super().sql(query))
+
+    def execute(self, sql):
+        return self.context.execute(sql).collect()
+
+    def rows(self, result):
+        return result.rows()
+
+
+class DuckDb(Peer):
+    """A table in memory with columns of ENUM types."""
+
+    name = "DuckDB"
+    package = "duckdb"
+
+    def __init__(self, file):
+        import duckdb
+        import pyarrow as pa
+
+        self.connection = duckdb.connect(config={"threads": THREADS})
+        texts = texts_by_column(file)
+        for name, values in texts.items():
+            quoted = ", ".join(f"'{value}'" for value in values)
+            self.connection.execute(f"CREATE TYPE {name}_type AS ENUM ({quoted})")
+        with pa.memory_map(file) as source:
+            rows = pa.ipc.open_file(source).read_all()
+            column = lambda name: f"CAST({name} AS {name}_type) AS {name}" if name in texts else name
+            columns = ", ".join(map(column, rows.column_names))
+            self.connection.register("rows", rows)
+            self.connection.execute(f"CREATE TABLE lineorder AS SELECT {columns} FROM rows")
+            self.connection.unregister("rows")
+
+    def sql(self, query):
+        # between two texts it would compare texts
+        enum = r"BETWEEN CAST(\1 AS p_brand_type) AND CAST(\2 AS p_brand_type)"
+        return re.sub(r"BETWEEN ('\S+') AND ('\S+')", enum, super().sql(query))
+
+    def execute(self, sql):
+        return self.connection.execute(sql).fetchall()
+
+    def rows(self, result):
+        return result
+
+
+class Chdb(Peer):
+    """A table of the Memory engine with LowCardinality columns."""
+
+    name = "chdb"
+    package = "chdb"
+
+    def __init__(self, file, folder):
+        from chdb.session import Session
+
+        self.session = Session(os.path.join(folder, "chdb"))
+        self.session.query(f"SET max_threads = {THREADS}")
+        self.session.query("CREATE DATABASE IF NOT EXISTS ssb")
+        source = f"file('{file}', Arrow)"
+        # the file has no blanks, and a column that could have some would be slower
+        described = self.session.query(f"DESCRIBE TABLE {source}", "TSV")
+        kinds = re.sub(r"Nullable\((\w+)\)", r"\1", str(described)).splitlines()
+        columns = [" ".join(line.split("\t")[:2]) for line in kinds]
+        self.session.query(f"CREATE TABLE ssb.lineorder ({', '.join(columns)}) ENGINE = Memory")
+        self.session.query(f"INSERT INTO ssb.lineorder SELECT * FROM {source}")
+        self.session.query("USE ssb")
+
+    def execute(self, sql):
+        return self.session.query(sql, "TSV")
+
+    def rows(self, result):
+        return [line.split("\t") for line in str(result).splitlines()]
+
+    def close(self):
+        self.session.close()
+
+
+def compare(engines):
+    """The number of rows of each answer; an error where engines differ, in the rows or in their order."""
+    counts = {}
+    for name, (query, order) in QUERIES.items():
+        expected = None
+        for engine in engines:
+            try:
+                _, rows = engine.run(engine.sql(query))
+            except Exception as error:
+                sys.exit(f"error: {name} in {engine.name}: {error}\n{engine.sql(query)}")
+            # rows that are equal in the columns of ORDER BY may come in any order
+            found = [[row[column] for column in order] for row in rows], sorted(rows)
+            expected = expected or found
+            if found != expected:
+                first = engines[0].name
+                shown = f"{first}: {expected[1][:5]}\n{engine.name}: {found[1][:5]}"
+                sys.exit(f"error: {name}: {engine.name} differs from {first}\n{shown}")
+        counts[name] = len(expected[1])
+    return counts
+
+
+def measure(engines, rounds):
+    """Per query and engine, the median in milliseconds."""
+    medians = {}
+    for name, (query, _) in QUERIES.items():
+        texts = [engine.sql(query) for engine in engines]
+        times = [[] for _ in engines]
+        for round_number in range(rounds):
+            for turn in range(len(engines)):
+                at = (turn + round_number) % len(engines)
+                times[at].append(engines[at].run(texts[at])[0] / 1e6)
+        medians[name] = [statistics.median(each) for each in times]
+    return medians
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def report(engines, counts, medians):
+    """The table: medians, and where ours runs beside peers how many times as long as the fastest of them."""
+    ratio = len(engines) > 1 and isinstance(engines[0], Ours)
+    heads = [f"{engine.name}, ms" for engine in engines] + ["ours / fastest peer"] * ratio
+    print("| query | rows | " + " | ".join(heads) + " |")
+    print("|---" * (len(heads) + 2) + "|")
+    lines = dict(medians)
+    lines["geometric mean"] = [geometric_mean(each) for each in zip(*medians.values())]
+    for name, times in lines.items():
+        cells = [f"{each:.2f}" for each in times]
+        if ratio:
+            ratios = [each[0] / min(each[1:]) for each in medians.values()]
+            cells.append(f"{geometric_mean(ratios) if name not in medians else times[0] / min(times[1:]):.2f}")
+        print(f"| {name} | {counts.get(name, '')} | " + " | ".join(cells) + " |")
+
+
+def check_memory(scale):
+    """Refuses what would not fit: the table of each engine, and the file."""
+    with open("/proc/meminfo") as file:
+        free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    needed = int(6_000_000 * float(scale) * BYTES_A_ROW)
+    if needed > free:
+        sys.exit(f"error: scale {scale} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free")
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} cores, {THREADS} threads an engine"
+
+
+def main():
+    program, folder, scale, order, rounds, names = sys.argv[1:]
+    check_memory(scale)
+    # a machine with more cores gives every engine the same two
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        file = os.path.join(work, "lineorder.arrow")
+        ours = Ours(program, scale, order, file)
+        peers = {"polars": lambda: Polars(file), "duckdb": lambda: DuckDb(file), "chdb": lambda: Chdb(file, work)}
+        engines = [ours] + [peers[name]() for name in names.split(",") if name in peers]
+        os.remove(file)
+        counts = compare(engines)
+        medians = measure(engines, int(rounds))
+        for engine in engines:
+            engine.close()
+    rows, size = ours.loaded["rows"], ours.loaded["bytes"]
+    print(f"\nStar Schema Benchmark, scale {scale}, order {order}: {rows} rows, {rounds} rounds; {machine()}")
+    versions = [f"{engine.name} {importlib.metadata.version(engine.package)}" for engine in engines[1:]]
+    print("; ".join(versions) + f"; ours: loaded in {ours.loaded['load_s']:.1f} s, {size / rows:.0f} bytes a row\n")
+    report(engines, counts, medians)
+
+
+if __name__ == "__main__":
+    main()
