@@ -53,8 +53,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// Cargo as one calls it oneself: build scripts look at what `cargo run` tells xtask about xtask, and
+/// would run again, with all that depends on them.
 fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let is_about_xtask =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| is_about_xtask(name)).for_each(|name| {
+        command.env_remove(name);
+    });
     command.current_dir(root());
     command
 }
