@@ -366,7 +366,7 @@ impl Recompute {
         self.drain()
     }
 
-    /// Changes definitions; values follow by [`Self::fill_measure`].
+    /// Changes definitions; values follow by [`Self::measure_due`].
     pub fn change_model<'c>(
         &mut self,
         changes: impl Iterator<Item = &'c ModelChange>,
@@ -388,9 +388,9 @@ impl Recompute {
         self.check_regions(&self.version)
     }
 
-    /// Computes all formulas of a target's measure everywhere: where each computes follows from the
+    /// All formulas of a target's measure are due everywhere: where each computes follows from the
     /// regions of all.
-    pub fn fill_measure(&mut self, target: &str) -> Result<()> {
+    pub fn measure_due(&mut self, target: &str) -> Result<()> {
         let of = self.version.model.target(target)?;
         let plan = Arc::clone(&self.plan);
         for (place, formula) in plan.formulas.iter().enumerate() {
@@ -398,7 +398,7 @@ impl Recompute {
                 self.due_everywhere(place);
             }
         }
-        self.drain()
+        Ok(())
     }
 
     fn due_everywhere(&mut self, place: usize) {
@@ -518,7 +518,7 @@ impl Recompute {
     }
 
     /// Runs what is pending, in the order of the plan.
-    fn drain(&mut self) -> Result<()> {
+    pub fn drain(&mut self) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         while let Some((&place, _)) = self.pending.first_key_value() {
             let step = plan.steps[place];

@@ -145,11 +145,12 @@ fn apply_model(
     recompute.change_model(definitions(), branches)?;
     for change in definitions() {
         match change {
-            ModelChange::SetFormula(formula) => recompute.fill_measure(&formula.target)?,
+            ModelChange::SetFormula(formula) => recompute.measure_due(&formula.target)?,
             // what the formula took away from others is theirs again
-            ModelChange::RemoveFormula { target } => recompute.fill_measure(target)?,
+            ModelChange::RemoveFormula { target } => recompute.measure_due(target)?,
             _ => {}
         }
     }
-    Ok(())
+    // all at once: none is computed before what it reads
+    recompute.drain()
 }
