@@ -327,6 +327,9 @@ impl Recompute {
 
     /// Notes where a formula is due after a change, as seen by a version.
     fn mark(&mut self, place: usize, changed: &Changed<'_>, version: &Version) -> Result<()> {
+        if self.is_due_everywhere(place) {
+            return Ok(());
+        }
         let plan = Arc::clone(&self.plan);
         let formula = &plan.formulas[place];
         let session = Session::new(version, &plan.tables, &formula.target);
@@ -404,6 +407,11 @@ impl Recompute {
     fn due_everywhere(&mut self, place: usize) {
         let axes = self.plan.formulas[place].frame.axes.len();
         self.pending.entry(place).or_default().regions.push(vec![None; axes]);
+    }
+
+    fn is_due_everywhere(&self, place: usize) -> bool {
+        let regions = self.pending.get(&place).map_or(&[] as &[Filters], |due| &due.regions);
+        regions.iter().any(|filters| filters.iter().all(Option::is_none))
     }
 
     /// Blanks a formula's values before its cells become inputs again; what reads them is due after
@@ -666,7 +674,8 @@ impl Recompute {
             Some(places) => Changes::Some(places),
             None => Changes::All,
         };
-        let has_readers = !self.plan.readers(formula.cube, formula.measure).is_empty();
+        let mut readers = self.plan.readers(formula.cube, formula.measure).iter();
+        let has_readers = readers.any(|&reader| !self.is_due_everywhere(reader));
         if has_readers {
             push_points(&mut outcome.changed, block, &changed, axes);
         }
@@ -693,7 +702,9 @@ impl Recompute {
     /// Whether formulas of the same rows read a formula.
     fn has_row_readers(&self, formula: &Formula) -> bool {
         let mut readers = self.plan.readers(formula.cube, formula.measure).iter();
-        readers.any(|&reader| self.plan.formulas[reader].cube == formula.cube)
+        readers.any(|&reader| {
+            self.plan.formulas[reader].cube == formula.cube && !self.is_due_everywhere(reader)
+        })
     }
 
     /// Puts new values in and tells the readers.
