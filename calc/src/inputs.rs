@@ -28,12 +28,12 @@ impl Plan {
         let takes = |&measure: &MeasureId| {
             self.of_measure(write.cube, measure).any(|formula| formula.inputs.is_some())
         };
+        let cube = version.model.cube_def(write.cube);
+        let (keys, axes) = (cube.def.key.len(), cube.dimensions.len());
         if !write.measures.iter().any(takes) {
-            let (keys, axes) = shape(version, write.cube);
             let rows = (0..write.row_count(keys, axes)).collect();
             return Ok(vec![(write, rows)]);
         }
-        let (keys, axes) = shape(version, write.cube);
         let width = write.measures.len();
         let mut parts: BTreeMap<Vec<MeasureId>, (RowsWrite, Vec<usize>)> = BTreeMap::new();
         for row in 0..write.row_count(keys, axes) {
@@ -104,10 +104,4 @@ impl Plan {
             None => self.formula(cube, measure)?.inputs,
         }
     }
-}
-
-/// Columns of a cube's key, and dimensions.
-fn shape(version: &Version, cube: CubeId) -> (usize, usize) {
-    let cube = version.model.cube_def(cube);
-    (cube.def.key.len(), cube.dimensions.len())
 }

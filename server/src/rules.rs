@@ -257,7 +257,7 @@ async fn put_in_force(
     of_version: Option<u32>,
 ) -> Result<RuleAnswer> {
     if formula.is_none() {
-        check_unneeded(&tenant.branches().get(&asking.branch)?.clone(), target)?;
+        check_unneeded(tenant.branches().get(&asking.branch)?, target)?;
     }
     let name = target.to_owned();
     let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, u32)> {

@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::authentication::authenticate;
+use super::authentication::{Authenticated, authenticate};
 use super::body;
 use super::handlers::{Answer, State, asking, main_branch, need, parameters};
 use crate::auth::Role;
 use crate::branches::CompareRequest;
+use crate::http::problem::Rejection;
 use crate::limits::QUERY_BODY_BYTES_MAX;
 use crate::rules;
 
@@ -27,6 +29,19 @@ pub async fn list(state: State, request: HttpRequest, tenant: web::Path<String>)
     Ok(HttpResponse::Ok().json(serde_json::json!({ "rules": rules })))
 }
 
+/// Who asks for a change of formulas, and what is asked.
+async fn change<B: DeserializeOwned>(
+    state: &State,
+    request: &HttpRequest,
+    tenant: &str,
+    payload: web::Payload,
+) -> Result<(Authenticated, B), Rejection> {
+    let who = authenticate(state, request, tenant).await?;
+    need(&who, "change the model", Role::may_change_model)?;
+    let body = body::json(request, payload, QUERY_BODY_BYTES_MAX).await?;
+    Ok((who, body))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetBody {
@@ -44,9 +59,7 @@ pub async fn set(
     tenant: web::Path<String>,
     payload: web::Payload,
 ) -> Answer {
-    let who = authenticate(&state, &request, &tenant).await?;
-    need(&who, "change the model", Role::may_change_model)?;
-    let body = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
+    let (who, body) = change(&state, &request, &tenant, payload).await?;
     let SetBody { target, text, reason, branch } = body;
     let asking = asking(&who, branch, reason);
     let answer = rules::set(&who.tenant, &asking, &target, &text).await?;
@@ -69,9 +82,7 @@ pub async fn remove(
     tenant: web::Path<String>,
     payload: web::Payload,
 ) -> Answer {
-    let who = authenticate(&state, &request, &tenant).await?;
-    need(&who, "change the model", Role::may_change_model)?;
-    let body = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
+    let (who, body) = change(&state, &request, &tenant, payload).await?;
     let RemoveBody { target, reason, branch } = body;
     let asking = asking(&who, branch, reason);
     let answer = rules::remove(&who.tenant, &asking, &target).await?;
@@ -95,9 +106,7 @@ pub async fn roll_back(
     tenant: web::Path<String>,
     payload: web::Payload,
 ) -> Answer {
-    let who = authenticate(&state, &request, &tenant).await?;
-    need(&who, "change the model", Role::may_change_model)?;
-    let body = body::json(&request, payload, QUERY_BODY_BYTES_MAX).await?;
+    let (who, body) = change(&state, &request, &tenant, payload).await?;
     let RollbackBody { target, to, reason, branch } = body;
     let asking = asking(&who, branch, reason);
     let answer = rules::roll_back(&who.tenant, &asking, &target, to).await?;

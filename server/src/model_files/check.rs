@@ -5,7 +5,7 @@
 
 use calc::branches::{Branches, WithMembers};
 use calc::{CalcError, Plan, Revision};
-use cube::model::{Consolidation, FormulaDef, ModelChange};
+use cube::model::{Consolidation, ModelChange};
 use cube::{Change, Model};
 
 use super::compare::Planned;
@@ -33,7 +33,7 @@ pub(super) fn checked(
     check_ratios(&model, files)?;
     let held = WithMembers { branches, version: &revision.version };
     check_formulas(&model, &held, files)?;
-    let formulas = in_order(&model, branches, files, formulas)?;
+    check_cycles(&model, branches, files)?;
     let definitions = dimensions.into_iter().chain(cubes).chain(units);
     let ordered: Vec<Planned> = definitions.chain(formulas).chain(assertions).collect();
     try_on_data(revision, branches, files, &ordered)?;
@@ -108,7 +108,7 @@ fn check_ratios(model: &Model, files: &Definitions<'_>) -> Result<(), Vec<FilePr
     none_or(problems)
 }
 
-/// Checks every formula, then that they do not need each other.
+/// Checks every formula.
 fn check_formulas(
     model: &Model,
     branches: &dyn Branches,
@@ -131,46 +131,39 @@ fn check_formulas(
     none_or(problems)
 }
 
-/// Formulas in the order of evaluation: each is set after what it reads, so that no step between
-/// makes a cycle which the whole does not have.
-fn in_order(
+/// Formulas do not need each other.
+fn check_cycles(
     model: &Model,
     branches: &dyn Branches,
     files: &Definitions<'_>,
-    formulas: Vec<Planned>,
-) -> Result<Vec<Planned>, Vec<FileProblem>> {
-    let plan = match Plan::compile(model, branches) {
-        Ok(plan) => plan,
-        Err(error) => return Err(vec![problem_of_target(files, &error)]),
-    };
-    let place = |planned: &Planned| match &planned.change {
-        ModelChange::SetFormula(FormulaDef { target, .. }) => {
-            plan.formulas.iter().position(|formula| &formula.target == target)
-        }
-        _ => None,
-    };
-    let mut formulas = formulas;
-    formulas.sort_by_key(place);
-    Ok(formulas)
+) -> Result<(), Vec<FileProblem>> {
+    let compiled = Plan::compile(model, branches);
+    compiled.map(drop).map_err(|error| vec![problem_of_target(files, &error)])
 }
 
-/// Applies the changes one by one to what the tenant holds, and forgets the result.
+/// Applies the changes to what the tenant holds, and forgets the result.
 fn try_on_data(
     revision: &Revision,
     branches: &dyn Branches,
     files: &Definitions<'_>,
-    ordered: &[Planned],
+    planned: &[Planned],
 ) -> Result<(), Vec<FileProblem>> {
+    let change = |planned: &Planned| Change::Model(planned.change.clone());
+    let changes: Vec<Change> = planned.iter().map(change).collect();
+    // units were compared in the whole
+    let Err(error) = revision.apply_step(&changes, branches) else { return Ok(()) };
+    // which of them it comes from: the first that gives it by itself
     let mut revision = revision.clone();
-    for planned in ordered {
-        let change = [Change::Model(planned.change.clone())];
-        // units were compared in the whole: on the way they need not fit
-        match revision.apply_step(&change, branches) {
+    for planned in planned {
+        match revision.apply_step(&[change(planned)], branches) {
             Ok((next, _)) => revision = next,
-            Err(error) => return Err(vec![problem_of(files, planned, &error)]),
+            Err(own) if own.to_string() == error.to_string() => {
+                return Err(vec![problem_of(files, planned, &error)]);
+            }
+            Err(_) => {}
         }
     }
-    Ok(())
+    Err(vec![problem_of_target(files, &error)])
 }
 
 /// An error of applying a change, at its item in the files.

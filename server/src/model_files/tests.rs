@@ -94,8 +94,8 @@ fn a_new_model_is_all_additions() {
 + dimension date (calendar 2026-01-01 to 2026-03-31)
 + dimension product (hierarchy group; 1 attribute)
 + cube sales (cells by date, product; 4 measures)
-~ formula sales.revenue = units * product.price
 ~ formula sales.margin = 1 - cost / revenue
+~ formula sales.revenue = units * product.price
 "#,
     );
 }
@@ -157,7 +157,7 @@ fn additions_and_formulas_are_applied_to_what_exists() {
 }
 
 #[test]
-fn formulas_are_set_after_what_they_read() {
+fn formulas_of_one_folder_are_judged_together() {
     let revision = applied(&Revision::default(), &shop());
     let mut files = shop();
     let text = "[[formula]]\ntarget = \"sales.cost\"\ntext = \"revenue / 2\"\n\n";
@@ -171,9 +171,24 @@ fn formulas_are_set_after_what_they_read() {
     files.files.insert("rules/sales.toml".into(), turned.into());
     assert_eq!(
         shown(&revision, &files),
-        "~ formula sales.cost = units * 3\n~ formula sales.revenue = cost * 2"
+        "~ formula sales.revenue = cost * 2\n~ formula sales.cost = units * 3"
     );
     assert_eq!(shown(&applied(&revision, &files), &files), "");
+    // each alone would need itself beside one of before
+    let pair = |revenue: &str, cost: &str| {
+        let mut files = shop();
+        let text = format!(
+            "[[formula]]\ntarget = \"sales.revenue\"\ntext = \"{revenue}\"\n\n\
+             [[formula]]\ntarget = \"sales.cost\"\ntext = \"{cost}\"\n\n\
+             [[formula]]\ntarget = \"sales.margin\"\ntext = \"1 - cost / revenue\"\n"
+        );
+        files.files.insert("rules/sales.toml".into(), text);
+        files
+    };
+    let earlier = pair("PREVIOUS(cost) + units", "revenue - units");
+    let later = pair("LAG(cost, 2) + units", "LEAD(revenue, 1) - units");
+    let revision = applied(&applied(&revision, &earlier), &later);
+    assert_eq!(shown(&applied(&revision, &earlier), &earlier), "");
 }
 
 #[test]
