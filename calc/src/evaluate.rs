@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
             let keys = def.def.key.iter().zip(&origin.segment.keys);
             let row = origin.rows.get(at);
             let parts = keys
-                .map(|(key, column)| format!("{}={}", key.name, column[row].format(key.key_type)));
+                .map(|(key, column)| format!("{}={}", key.name, column.get(row).format(key.key_type)));
             return format!("({})", parts.collect::<Vec<_>>().join(", "));
         }
         let parts = frame.axes.iter().enumerate().map(|(position, axis)| {

@@ -354,7 +354,7 @@ impl Explainer<'_> {
             cube: cell.cube,
             axes: Vec::<RollupAxis>::new(),
             filters: filters.to_vec(),
-            selection: None,
+            selection: None, ranges: Vec::new(), computed: Vec::new(),
             outputs: vec![Measured::Consolidated(cell.measure)],
         };
         let result = run(self.view, self.plan, &query)?;
@@ -484,7 +484,7 @@ impl Explainer<'_> {
         let parts = def.key.iter().zip(&origin.segment.keys);
         Some(
             parts
-                .map(|(def, column)| (def.name.clone(), column[row].format(def.key_type)))
+                .map(|(def, column)| (def.name.clone(), column.get(row).format(def.key_type)))
                 .collect(),
         )
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cube::segment::{Codes, CubeRows, Location, RowSet, Segment};
+use cube::segment::{CubeRows, Location, RowSet, Segment};
 use cube::{CubeId, MemberId, Version};
 use foldhash::fast::FixedState;
 
@@ -49,11 +49,7 @@ pub struct Origin {
 impl Origin {
     /// The members of a column of the segment.
     fn members(&self, axis: usize) -> Vec<MemberId> {
-        match self.segment.coordinates[axis].as_ref() {
-            Codes::U8(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
-            Codes::U16(codes) => self.rows.gathered(codes, |code| MemberId(code.into())),
-            Codes::U32(codes) => self.rows.gathered(codes, MemberId),
-        }
+        self.segment.coordinates[axis].gathered(&self.rows, |member| member)
     }
 }
 

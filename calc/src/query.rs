@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
-use cube::rollup::{Axis, Filter};
-use cube::rollup::{Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::rollup::{Arithmetic, Axis, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::segment::ValueRange;
 use cube::{CubeError, CubeId, MeasureId, Number, View};
 
 use crate::check::Formula;
@@ -29,6 +29,10 @@ pub struct Query<'a> {
     pub filters: Vec<Filter>,
     /// Rows wanted, beyond what filters can say.
     pub selection: Option<&'a Selection<'a>>,
+    /// Which values are wanted.
+    pub ranges: Vec<ValueRange>,
+    /// What [`Output::SumOf`] adds up, by position.
+    pub computed: Vec<Arithmetic>,
     /// What to compute.
     pub outputs: Vec<Measured>,
 }
@@ -69,7 +73,9 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
         cube: query.cube,
         axes: query.axes.clone(),
         filters: query.filters.clone(),
+        ranges: query.ranges.clone(),
         selection: query.selection,
+        computed: query.computed.clone(),
         outputs: needs.own,
     };
     let mut base = rollup(view, &request)?;

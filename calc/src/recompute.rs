@@ -692,7 +692,7 @@ impl Recompute {
                 let row = origin.rows.get(at as usize);
                 keys.coordinates[0].push(block.member(0, at as usize));
                 for (into, from) in keys.keys.iter_mut().zip(&origin.segment.keys) {
-                    into.push(from[row].clone());
+                    into.push(from.get(row));
                 }
             }
         }

@@ -15,7 +15,7 @@ use cube::model::{
     HierarchyDef, HierarchyKind, ModelChange, TimeDef, TimeSummary,
 };
 use cube::rollup::{Axis, Filter, Grain, Output};
-use cube::segment::SegmentView;
+use cube::segment::{RowSet, SegmentView};
 use cube::value::{KeyPart, KeyType};
 use cube::{AttributeId, Change, CubeId, DimensionId, HierarchyId, MeasureId, MemberId, Scalar};
 use cube::{ValueType, View};
@@ -212,7 +212,7 @@ fn filter(
     grain: Grain,
 ) -> Filter {
     let members = of.iter().map(|key| member(revision, dimension, key).0).collect();
-    Filter { position: position(revision, cube, dimension), members, grain }
+    Filter { position: position(revision, cube, dimension), members, grain, level: None }
 }
 
 /// What a query answers: labels, then values in ten-thousandths.
@@ -229,7 +229,7 @@ fn ask(
         .map(|name| Measured::Consolidated(measure_of(revision, cube, name)))
         .collect();
     let cube = cube_of(revision, cube);
-    let query = Query { cube, axes, filters, selection: None, outputs };
+    let query = Query { cube, axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
     let found = run(&view(revision), &revision.plan, &query).expect("the query runs");
     let group = |group: usize| {
         let key = labels.iter().zip(&found.codes);
@@ -333,7 +333,7 @@ fn a_group_that_only_the_other_cube_has_is_listed_where_the_ratio_has_a_value() 
     let coarse = Measured::Consolidated(measure_of(&revision, PLAN, "coarse"));
     let outputs = vec![coarse, Measured::Plain(Output::CountRows)];
     let cube = cube_of(&revision, PLAN);
-    let query = Query { cube, axes: vec![by], filters: Vec::new(), selection: None, outputs };
+    let query = Query { cube, axes: vec![by], filters: Vec::new(), selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
     let found = run(&view(&revision), &revision.plan, &query).unwrap();
     assert_eq!(found.columns[1].values, [Some(1), Some(0)], "sales, costs");
 }
@@ -599,7 +599,7 @@ fn a_reader_sees_what_the_totals_of_both_cubes_are_to_him() {
     let (by, labels) = axis(&revision, PLAN, "leaf");
     let outputs = vec![Measured::Consolidated(measure_of(&revision, PLAN, "gap"))];
     let cube = cube_of(&revision, PLAN);
-    let query = Query { cube, axes: vec![by], filters: Vec::new(), selection: None, outputs };
+    let query = Query { cube, axes: vec![by], filters: Vec::new(), selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
     let found = run(&view, &revision.plan, &query).unwrap();
     let listed: Vec<(&str, Option<i128>)> = found.codes[0]
         .iter()
@@ -641,13 +641,18 @@ fn a_ratio_of_rows_reads_cells() {
 #[test]
 fn conditions_on_single_rows_are_refused() {
     let revision = ratios();
-    let all = |segment: &SegmentView| -> cube::Result<RoaringBitmap> {
-        Ok((0..segment.segment.row_count() as u32).collect())
-    };
+    let all = |_: &SegmentView, rows: RowSet| -> cube::Result<RowSet> { Ok(rows) };
     let outputs = vec![Measured::Consolidated(measure_of(&revision, PLAN, "pct"))];
     let cube = cube_of(&revision, PLAN);
-    let query =
-        Query { cube, axes: Vec::new(), filters: Vec::new(), selection: Some(&all), outputs };
+    let query = Query {
+        cube,
+        axes: Vec::new(),
+        filters: Vec::new(),
+        ranges: Vec::new(),
+        selection: Some(&all),
+        computed: Vec::new(),
+        outputs,
+    };
     let error = run(&view(&revision), &revision.plan, &query).expect_err("it is refused");
     assert_eq!(
         error.to_string(),

@@ -1,6 +1,7 @@
 //! The members of a dimension, their hierarchies, and what follows from them: ancestors and path
 //! weights, kept dense so that a rollup never touches names.
 
+mod groups;
 mod history;
 
 use std::sync::Arc;
@@ -15,7 +16,10 @@ use crate::limits::{DIMENSION_MEMBERS_MAX, HIERARCHY_DEPTH_MAX, KEY_BYTES_MAX};
 use crate::model::{CalendarDef, DimensionDef, HierarchyDef, HierarchyKind};
 use crate::number::{Number, Rounding};
 use crate::value::{KeyType, Scalar, ValueType, date_of_days, format_date, parse_date};
+use groups::Lazy;
 use history::History;
+
+pub use groups::LevelGroups;
 
 /// The members of one dimension.
 #[derive(Debug, Clone)]
@@ -42,6 +46,7 @@ struct Derived {
     level_columns_at: Vec<Vec<LevelColumn>>,
     /// Position of each member in the declared order of keys; empty: the order of ids.
     order: Vec<u32>,
+    lazy: Lazy,
 }
 
 /// What follows from a hierarchy's parents.
@@ -459,6 +464,7 @@ impl Dimension {
                 )));
             }
         }
+        derived.lazy = Lazy::after(&self.derived.lazy, self.def.levels.len());
         self.derived = Arc::new(derived);
         Ok(())
     }

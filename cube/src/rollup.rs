@@ -5,24 +5,35 @@
 //! out in the order of their codes.
 
 mod accumulate;
+mod arithmetic;
 mod collect;
+mod group;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::dimension::Dimension;
+use crate::dimension::{Dimension, LevelGroups};
 use crate::error::{CubeError, Result};
-use crate::id::{CubeId, HierarchyId, MeasureId, MemberId};
+use crate::id::{CubeId, HierarchyId, LevelId, MeasureId, MemberId};
 use crate::model::{Consolidation, Cube, CubeKind, TimeSummary};
-use crate::segment::SegmentView;
+use crate::segment::{RowSet, SegmentView, Selector, ValueRange, Wanted};
 use crate::value::ValueType;
-use crate::view::View;
+use crate::view::{MemoryGrant, View};
 
 use accumulate::Partial;
+use arithmetic::Prepared;
 use collect::Collector;
+use group::{GroupTables, strides_of};
+
+pub use arithmetic::{Arithmetic, Operator};
+
+/// Cubes of fewer rows are not worth another thread.
+const PARALLEL_ROWS: usize = 16_384;
 
 /// What to roll up.
 pub struct Request<'a> {
@@ -32,14 +43,38 @@ pub struct Request<'a> {
     pub axes: Vec<Axis>,
     /// Which members are wanted, and to which grain they pin their dimension.
     pub filters: Vec<Filter>,
-    /// Rows wanted, beyond what filters can say.
+    /// Which values are wanted.
+    pub ranges: Vec<ValueRange>,
+    /// Rows wanted, beyond what filters and ranges can say.
     pub selection: Option<&'a Selection<'a>>,
+    /// What [`Output::SumOf`] adds up, by position.
+    pub computed: Vec<Arithmetic>,
     /// What to compute for every group.
     pub outputs: Vec<Output>,
 }
 
-/// Says which rows of a segment are wanted.
-pub type Selection<'a> = dyn Fn(&SegmentView) -> Result<RoaringBitmap> + Sync + 'a;
+impl Request<'_> {
+    /// A request for nothing of a cube, to be filled in.
+    pub fn of(cube: CubeId) -> Self {
+        Self {
+            cube,
+            axes: Vec::new(),
+            filters: Vec::new(),
+            ranges: Vec::new(),
+            selection: None,
+            computed: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Whether rows are wanted for what they are, beyond their members.
+    pub fn has_row_conditions(&self) -> bool {
+        self.selection.is_some() || !self.ranges.is_empty()
+    }
+}
+
+/// Says which of some rows of a segment are wanted.
+pub type Selection<'a> = dyn Fn(&SegmentView, RowSet) -> Result<RowSet> + Sync + 'a;
 
 /// A grouping by a property of one dimension's members.
 #[derive(Debug, Clone)]
@@ -63,6 +98,9 @@ pub struct Filter {
     pub members: RoaringBitmap,
     /// To which grain naming the members pins the dimension.
     pub grain: Grain,
+    /// The level, by position in a hierarchy, with whose names and those above it the members were
+    /// chosen: of those with the same ancestors down to it, all that hold facts or none.
+    pub level: Option<(HierarchyId, usize)>,
 }
 
 /// How fine a request looks at a dimension.
@@ -84,6 +122,8 @@ pub enum Output {
     Consolidated(MeasureId),
     /// Plain sum of leaves.
     Sum(MeasureId),
+    /// Plain sum of what is computed of each row: a position in [`Request::computed`].
+    SumOf(usize),
     /// Leaves with a value.
     Count(MeasureId),
     /// Smallest leaf.
@@ -132,24 +172,89 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let blank_above_leaves = !is_at_leaves(request, dimensions.len());
     let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
     let filters = effective_filters(view, request, &dimensions);
-    let collector = Collector::new(request, &dimensions, &filters, &weights, &plans)?;
-    let partials: Vec<Partial> = version
-        .rows(request.cube)
-        .segments()
-        .par_iter()
-        .map(|segment| {
+    let rows = version.rows(request.cube);
+    let row_count = rows.row_count();
+    let groups = GroupTables::new(request, cube, &dimensions, &filters, row_count)?;
+    let selector = selector_of(view, request, &dimensions, filters);
+    let selection = request.selection;
+    let leaves = strides_of(&dimensions)?;
+    let (weights, plans) = (weights.as_slice(), plans.as_slice());
+    let collector = Collector { selector, selection, weights, plans, groups, leaves };
+    // each task takes the next segment until there is none: sums are exact, so whichever it is
+    let next = AtomicUsize::new(0);
+    let task = |_| -> Result<(Partial, MemoryGrant)> {
+        let mut partial = collector.empty();
+        let mut grant = view.memory.reserve(partial.size_bytes())?;
+        while let Some(segment) = rows.segments().get(next.fetch_add(1, Ordering::Relaxed)) {
             view.interrupt.check()?;
-            collector.collect(segment, request.selection)
-        })
-        .collect::<Result<_>>()?;
-    let mut total = collector.empty();
-    for partial in partials {
+            collector.collect(segment, &mut partial)?;
+            grant.grow_to(partial.size_bytes())?;
+        }
+        Ok((partial, grant))
+    };
+    let task_count = match row_count {
+        ..PARALLEL_ROWS => 1,
+        _ => rayon::current_num_threads().min(rows.segments().len()).max(1),
+    };
+    let partials: Vec<(Partial, MemoryGrant)> = match task_count {
+        1 => vec![task(0)?],
+        _ => (0..task_count).into_par_iter().map(task).collect::<Result<_>>()?,
+    };
+    let mut partials = partials.into_iter();
+    let Some((mut total, mut grant)) = partials.next() else {
+        return collector.finish(collector.empty());
+    };
+    for (partial, _grant) in partials {
         view.interrupt.check()?;
         total.merge(partial)?;
-        drop(view.memory.reserve(total.size_bytes())?);
+        grant.grow_to(total.size_bytes())?;
     }
-    let _grant = view.memory.reserve(total.size_bytes())?;
     collector.finish(total)
+}
+
+/// Finds the rows that filters, ranges and the reader's rights leave; what the selection says is left
+/// to the caller.
+pub fn selector(view: &View, request: &Request<'_>) -> Selector<'static> {
+    let cube = view.version.model.cube_def(request.cube);
+    let dimensions: Vec<&Dimension> =
+        cube.dimensions.iter().map(|&id| view.version.dimension(id)).collect();
+    let filters = effective_filters(view, request, &dimensions);
+    selector_of(view, request, &dimensions, filters)
+}
+
+/// The same from the members that are left of each dimension.
+fn selector_of(
+    view: &View,
+    request: &Request<'_>,
+    dimensions: &[&Dimension],
+    filters: Vec<Option<RoaringBitmap>>,
+) -> Selector<'static> {
+    let cube = view.version.model.cube_def(request.cube);
+    let restricted = rights(view, request);
+    let wanted = filters.into_iter().enumerate().filter_map(|(position, members)| {
+        let (dimension, level) = (dimensions[position], cube.levels[position]);
+        let is_restricted = restricted.iter().any(|(other, _)| *other == position);
+        let groups = filter_groups(request, position, dimension, level).filter(|_| !is_restricted);
+        let facts = Arc::clone(dimension.facts_at(level));
+        Some(Wanted::of_dimension(position, Cow::Owned(members?), facts, groups))
+    });
+    Selector::of(wanted.collect(), request.ranges.clone())
+}
+
+/// The groups by which all filters of a dimension tell its members apart.
+fn filter_groups(
+    request: &Request<'_>,
+    position: usize,
+    dimension: &Dimension,
+    facts: Option<LevelId>,
+) -> Option<Arc<LevelGroups>> {
+    let filters = request.filters.iter().filter(|filter| filter.position == position);
+    let levels: Vec<(HierarchyId, usize)> =
+        filters.map(|filter| filter.level).collect::<Option<_>>()?;
+    let &(hierarchy, _) = levels.first()?;
+    let is_same = levels.iter().all(|(other, _)| *other == hierarchy);
+    let lowest = levels.iter().map(|(_, position)| *position).max().filter(|_| is_same)?;
+    dimension.column_groups(facts, hierarchy, lowest)
 }
 
 /// The grain of one dimension in a request: all pins on it, the finest per hierarchy.
@@ -293,19 +398,21 @@ fn effective_filters(
     request: &Request<'_>,
     dimensions: &[&Dimension],
 ) -> Vec<Option<RoaringBitmap>> {
-    let cube = view.version.model.cube_def(request.cube);
     let mut filters: Vec<Option<RoaringBitmap>> = vec![None; dimensions.len()];
-    let rights = cube.dimensions.iter().enumerate();
-    let rights =
-        rights.filter_map(|(position, &id)| view.allowed(id).map(|members| (position, members)));
     let asked = request.filters.iter().map(|filter| (filter.position, &filter.members));
-    for (position, members) in rights.chain(asked) {
+    for (position, members) in rights(view, request).into_iter().chain(asked) {
         match &mut filters[position] {
             Some(both) => *both &= members,
             none => *none = Some(members.clone()),
         }
     }
     filters
+}
+
+/// The members that the reader may see, by position of the dimensions where he may not see all.
+fn rights<'a>(view: &'a View, request: &Request<'_>) -> Vec<(usize, &'a RoaringBitmap)> {
+    let dimensions = view.version.model.cube_def(request.cube).dimensions.iter().enumerate();
+    dimensions.filter_map(|(position, &id)| Some((position, view.allowed(id)?))).collect()
 }
 
 /// How one output is accumulated.
@@ -317,6 +424,7 @@ struct OutputPlan {
 
 enum OutputKind {
     WeightedSum,
+    Computed(Prepared),
     SemiAdditive {
         position: usize,
         chooser: Option<usize>,
@@ -354,6 +462,11 @@ fn output_plans(
             }
             Output::CountRows => {
                 return Ok(OutputPlan { measure: 0, kind: OutputKind::CountRows, scale: 0 });
+            }
+            Output::SumOf(position) => {
+                let arithmetic = &request.computed[position];
+                let kind = OutputKind::Computed(arithmetic.prepared(cube)?);
+                return Ok(OutputPlan { measure: 0, kind, scale: arithmetic.scale(cube) });
             }
             Output::Sum(measure) => (measure, OutputKind::Sum),
             Output::Count(measure) => (measure, OutputKind::Count),

@@ -6,6 +6,9 @@
 
 mod column;
 mod difference;
+mod ints;
+mod level_column;
+mod mask;
 mod postings;
 mod replace;
 mod row_set;
@@ -20,10 +23,15 @@ use crate::id::MemberId;
 use crate::limits::SEGMENT_ROWS_MAX;
 use crate::value::KeyPart;
 
-pub use column::{Codes, Presence, Values};
+pub use column::{Codes, Keys, Presence, Values};
+pub use ints::Ints;
 pub use replace::Patch;
 pub use row_set::RowSet;
-pub use select::Selector;
+pub use select::{Selector, ValueRange};
+
+pub(crate) use select::Wanted;
+
+use level_column::LevelColumns;
 
 use postings::Postings;
 
@@ -131,7 +139,7 @@ impl Rows {
 pub struct Segment {
     row_count: usize,
     /// Key columns (records).
-    pub keys: Vec<Arc<Vec<KeyPart>>>,
+    pub keys: Vec<Arc<Keys>>,
     /// One column per dimension.
     pub coordinates: Vec<Arc<Codes>>,
     /// Smallest and largest member per dimension.
@@ -140,6 +148,7 @@ pub struct Segment {
     pub values: Vec<Arc<Values>>,
     /// Per dimension, the rows of each member, made when they are first asked for.
     postings: Arc<Vec<OnceLock<Postings>>>,
+    level_columns: Arc<LevelColumns>,
 }
 
 impl Segment {
@@ -154,11 +163,12 @@ impl Segment {
         let values = |values: &Vec<Option<i64>>| Arc::new(Values::new(values));
         Self {
             row_count: rows.len(),
-            keys: rows.keys.iter().map(|parts| Arc::new(parts.clone())).collect(),
+            keys: rows.keys.iter().map(|parts| Arc::new(Keys::new(parts))).collect(),
             coordinates: rows.coordinates.iter().map(codes).collect(),
             zones: rows.coordinates.iter().map(zone).collect(),
             values: rows.values.iter().map(values).collect(),
             postings: Arc::new(rows.coordinates.iter().map(|_| OnceLock::new()).collect()),
+            level_columns: Arc::default(),
         }
     }
 
@@ -178,10 +188,14 @@ impl Segment {
         if self.keys.is_empty() {
             return self.find_at(|position| rows.coordinates[position][other]);
         }
-        self.search(|row| {
+        let compare = |row: usize| {
             let pairs = self.keys.iter().zip(&rows.keys);
-            pairs.map(|(a, b)| a[row].cmp(&b[other])).find(|o| o.is_ne())
-        })
+            pairs.map(|(a, b)| a.compare(row, &b[other])).find(|o| o.is_ne())
+        };
+        // most segments of rows that came in the order of their keys end before or begin after it
+        let is_within = compare(0) != Some(Ordering::Greater)
+            && compare(self.row_count - 1) != Some(Ordering::Less);
+        if is_within { self.search(compare) } else { None }
     }
 
     /// Where a row with the members of a coordinate is (cells).
@@ -212,10 +226,20 @@ impl Segment {
         None
     }
 
+    /// Memory of the columns and of what was made of them, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        let keys = self.keys.iter().map(|column| column.size_bytes());
+        let coordinates = self.coordinates.iter().map(|codes| codes.ints().size_bytes());
+        let values = self.values.iter().map(|values| values.size_bytes());
+        let postings = self.postings.iter().filter_map(OnceLock::get).map(Postings::size_bytes);
+        let columns: usize = keys.chain(coordinates).chain(values).chain(postings).sum();
+        columns + self.level_columns.size_bytes()
+    }
+
     /// Appends a row of this segment to `rows`.
     pub fn copy_row(&self, row: usize, rows: &mut Rows) {
         for (column, from) in rows.keys.iter_mut().zip(&self.keys) {
-            column.push(from[row].clone());
+            column.push(from.get(row));
         }
         for (column, from) in rows.coordinates.iter_mut().zip(&self.coordinates) {
             column.push(from.get(row));

@@ -103,6 +103,17 @@ pub struct MemoryGrant {
     bytes: u64,
 }
 
+impl MemoryGrant {
+    /// Takes what is missing to so many bytes; keeps what it has where these are fewer.
+    pub fn grow_to(&mut self, bytes: u64) -> Result<()> {
+        if let Some(more @ 1..) = bytes.checked_sub(self.bytes) {
+            let mut added = self.from.reserve(more)?;
+            self.bytes += std::mem::take(&mut added.bytes);
+        }
+        Ok(())
+    }
+}
+
 impl Drop for MemoryGrant {
     fn drop(&mut self) {
         self.from.left_bytes.fetch_add(self.bytes, Ordering::Relaxed);

@@ -180,14 +180,14 @@ impl Pair {
 
 /// Presence is there exactly where a row is blank, and blanks are zero.
 fn check_presence(values: &cube::segment::Values) {
-    let row_count = values.raw().len();
+    let row_count = values.ints().len();
     let blank = (0..row_count).filter(|&row| values.get(row).is_none()).count();
     assert_eq!(values.presence().is_some(), blank > 0);
     if let Some(presence) = values.presence() {
         let set: u32 = presence.words().iter().map(|word| word.count_ones()).sum();
         assert_eq!(set as usize, row_count - blank);
         for row in 0..row_count {
-            assert!(presence.contains(row) || values.raw()[row] == 0);
+            assert!(presence.contains(row) || values.ints().get(row) == 0);
         }
     }
 }

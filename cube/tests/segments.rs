@@ -55,7 +55,7 @@ fn check(tenant: &Tenant, expected: &Orders) {
     let mut found = Orders::new();
     for view in rows.segments() {
         for row in view.live_rows() {
-            let KeyPart::Integer(id) = view.segment.keys[0][row] else {
+            let KeyPart::Integer(id) = view.segment.keys[0].get(row) else {
                 panic!("keys are integers")
             };
             let amount = view.segment.values[0].get(row).expect("it has a value");

@@ -278,7 +278,7 @@ impl Session<'_> {
         let keys = block.origin.as_ref().filter(|_| frame.rows.is_some());
         let keys = keys.map_or_else(Vec::new, |origin| {
             let row = origin.rows.get(at);
-            origin.segment.keys.iter().map(|column| column[row].clone()).collect()
+            origin.segment.keys.iter().map(|column| column.get(row)).collect()
         });
         (places.into_iter().map(|(_, place)| place).collect(), keys)
     }

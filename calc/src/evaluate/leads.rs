@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use cube::segment::{Codes, RowSet};
 use cube::{CubeId, DimensionId, MemberId};
 
 use super::Session;
@@ -123,25 +122,11 @@ impl Leads {
                 add(&mut codes, members.map(|member| member.0), table);
                 continue;
             };
-            match origin.segment.coordinates[*axis].as_ref() {
-                Codes::U8(members) => add_rows(&mut codes, &origin.rows, members, table),
-                Codes::U16(members) => add_rows(&mut codes, &origin.rows, members, table),
-                Codes::U32(members) => add_rows(&mut codes, &origin.rows, members, table),
-            }
+            origin.segment.coordinates[*axis].visit(&origin.rows, |at, member| {
+                codes[at] += table.get(member.idx()).copied().unwrap_or(OUTSIDE);
+            });
         }
         codes
-    }
-}
-
-fn add_rows<C: Copy + Into<u32>>(codes: &mut [u32], rows: &RowSet, members: &[C], table: &[u32]) {
-    match rows {
-        RowSet::Run(run) => {
-            let members = &members[run.start as usize..run.end as usize];
-            add(codes, members.iter().map(|&member| member.into()), table);
-        }
-        RowSet::List(rows) => {
-            add(codes, rows.iter().map(|&row| members[row as usize].into()), table);
-        }
     }
 }
 

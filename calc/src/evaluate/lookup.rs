@@ -83,7 +83,7 @@ impl Session<'_> {
             origin.rows.iter().map(|row| presence.contains(row)).collect::<Vec<bool>>()
         });
         let fixed = Fixed {
-            values: Mantissas::Narrow(origin.rows.gathered(values.raw(), |value| value)),
+            values: Mantissas::Narrow(values.ints().gathered(&origin.rows, |value| value)),
             present: present.filter(|present| present.contains(&false)),
             scale: value_type.scale(),
         };

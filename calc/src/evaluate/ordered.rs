@@ -121,6 +121,6 @@ fn compare(
     let (Some(of_a), Some(of_b)) = (origin(a), origin(b)) else { return Ordering::Equal };
     let (row_a, row_b) = (of_a.rows.get(a.1), of_b.rows.get(b.1));
     let keys = of_a.segment.keys.iter().zip(&of_b.segment.keys);
-    let mut orders = keys.map(|(a, b)| a[row_a].cmp(&b[row_b]));
+    let mut orders = keys.map(|(a, b)| a.compare(row_a, &b.get(row_b)));
     orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }

@@ -68,9 +68,10 @@ pub fn member_filter(version: &Version, cube: CubeId, position: usize, member: M
         };
         let members: RoaringBitmap =
             dimension.members().filter(below).map(|member| member.0).collect();
-        return Filter { position, members, grain: Grain::Level(hierarchy, depth) };
+        return Filter { position, members, grain: Grain::Level(hierarchy, depth), level: None };
     }
-    Filter { position, members: std::iter::once(member.0).collect(), grain: Grain::Leaf }
+    let members = std::iter::once(member.0).collect();
+    Filter { position, members, grain: Grain::Leaf, level: None }
 }
 
 /// Puts the values of formulas of totals into the groups that are at their members.
@@ -91,7 +92,7 @@ pub(super) fn put_totals(
         if groups.is_empty() {
             continue;
         }
-        if query.selection.is_some() {
+        if query.has_row_conditions() {
             return Err(CalcError::Cube(CubeError::Definition(format!(
                 "{} is a formula of totals, which conditions on single rows would tear apart; filter by dimensions",
                 formula.target
@@ -152,7 +153,7 @@ pub(super) fn add_groups(
     base: &mut Rollup,
 ) -> Result<()> {
     let all: Vec<usize> = (0..query.axes.len()).collect();
-    if all.is_empty() || query.selection.is_some() {
+    if all.is_empty() || query.has_row_conditions() {
         return Ok(());
     }
     let mut known: BTreeSet<Vec<u32>> =
@@ -272,7 +273,7 @@ fn operands(
                 query.filters.iter().filter(|f| f.position != position).cloned().collect();
             filters.push(member_filter(&view.version, query.cube, position, member));
             let outputs = vec![Measured::Consolidated(measure)];
-            let query = Query { cube: query.cube, axes, filters, selection: None, outputs };
+            let query = Query { cube: query.cube, axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
             let found = run(view, plan, &query)?;
             let values = (0..found.group_count).filter_map(|group| {
                 Some((codes_at(&found.codes, &all, group), found.columns[0].values[group]?))

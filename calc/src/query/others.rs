@@ -62,7 +62,7 @@ pub(super) fn ask(
     let model = &view.version.model;
     let mut answers = Vec::new();
     for (cube, Wanted { reader, measures }) in wanted {
-        if request.selection.is_some() {
+        if request.has_row_conditions() {
             let name = &model.cube_def(cube).def.name;
             return Err(CalcError::Cube(CubeError::Definition(format!(
                 "{reader} reads {name}, of which conditions on single rows say nothing; filter by dimensions, one in each condition"
@@ -78,7 +78,7 @@ pub(super) fn ask(
             cube,
             axes: axes.collect(),
             filters: filters.collect(),
-            selection: None,
+            selection: None, ranges: Vec::new(), computed: Vec::new(),
             outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
         };
         answers.push(Answer { cube, measures, rollup: run(view, plan, &query)? });

@@ -29,15 +29,8 @@ pub(super) fn difference(formula: &Formula, block: &Block, values: Assigned) -> 
         (None, Some(present)) => present.clone(),
         (Some((rows, stored)), _) => {
             let new = &values.values;
-            let mut differs: Vec<bool> = match rows.as_run() {
-                Some(run) => {
-                    stored.raw()[run].iter().zip(new).map(|(old, new)| old != new).collect()
-                }
-                None => {
-                    let old = rows.iter().map(|row| stored.raw()[row]);
-                    old.zip(new).map(|(old, new)| old != *new).collect()
-                }
-            };
+            let mut differs = vec![false; new.len()];
+            stored.ints().visit(rows, |at, old| differs[at] = old != new[at]);
             // a blank and a zero are alike so far
             if stored.presence().is_some() || values.present.is_some() {
                 for ((at, differs), row) in differs.iter_mut().enumerate().zip(rows.iter()) {

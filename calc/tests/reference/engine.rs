@@ -298,7 +298,7 @@ impl Engine {
     pub fn is_misleading(&self, world: &World, question: &Question, measure: usize) -> bool {
         let (query, _) = self.query(world, question);
         let Query { cube, axes, filters, .. } = query;
-        let request = Request { cube, axes, filters, selection: None, outputs: Vec::new() };
+        let request = Request { cube, axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs: Vec::new() };
         misleading_sum(&self.view(question), &request, MeasureId::from_idx(measure)).is_some()
     }
 
@@ -330,9 +330,10 @@ impl Engine {
                     position: wanted.position,
                     members: self.ids(dimensions[wanted.position], &wanted.leaves).collect(),
                     grain: grain(wanted.fineness),
+                    level: None,
                 })
                 .collect(),
-            selection: None,
+            selection: None, ranges: Vec::new(), computed: Vec::new(),
             outputs: question.asked.iter().map(|&asked| measured(asked)).collect(),
         };
         (query, names)

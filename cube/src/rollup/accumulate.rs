@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use crate::error::{CubeError, Result};
 use crate::limits::ROLLUP_GROUPS_MAX;
 
@@ -11,29 +13,131 @@ pub(super) fn overflow() -> CubeError {
 }
 
 /// Groups by their combined code.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    /// The combined code of each group, in the order of first sight.
-    pub codes: Vec<u128>,
-    idx: HashMap<u128, u32>,
+#[derive(Debug)]
+pub(super) enum Groups {
+    /// One for each of the codes that there may be: its number is its code.
+    Dense {
+        /// Rows of each.
+        rows: Vec<u64>,
+    },
+    /// Those seen.
+    Sparse {
+        /// The combined code of each group, in the order of first sight.
+        codes: Vec<u128>,
+        idx: HashMap<u128, u32, FixedState>,
+    },
 }
 
 impl Groups {
-    /// The group of a combined code.
-    pub fn get_or_add(&mut self, code: u128) -> Result<u32> {
-        if let Some(&group) = self.idx.get(&code) {
+    /// No group seen, of so many that there may be.
+    pub fn new(space: u128, is_dense: bool) -> Self {
+        match is_dense {
+            true => Self::Dense { rows: vec![0; space as usize] },
+            false => Self::Sparse { codes: Vec::new(), idx: HashMap::default() },
+        }
+    }
+
+    /// Groups in use.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Dense { rows } => rows.len(),
+            Self::Sparse { codes, .. } => codes.len(),
+        }
+    }
+
+    /// The groups that were seen with their codes, in the order of codes.
+    pub fn seen(&self) -> Vec<(u128, usize)> {
+        match self {
+            Self::Dense { rows } => {
+                let seen = rows.iter().enumerate().filter(|(_, rows)| **rows > 0);
+                seen.map(|(group, _)| (group as u128, group)).collect()
+            }
+            Self::Sparse { codes, .. } => {
+                let mut seen: Vec<(u128, usize)> = codes.iter().copied().zip(0..).collect();
+                seen.sort_unstable();
+                seen
+            }
+        }
+    }
+
+    /// The group of a combined code, where groups are numbered as they are seen.
+    fn get_or_add(
+        codes: &mut Vec<u128>,
+        idx: &mut HashMap<u128, u32, FixedState>,
+        code: u128,
+    ) -> Result<u32> {
+        if let Some(&group) = idx.get(&code) {
             return Ok(group);
         }
-        if self.codes.len() >= ROLLUP_GROUPS_MAX {
+        if codes.len() >= ROLLUP_GROUPS_MAX {
             return Err(CubeError::Memory(format!(
                 "the result has more than {ROLLUP_GROUPS_MAX} groups"
             )));
         }
-        let group = self.codes.len() as u32;
-        self.codes.push(code);
-        self.idx.insert(code, group);
+        let group = codes.len() as u32;
+        codes.push(code);
+        idx.insert(code, group);
         Ok(group)
     }
+
+    /// Takes in the groups of others; says which of these each of them is, where they are others.
+    fn merge(&mut self, other: Self) -> Result<Option<Vec<u32>>> {
+        match (self, other) {
+            (Self::Dense { rows }, Self::Dense { rows: more }) => {
+                rows.iter_mut().zip(more).for_each(|(rows, more)| *rows += more);
+                Ok(None)
+            }
+            (Self::Sparse { codes, idx }, Self::Sparse { codes: more, .. }) => {
+                let group = |code| Self::get_or_add(codes, idx, code);
+                Ok(Some(more.into_iter().map(group).collect::<Result<_>>()?))
+            }
+            _ => unreachable!("partial results of one request have the same groups"),
+        }
+    }
+
+    /// Counts rows, given by the combined code of each; says which group each is of.
+    pub fn add_rows(&mut self, codes_of_rows: RowCodes) -> Result<Vec<u32>> {
+        match (self, codes_of_rows) {
+            (Self::Dense { rows }, RowCodes::Narrow(groups)) => {
+                groups.iter().for_each(|&group| rows[group as usize] += 1);
+                Ok(groups)
+            }
+            (Self::Sparse { codes, idx }, RowCodes::Wide(of_rows)) => {
+                of_rows.into_iter().map(|code| Self::get_or_add(codes, idx, code)).collect()
+            }
+            _ => unreachable!("rows are coded as the groups are kept"),
+        }
+    }
+
+    /// Whether there is a group for each code.
+    pub fn is_dense(&self) -> bool {
+        matches!(self, Self::Dense { .. })
+    }
+
+    /// Makes one group seen, though it may have no rows.
+    pub fn see_first(&mut self) {
+        match self {
+            Self::Dense { rows } => rows[0] = rows[0].max(1),
+            Self::Sparse { codes, idx } => {
+                let _ = Self::get_or_add(codes, idx, 0);
+            }
+        }
+    }
+
+    fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Dense { rows } => rows.len() as u64 * 8,
+            Self::Sparse { codes, .. } => codes.len() as u64 * 48,
+        }
+    }
+}
+
+/// Combined codes of rows.
+pub(super) enum RowCodes {
+    /// Of dense groups.
+    Narrow(Vec<u32>),
+    /// Of any others.
+    Wide(Vec<u128>),
 }
 
 /// One output's state over all groups.
@@ -46,7 +150,7 @@ pub(super) enum Accumulator {
     /// Number of values or rows.
     Count(Vec<u64>),
     /// Flows add at once; stocks keep one value a leaf until the end.
-    SemiAdditive { sums: Vec<i128>, counts: Vec<u64>, leaves: HashMap<(u32, u128), LeafValue> },
+    SemiAdditive { sums: Vec<i128>, counts: Vec<u64>, leaves: Leaves },
     /// Nothing is ever seen.
     Blank(usize),
 }
@@ -57,6 +161,9 @@ pub(super) enum Keep {
     Smallest,
     Largest,
 }
+
+/// Values of leaves by group and combined code.
+pub(super) type Leaves = HashMap<(u32, u128), LeafValue, FixedState>;
 
 /// The value of one leaf at the date that counts.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +197,7 @@ impl Accumulator {
 
     /// Keeps the later of two values of a leaf.
     pub fn keep_later(
-        leaves: &mut HashMap<(u32, u128), LeafValue>,
+        leaves: &mut Leaves,
         key: (u32, u128),
         new: LeafValue,
     ) {
@@ -113,7 +220,7 @@ impl Accumulator {
         });
     }
 
-    fn merge(&mut self, other: Self, group_of: &[u32]) -> Result<()> {
+    fn merge(&mut self, other: Self, group_of: &GroupOf) -> Result<()> {
         match (self, other) {
             (Self::Sum { sums, counts }, Self::Sum { sums: more, counts: more_counts }) => {
                 merge_sums(sums, counts, &more, &more_counts, group_of)
@@ -124,14 +231,14 @@ impl Accumulator {
             ) => {
                 merge_sums(sums, counts, &more, &more_counts, group_of)?;
                 for ((group, leaf), value) in more_leaves {
-                    Self::keep_later(leaves, (group_of[group as usize], leaf), value);
+                    Self::keep_later(leaves, (group_of.get(group as usize) as u32, leaf), value);
                 }
                 Ok(())
             }
             (Self::Extreme { values, keep }, Self::Extreme { values: more, .. }) => {
                 for (group, value) in more.into_iter().enumerate() {
                     if let Some(value) = value {
-                        Self::keep_extreme(&mut values[group_of[group] as usize], value, *keep);
+                        Self::keep_extreme(&mut values[group_of.get(group)], value, *keep);
                     }
                 }
                 Ok(())
@@ -139,7 +246,7 @@ impl Accumulator {
             (Self::Count(counts), Self::Count(more)) => {
                 more.iter()
                     .enumerate()
-                    .for_each(|(group, count)| counts[group_of[group] as usize] += count);
+                    .for_each(|(group, count)| counts[group_of.get(group)] += count);
                 Ok(())
             }
             (Self::Blank(_), Self::Blank(_)) => Ok(()),
@@ -171,14 +278,23 @@ fn merge_sums(
     counts: &mut [u64],
     more: &[i128],
     more_counts: &[u64],
-    group_of: &[u32],
+    group_of: &GroupOf,
 ) -> Result<()> {
     for (group, (&value, &count)) in more.iter().zip(more_counts).enumerate() {
-        let into = group_of[group] as usize;
+        let into = group_of.get(group);
         sums[into] = sums[into].checked_add(value).ok_or_else(overflow)?;
         counts[into] += count;
     }
     Ok(())
+}
+
+/// Which group each group of another partial result is.
+struct GroupOf(Option<Vec<u32>>);
+
+impl GroupOf {
+    fn get(&self, group: usize) -> usize {
+        self.0.as_ref().map_or(group, |groups| groups[group] as usize)
+    }
 }
 
 /// What one or several segments give.
@@ -193,11 +309,9 @@ pub(super) struct Partial {
 impl Partial {
     /// Takes another partial result in.
     pub fn merge(&mut self, other: Self) -> Result<()> {
-        let codes = other.groups.codes.iter();
-        let group_of =
-            codes.map(|&code| self.groups.get_or_add(code)).collect::<Result<Vec<u32>>>()?;
+        let group_of = GroupOf(self.groups.merge(other.groups)?);
         for (into, from) in self.accumulators.iter_mut().zip(other.accumulators) {
-            into.grow(self.groups.codes.len());
+            into.grow(self.groups.count());
             into.merge(from, &group_of)?;
         }
         Ok(())
@@ -205,7 +319,7 @@ impl Partial {
 
     /// Memory in use, roughly.
     pub fn size_bytes(&self) -> u64 {
-        let groups = self.groups.codes.len() as u64 * 48;
-        groups + self.accumulators.iter().map(Accumulator::size_bytes).sum::<u64>()
+        let accumulators = self.accumulators.iter().map(Accumulator::size_bytes).sum::<u64>();
+        self.groups.size_bytes() + accumulators
     }
 }

@@ -2,166 +2,122 @@
 
 use std::collections::HashMap;
 
-use roaring::RoaringBitmap;
-
-use super::accumulate::{Accumulator, Groups, Keep, LeafValue, Partial, overflow};
-use super::{DimensionWeights, OutputKind, OutputPlan, Request, Rollup, RollupColumn, Selection};
-use crate::dimension::Dimension;
-use crate::error::{CubeError, Result};
-use crate::limits::DENSE_GROUPS_MAX;
+use super::accumulate::{Accumulator, Groups, Keep, LeafValue, Partial, RowCodes, overflow};
+use super::arithmetic::Integers;
+use super::group::GroupTables;
+use super::{DimensionWeights, OutputKind, OutputPlan, Rollup, RollupColumn, Selection};
+use crate::error::Result;
 use crate::model::TimeSummary;
 use crate::number::{Rounding, divide_rounded};
-use crate::segment::{Segment, SegmentView, Selector, Values};
+use crate::segment::{RowSet, Segment, SegmentView, Selector, Values};
 
+/// Rows that are grouped and added up at a time: what they take stays in the nearest caches.
+const BLOCK_ROWS: usize = 4_096;
+/// What is done with the rows of a request.
 pub(super) struct Collector<'a> {
-    request: &'a Request<'a>,
-    selector: Selector<'a>,
-    weights: &'a [DimensionWeights<'a>],
-    plans: &'a [OutputPlan],
-    /// Per axis, what its code is multiplied by in the combined code.
-    strides: Vec<u128>,
-    group_space: u128,
+    pub selector: Selector<'a>,
+    pub selection: Option<&'a Selection<'a>>,
+    pub weights: &'a [DimensionWeights<'a>],
+    pub plans: &'a [OutputPlan],
+    pub groups: GroupTables,
     /// Per dimension, what its member is multiplied by in a leaf's combined code.
-    leaf_strides: Vec<u128>,
+    pub leaves: Vec<u128>,
 }
 
-impl<'a> Collector<'a> {
-    pub fn new(
-        request: &'a Request<'a>,
-        dimensions: &[&Dimension],
-        filters: &'a [Option<RoaringBitmap>],
-        weights: &'a [DimensionWeights<'a>],
-        plans: &'a [OutputPlan],
-    ) -> Result<Self> {
-        let (strides, group_space) =
-            strides(request.axes.iter().map(|axis| axis.cardinality as usize))?;
-        let (leaf_strides, _) = strides_of(dimensions)?;
-        Ok(Self {
-            request,
-            selector: Selector::new(filters),
-            weights,
-            plans,
-            strides,
-            group_space,
-            leaf_strides,
-        })
-    }
-
-    /// A partial result that has seen nothing. Without axes there is one group from the start.
+impl Collector<'_> {
+    /// A partial result that has seen nothing.
     pub fn empty(&self) -> Partial {
-        let mut groups = Groups::default();
-        if self.request.axes.is_empty() {
-            groups.get_or_add(0).expect("one group is within the limit");
-        }
-        let count = groups.codes.len();
+        let groups = Groups::new(self.groups.space, self.groups.is_dense);
         let accumulators = self.plans.iter().map(|plan| {
             let mut accumulator = accumulator(&plan.kind);
-            accumulator.grow(count);
+            accumulator.grow(groups.count());
             accumulator
         });
         Partial { accumulators: accumulators.collect(), groups }
     }
 
-    pub fn collect(
-        &self,
-        view: &SegmentView,
-        selection: Option<&Selection<'_>>,
-    ) -> Result<Partial> {
-        let mut partial = self.empty();
-        let rows = self.select(view, selection)?;
-        if rows.is_empty() {
-            return Ok(partial);
-        }
-        let groups = self.group(&view.segment, &rows, &mut partial.groups)?;
-        let count = partial.groups.codes.len();
-        for (plan, accumulator) in self.plans.iter().zip(&mut partial.accumulators) {
-            accumulator.grow(count);
-            self.accumulate(plan, &view.segment, &rows, &groups, accumulator)?;
-        }
-        Ok(partial)
-    }
-
-    fn select(&self, view: &SegmentView, selection: Option<&Selection<'_>>) -> Result<Vec<u32>> {
-        let mut rows = view.rows_with(&self.selector);
-        if let Some(selection) = selection
-            && !rows.is_empty()
-        {
-            let selected = selection(view)?;
-            rows.retain(|&row| selected.contains(row));
-        }
-        Ok(rows)
-    }
-
-    /// The group of every selected row.
-    fn group(&self, segment: &Segment, rows: &[u32], groups: &mut Groups) -> Result<Vec<u32>> {
-        let mut codes = vec![0u128; rows.len()];
-        for (axis, stride) in self.request.axes.iter().zip(&self.strides) {
-            let column = &segment.coordinates[axis.position];
-            for (code, &row) in codes.iter_mut().zip(rows) {
-                *code += stride * u128::from(axis.codes[column.get(row as usize).idx()]);
+    /// Adds the rows of a segment to a partial result.
+    pub fn collect(&self, view: &SegmentView, partial: &mut Partial) -> Result<()> {
+        for mut rows in view.row_sets_with(&self.selector, BLOCK_ROWS) {
+            if let Some(selection) = self.selection {
+                rows = selection(view, rows)?;
+            }
+            if rows.is_empty() {
+                continue;
+            }
+            let codes = match partial.groups.is_dense() {
+                true => RowCodes::Narrow(self.groups.codes(&view.segment, &rows)),
+                false => RowCodes::Wide(self.groups.codes(&view.segment, &rows)),
+            };
+            let groups = partial.groups.add_rows(codes)?;
+            let count = partial.groups.count();
+            for (plan, accumulator) in self.plans.iter().zip(&mut partial.accumulators) {
+                accumulator.grow(count);
+                self.accumulate(plan, &view.segment, &rows, &groups, accumulator)?;
             }
         }
-        if self.group_space > DENSE_GROUPS_MAX as u128 {
-            return codes.into_iter().map(|code| groups.get_or_add(code)).collect();
-        }
-        let mut known = vec![u32::MAX; self.group_space as usize];
-        let lookup = |code: u128| {
-            let known = &mut known[code as usize];
-            if *known == u32::MAX {
-                *known = groups.get_or_add(code)?;
-            }
-            Ok(*known)
-        };
-        codes.into_iter().map(lookup).collect()
+        Ok(())
     }
 
     fn accumulate(
         &self,
         plan: &OutputPlan,
         segment: &Segment,
-        rows: &[u32],
+        rows: &RowSet,
         groups: &[u32],
         accumulator: &mut Accumulator,
     ) -> Result<()> {
-        let pairs =
-            || rows.iter().map(|&row| row as usize).zip(groups.iter().map(|&group| group as usize));
         if let (OutputKind::CountRows, Accumulator::Count(counts)) = (&plan.kind, &mut *accumulator)
         {
-            pairs().for_each(|(_, group)| counts[group] += 1);
+            groups.iter().for_each(|&group| counts[group as usize] += 1);
+            return Ok(());
+        }
+        if let (OutputKind::Computed(arithmetic), Accumulator::Sum { sums, counts }) =
+            (&plan.kind, &mut *accumulator)
+        {
+            let Some(computed) = arithmetic.values(segment, rows)? else { return Ok(()) };
+            let present = |at: usize| computed.present.as_ref().is_none_or(|present| present[at]);
+            match &computed.integers {
+                Integers::Narrow(values) => add_all(sums, counts, groups, values, present)?,
+                Integers::Wide(values) => add_all(sums, counts, groups, values, present)?,
+            }
             return Ok(());
         }
         // a measure declared later is blank in older segments
         let Some(values) = segment.values.get(plan.measure) else { return Ok(()) };
-        let filled =
-            || pairs().filter_map(|(row, group)| values.get(row).map(|value| (row, group, value)));
         match (&plan.kind, accumulator) {
             (OutputKind::WeightedSum, Accumulator::Sum { sums, counts })
                 if !self.weights.is_empty() =>
             {
-                for (row, group, value) in filled() {
-                    if let Some(value) = self.weighted(segment, row, value)? {
-                        Accumulator::add(sums, counts, group, value)?;
+                let weights = self.block_weights(segment, rows)?;
+                let mut result = Ok(());
+                visit_filled(values, rows, |at, value| {
+                    let group = groups[at] as usize;
+                    // what counts for nothing is not there
+                    if weights[at] != 0 && result.is_ok() {
+                        let product = weights[at].checked_mul(value.into()).ok_or_else(overflow);
+                        result = product.and_then(|p| Accumulator::add(sums, counts, group, p));
                     }
-                }
+                });
+                result?;
             }
             (
                 OutputKind::WeightedSum | OutputKind::Sum | OutputKind::Average,
                 Accumulator::Sum { sums, counts },
-            ) => {
-                for (_, group, value) in filled() {
-                    Accumulator::add(sums, counts, group, i128::from(value))?;
-                }
-            }
+            ) => visit_filled(values, rows, |at, value| {
+                let group = groups[at] as usize;
+                // fewer than 2^64 values of 64 bits
+                sums[group] += i128::from(value);
+                counts[group] += 1;
+            }),
             (OutputKind::SemiAdditive { .. }, accumulator) => {
-                self.accumulate_leaves(&plan.kind, segment, values, pairs(), accumulator)?;
+                self.accumulate_leaves(&plan.kind, segment, values, rows, groups, accumulator)?;
             }
-            (_, Accumulator::Extreme { values, keep }) => {
-                for (_, group, value) in filled() {
-                    Accumulator::keep_extreme(&mut values[group], value, *keep);
-                }
-            }
+            (_, Accumulator::Extreme { values: extremes, keep }) => visit_filled(values, rows, |at, value| {
+                Accumulator::keep_extreme(&mut extremes[groups[at] as usize], value, *keep);
+            }),
             (_, Accumulator::Count(counts)) => {
-                filled().for_each(|(_, group, _)| counts[group] += 1)
+                visit_filled(values, rows, |at, _| counts[groups[at] as usize] += 1);
             }
             _ => {}
         }
@@ -173,7 +129,8 @@ impl<'a> Collector<'a> {
         kind: &OutputKind,
         segment: &Segment,
         values: &Values,
-        pairs: impl Iterator<Item = (usize, usize)>,
+        rows: &RowSet,
+        groups: &[u32],
         accumulator: &mut Accumulator,
     ) -> Result<()> {
         let (
@@ -183,81 +140,113 @@ impl<'a> Collector<'a> {
         else {
             return Ok(());
         };
-        for (row, group) in pairs {
-            let Some(value) = values.get(row) else { continue };
-            let Some(value) = self.weighted(segment, row, value)? else { continue };
+        let weights = self.block_weights(segment, rows)?;
+        for (at, row) in rows.iter().enumerate() {
+            let (Some(value), group) = (values.get(row), groups[at]) else { continue };
+            if weights[at] == 0 {
+                continue;
+            }
+            let value = weights[at].checked_mul(value.into()).ok_or_else(overflow)?;
             let chosen = chooser.map_or(0, |position| segment.coordinates[position].get(row).idx());
             let date = i64::from(order[segment.coordinates[*position].get(row).idx()]);
             let date = match summaries[chosen] {
                 TimeSummary::Sum => {
-                    Accumulator::add(sums, counts, group, value)?;
+                    Accumulator::add(sums, counts, group as usize, value)?;
                     continue;
                 }
                 TimeSummary::Last => date,
                 TimeSummary::First => -date,
             };
             let leaf = self.leaf_code(segment, row, *position);
-            Accumulator::keep_later(leaves, (group as u32, leaf), LeafValue { order: date, value });
+            Accumulator::keep_later(leaves, (group, leaf), LeafValue { order: date, value });
         }
         Ok(())
     }
 
     /// The combined code of a row's coordinate without one dimension.
     fn leaf_code(&self, segment: &Segment, row: usize, without: usize) -> u128 {
-        let columns = segment.coordinates.iter().zip(&self.leaf_strides).enumerate();
+        let columns = segment.coordinates.iter().zip(&self.leaves).enumerate();
         let parts = columns.filter(|(position, _)| *position != without);
         parts.map(|(_, (column, stride))| stride * u128::from(column.get(row).0)).sum()
     }
 
-    /// The value as it counts in its group; none where it does not count.
-    fn weighted(&self, segment: &Segment, row: usize, value: i64) -> Result<Option<i128>> {
-        let mut product = i128::from(value);
+    /// What the value of each row counts for, and whether it counts at all.
+    fn block_weights(&self, segment: &Segment, rows: &RowSet) -> Result<Vec<i128>> {
+        let mut products = vec![1i128; rows.len()];
+        let mut overflows = false;
         for weights in self.weights {
-            let member = segment.coordinates[weights.position].get(row);
             for factor in &weights.factors {
-                match factor[member.idx()] {
-                    0 => return Ok(None),
-                    weight => {
-                        product = product.checked_mul(i128::from(weight)).ok_or_else(overflow)?
-                    }
-                }
+                segment.coordinates[weights.position].visit(rows, |at, member| {
+                    let (product, over) =
+                        products[at].overflowing_mul(i128::from(factor[member.idx()]));
+                    products[at] = product;
+                    overflows |= over;
+                });
             }
         }
-        Ok(Some(product))
+        if overflows { Err(overflow()) } else { Ok(products) }
     }
 
-    pub fn finish(&self, partial: Partial) -> Result<Rollup> {
-        let count = partial.groups.codes.len();
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|&group| partial.groups.codes[group]);
+    pub fn finish(&self, mut partial: Partial) -> Result<Rollup> {
+        // without axes there is one group, even over no rows
+        if self.groups.axes.is_empty() {
+            partial.groups.see_first();
+            let count = partial.groups.count();
+            partial.accumulators.iter_mut().for_each(|accumulator| accumulator.grow(count));
+        }
+        let seen = partial.groups.seen();
         let mut columns = Vec::new();
         for (plan, accumulator) in self.plans.iter().zip(partial.accumulators) {
             let values = finish_values(plan, accumulator)?;
-            columns.push(RollupColumn {
-                scale: plan.scale,
-                values: order.iter().map(|&g| values[g]).collect(),
-            });
+            let values = seen.iter().map(|&(_, group)| values[group]).collect();
+            columns.push(RollupColumn { scale: plan.scale, values });
         }
-        let axes = self.request.axes.iter().zip(&self.strides);
-        let codes = axes.map(|(axis, stride)| {
-            let code = |&group: &usize| {
-                (partial.groups.codes[group] / stride) % u128::from(axis.cardinality.max(1))
-            };
-            order.iter().map(|group| code(group) as u32).collect()
-        });
-        Ok(Rollup { group_count: count, codes: codes.collect(), columns })
+        let codes = self.groups.axes.iter();
+        let codes = codes.map(|axis| seen.iter().map(|&(code, _)| axis.code(code)).collect());
+        Ok(Rollup { group_count: seen.len(), codes: codes.collect(), columns })
     }
+}
+
+/// Calls a function with the place of each row that has a value, and the value.
+fn visit_filled(values: &Values, rows: &RowSet, mut visit: impl FnMut(usize, i64)) {
+    match values.presence() {
+        None => values.ints().visit(rows, visit),
+        Some(presence) => values.ints().visit(rows, |at, value| {
+            if presence.contains(rows.get(at)) {
+                visit(at, value);
+            }
+        }),
+    }
+}
+
+/// Adds integers to the sums of their groups, where they are present.
+fn add_all<T: Copy + Into<i128>>(
+    sums: &mut [i128],
+    counts: &mut [u64],
+    groups: &[u32],
+    values: &[T],
+    is_present: impl Fn(usize) -> bool,
+) -> Result<()> {
+    for (at, (&value, &group)) in values.iter().zip(groups).enumerate() {
+        if is_present(at) {
+            Accumulator::add(sums, counts, group as usize, value.into())?;
+        }
+    }
+    Ok(())
 }
 
 fn accumulator(kind: &OutputKind) -> Accumulator {
     match kind {
-        OutputKind::WeightedSum | OutputKind::Sum | OutputKind::Average => {
+        OutputKind::WeightedSum
+        | OutputKind::Sum
+        | OutputKind::Average
+        | OutputKind::Computed(_) => {
             Accumulator::Sum { sums: Vec::new(), counts: Vec::new() }
         }
         OutputKind::SemiAdditive { .. } => Accumulator::SemiAdditive {
             sums: Vec::new(),
             counts: Vec::new(),
-            leaves: HashMap::new(),
+            leaves: HashMap::default(),
         },
         OutputKind::Min => Accumulator::Extreme { values: Vec::new(), keep: Keep::Smallest },
         OutputKind::Max => Accumulator::Extreme { values: Vec::new(), keep: Keep::Largest },
@@ -293,20 +282,3 @@ fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Opti
     })
 }
 
-/// The first axis weighs most, so that combined codes sort like the axes' codes in order.
-fn strides(cardinalities: impl DoubleEndedIterator<Item = usize>) -> Result<(Vec<u128>, u128)> {
-    let mut space = 1u128;
-    let mut strides = Vec::new();
-    for cardinality in cardinalities.rev() {
-        strides.push(space);
-        space = space.checked_mul(cardinality.max(1) as u128).ok_or_else(|| {
-            CubeError::Memory("the columns grouped by have more combinations than 2^128".into())
-        })?;
-    }
-    strides.reverse();
-    Ok((strides, space))
-}
-
-fn strides_of(dimensions: &[&Dimension]) -> Result<(Vec<u128>, u128)> {
-    strides(dimensions.iter().map(|dimension| dimension.member_count()))
-}

@@ -1,82 +1,109 @@
 //! The columns of a segment: members in the narrowest width, values with their blanks.
 
+use std::cmp::Ordering;
+
 use super::RowSet;
+use super::ints::Ints;
 use crate::id::MemberId;
+use crate::value::KeyPart;
 
 /// Bits of a word.
 const WORD_BITS: usize = u64::BITS as usize;
 
-/// Member ids in the narrowest width that holds them.
+/// Members, one a row.
 #[derive(Debug, Clone)]
-pub enum Codes {
-    /// Below 2^8.
-    U8(Vec<u8>),
-    /// Below 2^16.
-    U16(Vec<u16>),
-    /// All others.
-    U32(Vec<u32>),
-}
+pub struct Codes(Ints);
 
 impl Codes {
     pub(super) fn new(members: &[MemberId]) -> Self {
-        let max = members.iter().map(|member| member.0).max().unwrap_or(0);
-        if u8::try_from(max).is_ok() {
-            Self::U8(members.iter().map(|member| member.0 as u8).collect())
-        } else if u16::try_from(max).is_ok() {
-            Self::U16(members.iter().map(|member| member.0 as u16).collect())
-        } else {
-            Self::U32(members.iter().map(|member| member.0).collect())
-        }
+        Self(Ints::of(members.iter().map(|member| i64::from(member.0))))
     }
 
     /// The member of a row.
+    #[inline]
     pub fn get(&self, row: usize) -> MemberId {
-        MemberId(match self {
-            Self::U8(codes) => u32::from(codes[row]),
-            Self::U16(codes) => u32::from(codes[row]),
-            Self::U32(codes) => codes[row],
-        })
+        MemberId(self.0.get(row) as u32)
     }
 
-    /// Calls a function with every row and its member.
-    pub fn for_each(&self, mut visit: impl FnMut(usize, MemberId)) {
-        match self {
-            Self::U8(codes) => {
-                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
-            }
-            Self::U16(codes) => {
-                codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c.into())))
-            }
-            Self::U32(codes) => codes.iter().enumerate().for_each(|(r, &c)| visit(r, MemberId(c))),
-        }
+    /// Calls a function with each place of a set of rows, counted from zero, and its member.
+    #[inline]
+    pub fn visit(&self, rows: &RowSet, mut visit: impl FnMut(usize, MemberId)) {
+        self.0.visit(rows, |at, member| visit(at, MemberId(member as u32)));
     }
 
-    /// Bits of a code.
-    pub(super) fn width(&self) -> u32 {
-        match self {
-            Self::U8(_) => u8::BITS,
-            Self::U16(_) => u16::BITS,
-            Self::U32(_) => u32::BITS,
-        }
+    /// The members of some rows.
+    #[inline]
+    pub fn gathered<U>(&self, rows: &RowSet, convert: impl Fn(MemberId) -> U) -> Vec<U> {
+        self.0.gathered(rows, |member| convert(MemberId(member as u32)))
     }
 
-    /// Takes the rows out of a set whose member is not wanted.
-    pub(super) fn retain(&self, rows: &mut Presence, wanted: impl Fn(u32) -> bool) {
-        match self {
-            Self::U8(codes) => retain(codes, rows, wanted),
-            Self::U16(codes) => retain(codes, rows, wanted),
-            Self::U32(codes) => retain(codes, rows, wanted),
-        }
+    /// Their ids.
+    pub(super) fn ints(&self) -> &Ints {
+        &self.0
     }
 }
 
-fn retain<C: Copy + Into<u32>>(codes: &[C], rows: &mut Presence, wanted: impl Fn(u32) -> bool) {
-    for (word, codes) in rows.words.iter_mut().zip(codes.chunks(WORD_BITS)) {
-        if *word == 0 {
-            continue;
+/// One part of the row key, one a row.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// Integers and dates.
+    Integers(Ints),
+    /// Texts.
+    Texts(Box<[KeyPart]>),
+}
+
+impl Keys {
+    pub(super) fn new(parts: &[KeyPart]) -> Self {
+        let integer = |part: &KeyPart| match part {
+            KeyPart::Integer(integer) => Some(*integer),
+            KeyPart::Text(_) => None,
+        };
+        match parts.iter().map(integer).collect::<Option<Vec<i64>>>() {
+            Some(integers) => Self::Integers(Ints::new(&integers)),
+            None => Self::Texts(parts.into()),
         }
-        let flag = |(bit, &code): (usize, &C)| u64::from(wanted(code.into())) << bit;
-        *word &= codes.iter().enumerate().map(flag).fold(0, |flags, flag| flags | flag);
+    }
+
+    /// The part of a row.
+    pub fn get(&self, row: usize) -> KeyPart {
+        match self {
+            Self::Integers(integers) => KeyPart::Integer(integers.get(row)),
+            Self::Texts(parts) => parts[row].clone(),
+        }
+    }
+
+    /// The integer of a row; none where the part is text.
+    pub fn integer(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Integers(integers) => Some(integers.get(row)),
+            Self::Texts(_) => None,
+        }
+    }
+
+    /// The text of a row; none where the part is an integer.
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Integers(_) => None,
+            Self::Texts(parts) => match &parts[row] {
+                KeyPart::Text(text) => Some(text),
+                KeyPart::Integer(_) => None,
+            },
+        }
+    }
+
+    /// Compares the part of a row with another.
+    pub fn compare(&self, row: usize, other: &KeyPart) -> Ordering {
+        match self {
+            Self::Integers(integers) => KeyPart::Integer(integers.get(row)).cmp(other),
+            Self::Texts(parts) => parts[row].cmp(other),
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Integers(integers) => integers.size_bytes(),
+            Self::Texts(parts) => size_of_val(&**parts),
+        }
     }
 }
 
@@ -110,6 +137,20 @@ impl Presence {
     /// The bits: row `r` is bit `r % 64` of word `r / 64`; bits past the last row are zero.
     pub fn words(&self) -> &[u64] {
         &self.words
+    }
+
+    pub(super) fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
+    /// Takes all rows out.
+    pub(super) fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// Takes the rows out that are not in another set.
+    pub(super) fn keep(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
     }
 
     pub(super) fn insert(&mut self, row: usize) {
@@ -168,7 +209,7 @@ fn rows_of(first: usize, words: &[u64]) -> Vec<u32> {
 #[derive(Debug, Clone)]
 pub struct Values {
     /// Zero where blank.
-    raw: Vec<i64>,
+    ints: Ints,
     /// Rows with a value; absent where all have one.
     presence: Option<Presence>,
 }
@@ -178,41 +219,46 @@ impl Values {
         let mut presence = Presence::none(values.len());
         let filled = values.iter().enumerate().filter(|(_, value)| value.is_some());
         filled.for_each(|(row, _)| presence.insert(row));
-        let raw = values.iter().map(|value| value.unwrap_or(0)).collect();
-        Self::normal(raw, presence)
+        Self::normal(Ints::of(values.iter().map(|value| value.unwrap_or(0))), presence)
     }
 
     /// No value in any row.
     pub(super) fn blank(row_count: usize) -> Self {
-        Self { raw: vec![0; row_count], presence: Some(Presence::none(row_count)) }
+        Self { ints: Ints::repeated(0, row_count), presence: Some(Presence::none(row_count)) }
     }
 
-    pub(super) fn normal(raw: Vec<i64>, presence: Presence) -> Self {
-        let presence = (presence.count() < raw.len()).then_some(presence);
-        Self { raw, presence }
+    pub(super) fn normal(ints: Ints, presence: Presence) -> Self {
+        let presence = (presence.count() < ints.len()).then_some(presence);
+        Self { ints, presence }
     }
 
     /// A value in every row.
-    pub(super) fn full(raw: Vec<i64>) -> Self {
-        Self { raw, presence: None }
+    pub(super) fn full(ints: Ints) -> Self {
+        Self { ints, presence: None }
     }
 
     /// The rows with a value, as a set of its own.
     pub(super) fn presence_of_all(&self) -> Presence {
-        self.presence.clone().unwrap_or_else(|| Presence::all(self.raw.len()))
+        self.presence.clone().unwrap_or_else(|| Presence::all(self.ints.len()))
     }
 
     /// The value of a row.
+    #[inline]
     pub fn get(&self, row: usize) -> Option<i64> {
         match &self.presence {
             Some(presence) if !presence.contains(row) => None,
-            _ => Some(self.raw[row]),
+            _ => Some(self.ints.get(row)),
         }
     }
 
+    pub(super) fn size_bytes(&self) -> usize {
+        let presence = self.presence.as_ref().map_or(0, |presence| size_of_val(&*presence.words));
+        self.ints.size_bytes() + presence
+    }
+
     /// The values of all rows, zero where blank.
-    pub fn raw(&self) -> &[i64] {
-        &self.raw
+    pub fn ints(&self) -> &Ints {
+        &self.ints
     }
 
     /// The rows with a value; absent where all have one.

@@ -72,7 +72,7 @@ impl CubeRows {
             let segment = &self.segments[*position].segment;
             rows.iter().filter_map(move |&row| {
                 let value = segment.value(row, measure)?;
-                let keys = segment.keys.iter().map(|column| column[row as usize].clone());
+                let keys = segment.keys.iter().map(|column| column.get(row as usize));
                 Some(((keys.collect(), segment.members(row)), value))
             })
         });

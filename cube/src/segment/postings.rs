@@ -32,6 +32,11 @@ impl Postings {
         Self { members, starts, rows }
     }
 
+    /// Memory in use.
+    pub fn size_bytes(&self) -> usize {
+        size_of_val(&*self.members) + size_of_val(&*self.starts) + size_of_val(&*self.rows)
+    }
+
     /// The rows of one member.
     fn rows_of(&self, member: u32) -> &[u16] {
         match self.members.binary_search(&member) {
@@ -75,7 +80,8 @@ impl Postings {
 /// All rows, ordered by member and then by row: a radix sort by the bytes of the member.
 fn rows_by_member(codes: &Codes, row_count: usize) -> Vec<u16> {
     let mut rows: Vec<u16> = (0..row_count).map(|row| row as u16).collect();
-    for shift in (0..codes.width()).step_by(8) {
+    let (_, largest) = codes.ints().bounds();
+    for shift in (0..i64::BITS - largest.leading_zeros()).step_by(8) {
         rows = by_digit(&rows, |row| (codes.get(row.into()).0 >> shift) as u8);
     }
     rows

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::column::Values;
+use super::ints::Ints;
 use super::{CubeRows, RowSet, Rows, Segment, SegmentView};
 use crate::limits::{PATCHED_ROWS_SHARE, SMALL_SEGMENT_ROWS};
 
@@ -158,6 +159,7 @@ impl Segment {
             zones: self.zones.clone(),
             values,
             postings: Arc::clone(&self.postings),
+            level_columns: Arc::clone(&self.level_columns),
         }
     }
 
@@ -171,25 +173,26 @@ impl Segment {
 impl Values {
     /// The values with those of patches in their place.
     fn with(&self, patches: &[&Patch]) -> Self {
-        let is_whole = is_whole(patches, self.raw().len());
-        let raw = if is_whole {
+        let is_whole = is_whole(patches, self.ints().len());
+        let integers = if is_whole {
             patches.iter().map(|patch| patch.values.as_slice()).collect::<Vec<_>>().concat()
         } else {
-            let mut raw = self.raw().to_vec();
+            let mut integers = self.ints().to_vec();
             for patch in patches {
                 match patch.rows.as_run() {
-                    Some(run) => raw[run].copy_from_slice(&patch.values),
+                    Some(run) => integers[run].copy_from_slice(&patch.values),
                     None => {
                         let values = patch.rows.iter().zip(&patch.values);
-                        values.for_each(|(row, &value)| raw[row] = value);
+                        values.for_each(|(row, &value)| integers[row] = value);
                     }
                 }
             }
-            raw
+            integers
         };
+        let ints = Ints::new(&integers);
         let all_present = patches.iter().all(|patch| patch.present.is_none());
         if all_present && (is_whole || self.presence().is_none()) {
-            return Self::full(raw);
+            return Self::full(ints);
         }
         let mut presence = self.presence_of_all();
         for patch in patches {
@@ -200,7 +203,7 @@ impl Values {
                 }
             }
         }
-        Self::normal(raw, presence)
+        Self::normal(ints, presence)
     }
 }
 

@@ -1,15 +1,19 @@
 //! Selection: the rows of a segment whose members are all wanted, found the cheapest way.
 //!
-//! Zones skip a segment as a whole. Where one dimension wants few members, the rows of these
-//! members are read from its postings and only they are checked further; else all rows are scanned,
-//! the narrowest dimension first.
+//! Zones skip a segment as a whole. Members that follow each other are a range of codes; others that
+//! are whole groups of a level are looked for in its level column. Where one dimension wants few
+//! single members, the rows of these are read from its postings and only they are checked further.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
 use super::column::{Codes, Presence};
-use super::{CubeRows, RowSet, Segment, SegmentView};
+use super::ints::Ints;
+use super::{CubeRows, RowSet, Segment, SegmentView, Values};
+use crate::dimension::LevelGroups;
+use crate::id::MeasureId;
 use crate::limits::{POSTED_MEMBERS_MAX, SMALL_SEGMENT_ROWS};
 
 /// Postings are read where they leave fewer than one row of so many.
@@ -17,55 +21,90 @@ const POSTED_ROWS_SHARE: usize = 8;
 /// A bit a member is kept for this many words more than there are members wanted.
 const FLAG_WORDS_FREE: u64 = 1_024;
 
-/// The members wanted of each dimension, by its position in the cube.
-#[derive(Debug)]
+/// Which rows are wanted: those that meet all of it.
+#[derive(Debug, Default)]
 pub struct Selector<'a> {
-    wanted: Vec<Option<Wanted<'a>>>,
+    wanted: Vec<Wanted<'a>>,
+    ranges: Vec<ValueRange>,
+}
+
+/// Values of a measure that are wanted; blank is none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueRange {
+    /// The measure.
+    pub measure: MeasureId,
+    /// The smallest wanted.
+    pub low: i64,
+    /// The largest wanted.
+    pub high: i64,
 }
 
 impl<'a> Selector<'a> {
-    /// The members in the filters; no filter wants all members.
+    /// The members in the filters, one a dimension; no filter wants all members.
     pub fn new(filters: &'a [Option<RoaringBitmap>]) -> Self {
-        let wanted = |filter: &'a Option<RoaringBitmap>| filter.as_ref().map(Wanted::new);
-        Self { wanted: filters.iter().map(wanted).collect() }
+        let filters = filters.iter().enumerate();
+        let wanted = filters.filter_map(|(at, members)| Some(Wanted::new(at, Cow::Borrowed(members.as_ref()?))));
+        Self { wanted: wanted.collect(), ranges: Vec::new() }
     }
 
-    /// What must be checked of a segment's rows, the narrowest first; none where the zones show that
+    /// What members and values have to meet.
+    pub(crate) fn of(wanted: Vec<Wanted<'a>>, ranges: Vec<ValueRange>) -> Self {
+        Self { wanted, ranges }
+    }
+
+    /// What must be checked of a segment's rows, the cheapest first; none where it shows at once that
     /// no row is wanted.
-    fn checks(&self, segment: &Segment) -> Option<Vec<Check<'_>>> {
+    fn checks<'s>(&'s self, segment: &'s Segment) -> Option<Vec<Check<'s>>> {
         let mut checks = Vec::new();
-        for (position, wanted) in self.wanted.iter().enumerate() {
-            let Some(wanted) = wanted else { continue };
-            let (min, max) = segment.zones[position];
-            let check = Check {
-                position,
-                wanted,
-                members: wanted.members.range_cardinality(min.0..=max.0),
-                span: u64::from(max.0 - min.0) + 1,
-            };
-            if check.members == 0 {
-                return None;
-            }
-            if check.members < check.span {
-                checks.push(check);
+        for wanted in &self.wanted {
+            match wanted.check(segment) {
+                Found::Nothing => return None,
+                Found::All => {}
+                Found::Some(check) => checks.push(check),
             }
         }
-        checks.sort_by_key(Check::share);
+        for range in &self.ranges {
+            let values = segment.values.get(range.measure.idx())?;
+            let (min, max) = values.ints().bounds();
+            let is_all = range.low <= min && max <= range.high;
+            if range.low > max || range.high < min || range.low > range.high {
+                return None;
+            }
+            if !is_all || values.presence().is_some() {
+                let (low, high) = (range.low, range.high);
+                checks.push(Check::Values { values, low, high });
+            }
+        }
+        checks.sort_by_key(Check::cost);
         Some(checks)
     }
 }
 
 /// The members wanted of one dimension.
 #[derive(Debug)]
-struct Wanted<'a> {
-    members: &'a RoaringBitmap,
+pub(crate) struct Wanted<'a> {
+    /// Position of the dimension in the cube.
+    position: usize,
+    members: Cow<'a, RoaringBitmap>,
+    /// The members that rows may name, where that is known.
+    facts: Option<Arc<RoaringBitmap>>,
+    /// Groups whose members are wanted all or none.
+    groups: Option<Arc<LevelGroups>>,
+    wanted_groups: OnceLock<WantedGroups>,
     form: OnceLock<Form>,
+}
+
+/// Which groups are wanted.
+#[derive(Debug)]
+struct WantedGroups {
+    flags: Vec<bool>,
+    /// The first and the last, where all between them are wanted.
+    range: Option<(i64, i64)>,
 }
 
 /// How members are looked up.
 #[derive(Debug)]
 enum Form {
-    One(u32),
     /// A bit a member, from the first one on.
     Flags {
         first: u32,
@@ -75,9 +114,86 @@ enum Form {
     Bitmap,
 }
 
+/// What is to be checked of one dimension of a segment.
+enum Found<'a> {
+    Nothing,
+    All,
+    Some(Check<'a>),
+}
+
 impl<'a> Wanted<'a> {
-    fn new(members: &'a RoaringBitmap) -> Self {
-        Self { members, form: OnceLock::new() }
+    /// Members of the dimension at a position.
+    pub fn new(position: usize, members: Cow<'a, RoaringBitmap>) -> Self {
+        Self {
+            position,
+            members,
+            facts: None,
+            groups: None,
+            wanted_groups: OnceLock::new(),
+            form: OnceLock::new(),
+        }
+    }
+
+    /// Members of a dimension of whose members rows name some, told apart by groups perhaps.
+    pub fn of_dimension(
+        position: usize,
+        members: Cow<'a, RoaringBitmap>,
+        facts: Arc<RoaringBitmap>,
+        groups: Option<Arc<LevelGroups>>,
+    ) -> Self {
+        Self { facts: Some(facts), groups, ..Self::new(position, members) }
+    }
+
+    fn check<'s>(&'s self, segment: &'s Segment) -> Found<'s> {
+        let (min, max) = segment.zones[self.position];
+        let within = self.members.range_cardinality(min.0..=max.0);
+        let codes = &segment.coordinates[self.position];
+        let (Some(first), Some(last)) = (
+            self.members.range(min.0..=max.0).next(),
+            self.members.range(min.0..=max.0).next_back(),
+        ) else {
+            return Found::Nothing;
+        };
+        let possible = |first: u32, last: u32| match &self.facts {
+            Some(facts) => facts.range_cardinality(first..=last),
+            None => u64::from(last - first) + 1,
+        };
+        if within == possible(first, last) {
+            if within == possible(min.0, max.0) {
+                return Found::All;
+            }
+            let (low, high) = (first.into(), last.into());
+            return Found::Some(match self.is_selective(within, possible(min.0, max.0)) {
+                true => Check::Members { wanted: self, codes, within, range: Some((low, high)) },
+                false => Check::Range { ints: codes.ints(), low, high },
+            });
+        }
+        if let Some(groups) = &self.groups
+            && segment.row_count() > SMALL_SEGMENT_ROWS
+        {
+            let column = segment.level_column(self.position, groups);
+            return Found::Some(Check::Groups { wanted: self.wanted_groups(groups), column });
+        }
+        Found::Some(Check::Members { wanted: self, codes, within, range: None })
+    }
+
+    /// Whether postings promise few rows: so many members wanted of so many that there may be.
+    fn is_selective(&self, within: u64, possible: u64) -> bool {
+        within <= POSTED_MEMBERS_MAX && within.saturating_mul(POSTED_ROWS_SHARE as u64) <= possible
+    }
+
+    fn wanted_groups(&self, groups: &LevelGroups) -> &WantedGroups {
+        self.wanted_groups.get_or_init(|| {
+            let is_wanted = |first: &crate::MemberId| self.members.contains(first.0);
+            let flags: Vec<bool> = groups.first.iter().map(is_wanted).collect();
+            let first = flags.iter().position(|&wanted| wanted);
+            let last = flags.iter().rposition(|&wanted| wanted);
+            let ends = first.zip(last).filter(|&(first, last)| {
+                // a group without members that rows may name stands in nobody's way
+                (first..=last).all(|at| flags[at] || groups.first[at] == crate::MemberId::NONE)
+            });
+            WantedGroups { flags, range: ends.map(|(first, last)| (first as i64, last as i64)) }
+        })
     }
 
     fn form(&self) -> &Form {
@@ -86,11 +202,9 @@ impl<'a> Wanted<'a> {
                 return Form::Bitmap;
             };
             let word_count = u64::from(last - first) / 64 + 1;
-            if first == last {
-                Form::One(first)
-            } else if word_count <= self.members.len() + FLAG_WORDS_FREE {
+            if word_count <= self.members.len() + FLAG_WORDS_FREE {
                 let mut words = vec![0u64; word_count as usize];
-                for member in self.members {
+                for member in self.members.as_ref() {
                     words[(member - first) as usize / 64] |= 1 << ((member - first) % 64);
                 }
                 Form::Flags { first, words }
@@ -103,23 +217,10 @@ impl<'a> Wanted<'a> {
     /// Takes the rows out of a set whose member is not wanted.
     fn retain(&self, codes: &Codes, rows: &mut Presence) {
         match self.form() {
-            Form::One(member) => codes.retain(rows, |code| code == *member),
             Form::Flags { first, words } => {
-                codes.retain(rows, |code| is_flagged(*first, words, code))
+                codes.ints().keep(rows, |code| is_flagged(*first, words, code as u32));
             }
-            Form::Bitmap => codes.retain(rows, |code| self.members.contains(code)),
-        }
-    }
-
-    /// Takes the rows out of a list whose member is not wanted.
-    fn retain_listed(&self, codes: &Codes, rows: &mut Vec<u32>) {
-        let member = |row: &u32| codes.get(*row as usize).0;
-        match self.form() {
-            Form::One(wanted) => rows.retain(|row| member(row) == *wanted),
-            Form::Flags { first, words } => {
-                rows.retain(|row| is_flagged(*first, words, member(row)))
-            }
-            Form::Bitmap => rows.retain(|row| self.members.contains(member(row))),
+            Form::Bitmap => codes.ints().keep(rows, |code| self.members.contains(code as u32)),
         }
     }
 }
@@ -130,34 +231,82 @@ fn is_flagged(first: u32, words: &[u64], code: u32) -> bool {
     words.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
 }
 
-/// One dimension of one segment whose rows are not all wanted.
-struct Check<'a> {
-    position: usize,
-    wanted: &'a Wanted<'a>,
-    /// Members wanted between the segment's smallest and largest.
-    members: u64,
-    /// Members between the segment's smallest and largest.
-    span: u64,
+/// What not all rows of a segment meet.
+enum Check<'a> {
+    /// A code from `low` to `high`.
+    Range { ints: &'a Ints, low: i64, high: i64 },
+    /// A value from `low` to `high`.
+    Values { values: &'a Values, low: i64, high: i64 },
+    /// A group that is wanted.
+    Groups { wanted: &'a WantedGroups, column: Arc<Ints> },
+    /// A member that is wanted, of which there are `within` among the segment's; those from the
+    /// first to the last of a range where there is one.
+    Members { wanted: &'a Wanted<'a>, codes: &'a Codes, within: u64, range: Option<(i64, i64)> },
 }
 
 impl Check<'_> {
-    /// How many members are wanted of all there may be, in parts of 2^32.
-    fn share(&self) -> u64 {
-        (self.members << 32) / self.span
+    /// Its place among others: what compares many rows at a time comes first.
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Range { ints, .. } => ints.row_bytes(),
+            Self::Values { values, .. } => values.ints().row_bytes(),
+            Self::Groups { wanted, column } if wanted.range.is_some() => column.row_bytes(),
+            Self::Groups { .. } => 16,
+            Self::Members { range: Some(_), codes, .. } => codes.ints().row_bytes(),
+            Self::Members { within, .. } => 16 + within,
+        }
     }
 
-    /// Whether postings promise few rows.
-    fn is_selective(&self) -> bool {
-        self.members <= POSTED_MEMBERS_MAX
-            && self.members.saturating_mul(POSTED_ROWS_SHARE as u64) <= self.span
+    /// Takes the rows out of a set that do not meet it.
+    fn retain(&self, rows: &mut Presence) {
+        match self {
+            Self::Range { ints, low, high } => ints.keep_range(rows, *low, *high),
+            Self::Values { values, low, high } => {
+                values.ints().keep_range(rows, *low, *high);
+                if let Some(presence) = values.presence() {
+                    rows.keep(presence);
+                }
+            }
+            Self::Groups { wanted, column } => match wanted.range {
+                Some((low, high)) => column.keep_range(rows, low, high),
+                None => column.keep(rows, |group| wanted.flags[group as usize]),
+            },
+            Self::Members { codes, range: Some((low, high)), .. } => {
+                codes.ints().keep_range(rows, *low, *high);
+            }
+            Self::Members { wanted, codes, .. } => wanted.retain(codes, rows),
+        }
     }
 
-    /// The rows of the wanted members by the postings; none where they are many.
+    /// Whether a row meets it.
+    fn holds(&self, row: usize) -> bool {
+        match self {
+            Self::Range { ints, low, high } => (*low..=*high).contains(&ints.get(row)),
+            Self::Values { values, low, high } => {
+                values.get(row).is_some_and(|value| (*low..=*high).contains(&value))
+            }
+            Self::Groups { wanted, column } => wanted.flags[column.get(row) as usize],
+            Self::Members { wanted, codes, .. } => {
+                let member = codes.get(row).0;
+                match wanted.form() {
+                    Form::Flags { first, words } => is_flagged(*first, words, member),
+                    Form::Bitmap => wanted.members.contains(member),
+                }
+            }
+        }
+    }
+
+    /// The rows of the wanted members by the postings; none where they are many or no members are
+    /// checked.
     fn posted(&self, segment: &Segment) -> Option<Vec<u32>> {
-        let (min, max) = segment.zones[self.position];
-        let members = self.wanted.members.range(min.0..=max.0);
+        let Self::Members { wanted, within, .. } = self else { return None };
+        let (min, max) = segment.zones[wanted.position];
+        if !wanted.is_selective(*within, u64::from(max.0 - min.0) + 1) {
+            return None;
+        }
+        let members = wanted.members.range(min.0..=max.0);
         let limit = segment.row_count() / POSTED_ROWS_SHARE;
-        segment.postings(self.position).rows_of_all(members, limit)
+        segment.postings(wanted.position).rows_of_all(members, limit)
     }
 }
 
@@ -165,20 +314,19 @@ impl SegmentView {
     /// The rows that are alive and whose members are all wanted, in order.
     pub fn rows_with(&self, selector: &Selector<'_>) -> Vec<u32> {
         let Some(checks) = selector.checks(&self.segment) else { return Vec::new() };
-        self.posted(&checks).unwrap_or_else(|| self.scanned(&checks))
+        self.posted(&checks).unwrap_or_else(|| self.marked(&checks).rows())
     }
 
-    /// The rows by the postings of the narrowest dimension; none where a scan is as cheap.
+    /// The rows by postings; none where a scan is as cheap.
     fn posted(&self, checks: &[Check<'_>]) -> Option<Vec<u32>> {
         let segment = &self.segment;
         if segment.row_count() <= SMALL_SEGMENT_ROWS {
             return None;
         }
-        let mut selective = checks.iter().filter(|check| check.is_selective());
-        let (position, mut rows) =
-            selective.find_map(|check| Some((check.position, check.posted(segment)?)))?;
-        for check in checks.iter().filter(|check| check.position != position) {
-            check.wanted.retain_listed(&segment.coordinates[check.position], &mut rows);
+        let mut each = checks.iter().enumerate();
+        let (posted, mut rows) = each.find_map(|(at, check)| Some((at, check.posted(segment)?)))?;
+        for (_, check) in checks.iter().enumerate().filter(|(at, _)| *at != posted) {
+            rows.retain(|&row| check.holds(row as usize));
         }
         // a bitmap is slower to ask than codes: it is asked of what is left
         if !self.dead.is_empty() {
@@ -188,7 +336,7 @@ impl SegmentView {
     }
 
     /// The same in sets of up to `limit` rows, runs where rows follow each other.
-    fn row_sets_with(&self, selector: &Selector<'_>, limit: usize) -> Vec<RowSet> {
+    pub(crate) fn row_sets_with(&self, selector: &Selector<'_>, limit: usize) -> Vec<RowSet> {
         let Some(checks) = selector.checks(&self.segment) else { return Vec::new() };
         if !checks.is_empty() {
             if let Some(rows) = self.posted(&checks) {
@@ -207,17 +355,11 @@ impl SegmentView {
         (0..row_count).step_by(limit).map(set).filter(|rows| !rows.is_empty()).collect()
     }
 
-    fn scanned(&self, checks: &[Check<'_>]) -> Vec<u32> {
-        self.marked(checks).rows()
-    }
-
     /// The rows as a set of all rows.
     fn marked(&self, checks: &[Check<'_>]) -> Presence {
         let mut rows = Presence::all(self.segment.row_count());
         self.dead.iter().for_each(|row| rows.remove(row as usize));
-        for check in checks {
-            check.wanted.retain(&self.segment.coordinates[check.position], &mut rows);
-        }
+        checks.iter().for_each(|check| check.retain(&mut rows));
         rows
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Side<'a> {
         }
         let keys = &self.view.version.model.cube_def(self.cube).def.key;
         let parts = keys.iter().zip(&segment.keys);
-        parts.map(|(key, column)| column[place.row as usize].format(key.key_type)).collect()
+        parts.map(|(key, column)| column.get(place.row as usize).format(key.key_type)).collect()
     }
 
     /// Compares the primary keys of two rows.
@@ -147,7 +147,7 @@ impl<'a> Side<'a> {
         }
         let (row, other_row) = (place.row as usize, other_place.row as usize);
         let parts = ours.keys.iter().zip(&theirs.keys);
-        let each = parts.map(|(a, b)| a[row].cmp(&b[other_row]));
+        let each = parts.map(|(a, b)| a.compare(row, &b.get(other_row)));
         each.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use cube::MemberId;
 use cube::rollup::{Filter, Grain};
-use cube::segment::Segment;
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
+use cube::segment::{Segment, ValueRange};
+use cube::{HierarchyId, MemberId, ValueType};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::create_physical_expr;
-use roaring::RoaringBitmap;
+use roaring::MultiOps;
 
 use super::columns::ColumnSource;
 use super::table::CubeTable;
@@ -24,6 +25,8 @@ use super::table::CubeTable;
 pub struct Predicates {
     /// Sets of members.
     pub filters: Vec<Filter>,
+    /// Values of measures, compared with constants.
+    pub ranges: Vec<ValueRange>,
     /// What is evaluated row by row.
     pub residual: Vec<Expr>,
     texts: Vec<String>,
@@ -90,12 +93,20 @@ fn positions_where_true(array: &BooleanArray) -> impl Iterator<Item = usize> + '
 impl Predicates {
     /// Splits predicates, which are joined by AND.
     pub fn new(table: &CubeTable, predicates: &[Expr]) -> Result<Self> {
-        let mut split = Self { filters: Vec::new(), residual: Vec::new(), texts: Vec::new() };
+        let mut split = Self {
+            filters: Vec::new(),
+            ranges: Vec::new(),
+            residual: Vec::new(),
+            texts: Vec::new(),
+        };
         for predicate in predicates {
             split.texts.push(unqualified(predicate.clone())?.to_string());
             match single_dimension(table, predicate) {
                 Some(position) => split.filters.push(member_filter(table, position, predicate)?),
-                None => split.residual.push(predicate.clone()),
+                None => match value_range(table, predicate) {
+                    Some(range) => split.ranges.push(range),
+                    None => split.residual.push(predicate.clone()),
+                },
             }
         }
         Ok(split)
@@ -128,12 +139,6 @@ impl Predicates {
         }
         Ok(rows)
     }
-
-    /// The same for a whole segment, as a bitmap.
-    pub fn selection(&self, table: &CubeTable, segment: &Segment) -> Result<RoaringBitmap> {
-        let rows = (0..segment.row_count() as u32).collect();
-        Ok(self.residual_rows(table, segment, rows)?.into_iter().collect())
-    }
 }
 
 /// The one dimension whose columns an expression reads, if it reads no other column.
@@ -147,14 +152,101 @@ pub fn single_dimension(table: &CubeTable, expression: &Expr) -> Option<usize> {
     }
 }
 
+/// The values of one measure that a predicate wants, where it compares the measure itself, uncast,
+/// with constants of its own type.
+fn value_range(table: &CubeTable, predicate: &Expr) -> Option<ValueRange> {
+    let measure = |expression: &Expr| {
+        let Expr::Column(column) = expression else { return None };
+        let Some(ColumnSource::Measure(measure)) = table.columns.source(&column.name) else {
+            return None;
+        };
+        let def = table.definition().measure_def(measure);
+        (def.value_type.is_number() || def.value_type == ValueType::Date).then_some(measure)
+    };
+    let (all, up) = (i64::MIN, i64::MAX);
+    match predicate {
+        Expr::Between(between) if !between.negated => {
+            let measure = measure(&between.expr)?;
+            let scale = table.definition().measure_def(measure).value_type.scale();
+            let (low, high) = (stored(&between.low, scale)?, stored(&between.high, scale)?);
+            Some(ValueRange { measure, low, high })
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (measure, constant, op) = match (measure(left), measure(right)) {
+                (Some(measure), None) => (measure, right, *op),
+                (None, Some(measure)) => (measure, left, op.swap()?),
+                _ => return None,
+            };
+            let scale = table.definition().measure_def(measure).value_type.scale();
+            let value = stored(constant, scale)?;
+            let (low, high) = match op {
+                Operator::Eq => (value, value),
+                Operator::Lt => (all, value.checked_sub(1)?),
+                Operator::LtEq => (all, value),
+                Operator::Gt => (value.checked_add(1)?, up),
+                Operator::GtEq => (value, up),
+                _ => return None,
+            };
+            Some(ValueRange { measure, low, high })
+        }
+        _ => None,
+    }
+}
+
+/// The stored integer of a constant of a measure's own type.
+fn stored(constant: &Expr, measure_scale: u32) -> Option<i64> {
+    match constant {
+        Expr::Literal(ScalarValue::Int64(value), _) => *value,
+        Expr::Literal(ScalarValue::Date32(value), _) => value.map(i64::from),
+        Expr::Literal(ScalarValue::Decimal128(value, _, scale), _)
+            if u32::try_from(*scale) == Ok(measure_scale) =>
+        {
+            value.and_then(|value| i64::try_from(value).ok())
+        }
+        _ => None,
+    }
+}
+
 fn member_filter(table: &CubeTable, position: usize, predicate: &Expr) -> Result<Filter> {
-    let result = evaluate(predicate, &table.member_batch(position)?)?;
-    let version = &table.snapshot.view.version;
-    let wanted = positions_where_true(wanted_rows(&result)?).map(MemberId::from_idx);
+    let batch = table.member_batch(position)?;
+    let cube = table.definition();
+    let (dimension, facts) = (cube.dimensions[position], cube.levels[position]);
+    let dimension = table.snapshot.view.version.dimension(dimension);
     // levels have members above and below: those that hold facts are what a row can be of
-    let of_rows = wanted.filter(|&member| version.holds_facts(table.cube, position, member));
-    let members = of_rows.map(|member| member.0).collect();
-    Ok(Filter { position, members, grain: named_grain(table, predicate) })
+    let facts_of = dimension.facts_at(facts);
+    let level = told_apart_by(table, predicate);
+    let members = match level {
+        Some((hierarchy, lowest)) => {
+            let groups = dimension.groups(facts, hierarchy, lowest);
+            let named = groups.first.iter().enumerate().filter(|(_, first)| **first != MemberId::NONE);
+            let (groups_named, first): (Vec<usize>, Vec<u32>) =
+                named.map(|(group, first)| (group, first.0)).unzip();
+            let names = take_record_batch(&batch, &UInt32Array::from(first))?;
+            let result = evaluate(predicate, &names)?;
+            let wanted = positions_where_true(wanted_rows(&result)?);
+            wanted.map(|at| &groups.sets()[groups_named[at]]).union()
+        }
+        None => {
+            let result = evaluate(predicate, &batch)?;
+            let wanted = positions_where_true(wanted_rows(&result)?).map(|member| member as u32);
+            wanted.filter(|&member| facts_of.contains(member)).collect()
+        }
+    };
+    Ok(Filter { position, members, grain: named_grain(table, predicate), level })
+}
+
+/// The lowest level whose names a predicate reads, where it reads nothing but names of levels of one
+/// hierarchy.
+fn told_apart_by(table: &CubeTable, predicate: &Expr) -> Option<(HierarchyId, usize)> {
+    let names = column_names(predicate);
+    let levels = names.iter().map(|name| match column_grain(table, name) {
+        Grain::Level(hierarchy, position) => Some((hierarchy, position)),
+        _ => None,
+    });
+    let levels = levels.collect::<Option<Vec<_>>>()?;
+    let &(hierarchy, _) = levels.first()?;
+    let is_one = levels.iter().all(|(other, _)| *other == hierarchy);
+    levels.into_iter().max().filter(|_| is_one)
 }
 
 /// The grain that naming members pins: `level = 'x'`, `level IN ('x', 'y')`, and the like by OR.

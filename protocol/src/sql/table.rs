@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cube::segment::{Segment, SegmentView};
-use cube::value::KeyPart;
+use cube::rollup::{Request, selector};
+use cube::segment::{Keys, Segment};
 use cube::{CubeId, KeyType, ValueType};
 use datafusion::arrow::array::{
     ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array,
@@ -106,43 +106,12 @@ impl CubeTable {
         Ok(take(self.member_batch(position)?.column(column), &members, None)?)
     }
 
-    /// The rows of a segment that are alive, within the reader's rights, and wanted.
-    fn selected(&self, view: &SegmentView, predicates: &Predicates) -> Result<Vec<u32>> {
-        let rights =
-            self.definition().dimensions.iter().enumerate().filter_map(|(position, &id)| {
-                self.snapshot.view.allowed(id).map(|members| (position, members))
-            });
-        let asked = predicates.filters.iter().map(|filter| (filter.position, &filter.members));
-        let wanted: Vec<_> = rights.chain(asked).collect();
-        let segment = &view.segment;
-        let outside = wanted.iter().any(|(position, members)| {
-            let (min, max) = segment.zones[*position];
-            members.range_cardinality(min.0..=max.0) == 0
-        });
-        if outside {
-            return Ok(Vec::new());
-        }
-        let is_wanted = |row: &usize| {
-            let mut each = wanted.iter();
-            each.all(|(position, members)| {
-                members.contains(segment.coordinates[*position].get(*row).0)
-            })
-        };
-        let rows: Vec<u32> = view.live_rows().filter(is_wanted).map(|row| row as u32).collect();
-        predicates.residual_rows(self, segment, rows)
-    }
 }
 
 /// A column of row keys.
-fn key_column(key_type: KeyType, parts: &[KeyPart], rows: &[u32]) -> ArrayRef {
-    let integer = |row: &u32| match &parts[*row as usize] {
-        KeyPart::Integer(value) => Some(*value),
-        KeyPart::Text(_) => None,
-    };
-    let text = |row: &u32| match &parts[*row as usize] {
-        KeyPart::Text(text) => Some(text.as_ref()),
-        KeyPart::Integer(_) => None,
-    };
+fn key_column(key_type: KeyType, keys: &Keys, rows: &[u32]) -> ArrayRef {
+    let integer = |row: &u32| keys.integer(*row as usize);
+    let text = |row: &u32| keys.text(*row as usize);
     let narrow = |row: &u32| integer(row).and_then(|value| i32::try_from(value).ok());
     match key_type {
         KeyType::Text => Arc::new(rows.iter().map(text).collect::<StringArray>()),
@@ -193,15 +162,23 @@ impl TableProvider for CubeTable {
         let schema: Schema = self.columns.schema.project(&columns)?;
         let predicates = Arc::new(Predicates::new(self, filters)?);
         let table = Arc::new(self.clone());
+        // within the reader's rights
+        let request = Request {
+            filters: predicates.filters.clone(),
+            ranges: predicates.ranges.clone(),
+            ..Request::of(self.cube)
+        };
+        let selector = Arc::new(selector(&self.snapshot.view, &request));
         let segments = self.snapshot.view.version.rows(self.cube).segments();
         let partition_count = state.config().target_partitions().min(segments.len()).max(1);
         let mut producers: Vec<Vec<Producer>> = vec![Vec::new(); partition_count];
         for (idx, view) in segments.iter().enumerate() {
             let (table, predicates) = (Arc::clone(&table), Arc::clone(&predicates));
-            let (view, columns) = (view.clone(), columns.clone());
+            let (view, columns, selector) = (view.clone(), columns.clone(), Arc::clone(&selector));
             producers[idx % partition_count].push(Arc::new(move || {
                 table.snapshot.view.interrupt.check().map_err(external)?;
-                let rows = table.selected(&view, &predicates)?;
+                let rows = view.rows_with(&selector);
+                let rows = predicates.residual_rows(&table, &view.segment, rows)?;
                 table.batch(&view.segment, &rows, &columns)
             }));
         }

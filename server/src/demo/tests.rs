@@ -43,6 +43,7 @@ pub(crate) fn total(revision: &Revision, target: &str, pinned: &[(&str, usize, &
                 position,
                 members: [member.0].into_iter().collect(),
                 grain: Grain::Leaf,
+                level: None,
             };
         }
         let hierarchy = HierarchyId::from_idx(hierarchy);
@@ -50,13 +51,13 @@ pub(crate) fn total(revision: &Revision, target: &str, pinned: &[(&str, usize, &
         let at = usize::from(shape.depth[member.idx()]);
         let below = dimension.members().filter(|leaf| shape.ancestors[at][leaf.idx()] == member);
         let members = below.map(|leaf| leaf.0).collect();
-        Filter { position, members, grain: Grain::Level(hierarchy, at) }
+        Filter { position, members, grain: Grain::Level(hierarchy, at), level: None }
     };
     let query = Query {
         cube,
         axes: Vec::new(),
         filters: pinned.iter().map(filter).collect(),
-        selection: None,
+        selection: None, ranges: Vec::new(), computed: Vec::new(),
         outputs: vec![Measured::Consolidated(measure)],
     };
     let result = run(&View::unrestricted(version.clone()), &revision.plan, &query).expect(target);

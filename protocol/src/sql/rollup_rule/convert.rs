@@ -6,17 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use calc::Measured;
 use cube::model::Consolidation;
-use cube::rollup::{Axis, Grain, Output, Request, misleading_sum};
+use cube::rollup::{Arithmetic, Axis, Grain, Operator, Output, Request, misleading_sum};
 use cube::{CubeId, HierarchyId, MeasureId, View};
 use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+    Operator as LogicalOperator,
+};
 use datafusion::prelude::Column;
 
 use super::misleading;
@@ -114,6 +118,16 @@ pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion>
             "it reads more than one cube: a join, a set operation or a filter on another query",
         ));
     };
+    // what is not a rollup is found out before anything is evaluated on members
+    let mut asked = Vec::new();
+    for expression in &aggregate.aggr_expr {
+        let Some(output) = Asked::of(&input, expression) else {
+            return Ok(Conversion::NotOfACube(
+                "it has another aggregate than measure, sum, avg, min, max or count of a measure, or sum of what + - * make of measures",
+            ));
+        };
+        asked.push(output);
+    }
     let mut axes = Vec::new();
     let mut values = Vec::new();
     for expression in &aggregate.group_expr {
@@ -127,16 +141,19 @@ pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion>
     }
     let predicates = Predicates::new(&input.table, &input.predicates)?;
     let mut outputs = Vec::new();
-    for expression in &aggregate.aggr_expr {
-        let Some(output) = output(&input, &axes, &predicates, expression, setting)? else {
-            return Ok(Conversion::NotOfACube(
-                "it has another aggregate than measure, sum, avg, min, max or count of a measure",
-            ));
-        };
-        outputs.push(output);
+    let mut computed = Vec::new();
+    for asked in asked {
+        outputs.push(asked.output(&input, &axes, &predicates, setting, &mut computed)?);
     }
+    let outputs = Outputs { measured: outputs, computed };
     rollup_plan(aggregate, &input, axes, values, predicates, outputs)
         .map(|plan| Conversion::Rollup(Box::new(plan)))
+}
+
+/// What a rollup computes.
+struct Outputs {
+    measured: Vec<Measured>,
+    computed: Vec<Arithmetic>,
 }
 
 /// The grouping by an expression over one dimension, and the value of each of its codes.
@@ -220,54 +237,150 @@ pub fn plain_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
     }
 }
 
-fn output(
-    input: &CubeInput,
-    axes: &[Axis],
-    predicates: &Predicates,
-    expression: &Expr,
-    setting: Aggregates,
-) -> Result<Option<Measured>> {
-    let Some((function, argument)) = plain_aggregate(expression) else { return Ok(None) };
-    if function == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null()) {
-        return Ok(Some(Measured::Plain(Output::CountRows)));
+/// An aggregate that a rollup may compute.
+enum Asked {
+    CountRows,
+    SumOf(Arithmetic),
+    /// A function of a measure.
+    Of(Function, MeasureId),
+}
+
+enum Function {
+    Measure,
+    Count,
+    Min,
+    Max,
+    Sum,
+    Avg,
+}
+
+impl Asked {
+    fn of(input: &CubeInput, expression: &Expr) -> Option<Self> {
+        let (function, argument) = plain_aggregate(expression)?;
+        if function == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null()) {
+            return Some(Self::CountRows);
+        }
+        let Some(measure) = input.measure(argument) else {
+            let arithmetic = (function == "sum").then(|| arithmetic(input, argument))??;
+            return (!arithmetic.measures().is_empty()).then_some(Self::SumOf(arithmetic));
+        };
+        let def = input.table.definition().measure_def(measure);
+        let is_cast = matches!(argument, Expr::Cast(_) | Expr::TryCast(_));
+        // smallest, largest or none: of the measure's own type
+        let is_one_of = function == MEASURE && def.consolidation != Consolidation::Count;
+        if is_cast || (!def.value_type.is_number() && function != "count" && !is_one_of) {
+            // an average of integers is of floats: plain SQL
+            return None;
+        }
+        let function = match function {
+            MEASURE => Function::Measure,
+            "count" => Function::Count,
+            "min" => Function::Min,
+            "max" => Function::Max,
+            "sum" => Function::Sum,
+            "avg" => Function::Avg,
+            _ => return None,
+        };
+        Some(Self::Of(function, measure))
     }
-    let Some(measure) = input.measure(argument) else { return Ok(None) };
-    let def = input.table.definition().measure_def(measure);
-    let is_cast = matches!(argument, Expr::Cast(_) | Expr::TryCast(_));
-    // smallest, largest or none: of the measure's own type
-    let is_one_of = function == MEASURE && def.consolidation != Consolidation::Count;
-    if is_cast || (!def.value_type.is_number() && function != "count" && !is_one_of) {
-        // an average of integers is of floats: plain SQL
-        return Ok(None);
-    }
-    let plain = |output| Ok(Some(Measured::Plain(output)));
-    match (function, setting) {
-        (MEASURE, _) => Ok(Some(Measured::Consolidated(measure))),
-        ("count", _) => plain(Output::Count(measure)),
-        ("min", _) => plain(Output::Min(measure)),
-        ("max", _) => plain(Output::Max(measure)),
-        ("sum", Aggregates::Cube) => Ok(Some(Measured::Consolidated(measure))),
-        ("avg", Aggregates::Cube) if def.consolidation == Consolidation::Average => {
-            Ok(Some(Measured::Consolidated(measure)))
+
+    fn output(
+        self,
+        input: &CubeInput,
+        axes: &[Axis],
+        predicates: &Predicates,
+        setting: Aggregates,
+        computed: &mut Vec<Arithmetic>,
+    ) -> Result<Measured> {
+        let (function, measure) = match self {
+            Self::CountRows => return Ok(Measured::Plain(Output::CountRows)),
+            Self::SumOf(arithmetic) => {
+                let known = computed.iter().position(|other| *other == arithmetic);
+                let position = known.unwrap_or_else(|| {
+                    computed.push(arithmetic);
+                    computed.len() - 1
+                });
+                return Ok(Measured::Plain(Output::SumOf(position)));
+            }
+            Self::Of(function, measure) => (function, measure),
+        };
+        let def = input.table.definition().measure_def(measure);
+        let sum_or_average = |function: &str| match function {
+            "sum" => Measured::Plain(Output::Sum(measure)),
+            // the engine's own type of an average has four more digits after the point
+            _ => Measured::Average(measure, def.value_type.scale() + 4),
+        };
+        let plain_sql = |function: &str| {
+            if setting == Aggregates::Strict {
+                refuse_misleading(&input.table, axes, predicates, measure, function)?;
+            }
+            Ok(sum_or_average(function))
+        };
+        match (function, setting) {
+            (Function::Measure, _) => Ok(Measured::Consolidated(measure)),
+            (Function::Count, _) => Ok(Measured::Plain(Output::Count(measure))),
+            (Function::Min, _) => Ok(Measured::Plain(Output::Min(measure))),
+            (Function::Max, _) => Ok(Measured::Plain(Output::Max(measure))),
+            (Function::Sum, Aggregates::Cube) => Ok(Measured::Consolidated(measure)),
+            (Function::Avg, Aggregates::Cube) if def.consolidation == Consolidation::Average => {
+                Ok(Measured::Consolidated(measure))
+            }
+            (Function::Avg, Aggregates::Cube) => {
+                Err(misleading("avg", &def.name, "its own rule is not an average").into())
+            }
+            (Function::Sum, _) => plain_sql("sum"),
+            (Function::Avg, _) => plain_sql("avg"),
         }
-        ("avg", Aggregates::Cube) => {
-            Err(misleading("avg", &def.name, "its own rule is not an average").into())
-        }
-        ("sum" | "avg", Aggregates::Strict) => {
-            refuse_misleading(&input.table, axes, predicates, measure, function)?;
-            Ok(Some(plain_or_average(function, measure, input)))
-        }
-        ("sum" | "avg", Aggregates::Leaf) => Ok(Some(plain_or_average(function, measure, input))),
-        _ => Ok(None),
     }
 }
 
-fn plain_or_average(function: &str, measure: MeasureId, input: &CubeInput) -> Measured {
-    if function == "sum" {
-        return Measured::Plain(Output::Sum(measure));
+/// Exact arithmetic over measures that an expression is, if it is nothing else.
+fn arithmetic(input: &CubeInput, expression: &Expr) -> Option<Arithmetic> {
+    let resolved = input.resolve(expression)?;
+    arithmetic_of(&input.table, &resolved)
+}
+
+fn arithmetic_of(table: &CubeTable, expression: &Expr) -> Option<Arithmetic> {
+    match expression {
+        Expr::Alias(alias) => arithmetic_of(table, &alias.expr),
+        Expr::Column(column) => match table.columns.source(&column.name)? {
+            ColumnSource::Measure(measure) => {
+                let value_type = table.definition().measure_def(measure).value_type;
+                value_type.is_number().then_some(Arithmetic::Measure(measure))
+            }
+            _ => None,
+        },
+        Expr::Literal(ScalarValue::Int64(value), _) => Some(Arithmetic::Constant((*value)?, 0)),
+        Expr::Literal(ScalarValue::Decimal128(value, _, scale), _) => {
+            let value = i64::try_from((*value)?).ok()?;
+            Some(Arithmetic::Constant(value, u32::try_from(*scale).ok()?))
+        }
+        Expr::Cast(cast) => {
+            // a type that holds every value of the inner one exactly
+            let DataType::Decimal128(precision, scale) = cast.field.data_type() else { return None };
+            let schema = DFSchema::try_from(Arc::clone(&table.columns.schema)).ok()?;
+            let inner = cast.expr.get_type(&schema).ok()?;
+            let (digits, inner_scale) = match inner {
+                DataType::Int64 => (19, 0),
+                DataType::Decimal128(inner, scale) => (i16::from(inner) - i16::from(scale), scale),
+                _ => return None,
+            };
+            let holds_all =
+                *scale >= inner_scale && i16::from(*precision) - i16::from(*scale) >= digits;
+            arithmetic_of(table, &cast.expr).filter(|_| holds_all)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let operator = match op {
+                LogicalOperator::Plus => Operator::Plus,
+                LogicalOperator::Minus => Operator::Minus,
+                LogicalOperator::Multiply => Operator::Times,
+                _ => return None,
+            };
+            let (left, right) = (arithmetic_of(table, left)?, arithmetic_of(table, right)?);
+            Some(Arithmetic::Binary(operator, Box::new(left), Box::new(right)))
+        }
+        _ => None,
     }
-    // the engine's own type of an average has four more digits after the point
-    Measured::Average(measure, input.table.definition().measure_def(measure).value_type.scale() + 4)
 }
 
 /// An error where plain sums of the leaves differ from the measure's own consolidation.
@@ -289,13 +402,7 @@ pub fn refuse_misleading(
 }
 
 fn request(cube: CubeId, axes: Vec<Axis>, predicates: &Predicates) -> Request<'static> {
-    Request {
-        cube,
-        axes,
-        filters: predicates.filters.clone(),
-        selection: None,
-        outputs: Vec::new(),
-    }
+    Request { axes, filters: predicates.filters.clone(), ..Request::of(cube) }
 }
 
 /// A scan of the rollup under a projection that gives the aggregation's own columns.
@@ -305,7 +412,7 @@ fn rollup_plan(
     axes: Vec<Axis>,
     values: Vec<ArrayRef>,
     predicates: Predicates,
-    outputs: Vec<Measured>,
+    outputs: Outputs,
 ) -> Result<LogicalPlan> {
     let fields = aggregate.schema.iter().enumerate().map(|(idx, (_, field))| {
         let plain = Field::new(format!("c{idx}"), field.data_type().clone(), field.is_nullable());
@@ -315,7 +422,8 @@ fn rollup_plan(
     let group_texts: Vec<String> = aggregate.group_expr.iter().map(ToString::to_string).collect();
     let output_texts: Vec<String> = aggregate.aggr_expr.iter().map(ToString::to_string).collect();
     let output_fields = schema.fields().iter().skip(axes.len());
-    let outputs = outputs
+    let measured = outputs
+        .measured
         .into_iter()
         .zip(output_fields)
         .map(|(output, field)| OutputColumn { output, data_type: field.data_type().clone() });
@@ -328,7 +436,8 @@ fn rollup_plan(
     );
     let table = RollupTable {
         description,
-        outputs: outputs.collect(),
+        outputs: measured.collect(),
+        computed: outputs.computed,
         table: Arc::clone(&input.table),
         schema: Arc::clone(&schema),
         axes,

@@ -8,8 +8,8 @@ use calc::{Measured, Query, run};
 use cube::CubeError;
 use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
-use cube::rollup::{Axis, RollupColumn};
-use cube::segment::SegmentView;
+use cube::rollup::{Arithmetic, Axis, RollupColumn};
+use cube::segment::{RowSet, SegmentView};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, UInt32Array,
 };
@@ -44,6 +44,8 @@ pub struct RollupTable {
     pub values: Vec<ArrayRef>,
     pub predicates: Arc<Predicates>,
     pub outputs: Vec<OutputColumn>,
+    /// What sums of computed values add up.
+    pub computed: Vec<Arithmetic>,
 }
 
 impl fmt::Debug for RollupTable {
@@ -60,8 +62,10 @@ impl RollupTable {
             columns.iter().filter_map(|column| column.checked_sub(axis_count)).collect();
         // an error of a predicate cannot pass through the cube: it is kept here meanwhile
         let failure: Mutex<Option<DataFusionError>> = Mutex::new(None);
-        let select = |view: &SegmentView| {
-            self.predicates.selection(&self.table, &view.segment).map_err(|error| {
+        let select = |view: &SegmentView, rows: RowSet| {
+            let rows = rows.iter().map(|row| row as u32).collect();
+            let kept = self.predicates.residual_rows(&self.table, &view.segment, rows);
+            kept.map(RowSet::of_list).map_err(|error| {
                 *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
                 CubeError::Interrupted
             })
@@ -70,6 +74,8 @@ impl RollupTable {
             cube: self.table.cube,
             axes: self.axes.clone(),
             filters: self.predicates.filters.clone(),
+            ranges: self.predicates.ranges.clone(),
+            computed: self.computed.clone(),
             selection: if self.predicates.residual.is_empty() { None } else { Some(&select) },
             outputs: wanted.iter().map(|&output| self.outputs[output].output).collect(),
         };
