@@ -16,7 +16,7 @@ const MEMBERS_A_GROUP: usize = 8;
 /// Members told apart by their ancestors from the top of a hierarchy down to one level.
 ///
 /// Groups are numbered by walking the hierarchy from the top, so that those below one ancestor follow
-/// each other.
+/// each other; those of members that no row names come last.
 #[derive(Debug)]
 pub struct LevelGroups {
     /// Per member, its group.
@@ -64,7 +64,12 @@ impl LevelGroups {
             };
             levels.iter().map(above).chain([ancestor.0]).collect()
         };
-        found.sort_by_cached_key(path);
+        let mut has_facts = vec![false; count + 1];
+        for (member, &ancestor) in dimension.members().zip(&ancestors) {
+            has_facts[place(ancestor)] |= dimension.holds_facts_at(facts, member);
+        }
+        // those that no row names come last, so that the codes of rows stay narrow
+        found.sort_by_cached_key(|ancestor| (!has_facts[place(*ancestor)], path(ancestor)));
         for (group, &ancestor) in (0..).zip(&found) {
             group_at[place(ancestor)] = group;
         }

@@ -148,6 +148,11 @@ impl Presence {
         self.words.fill(0);
     }
 
+    /// Takes in the rows of another set.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
+    }
+
     /// Takes the rows out that are not in another set.
     pub(super) fn keep(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
@@ -171,23 +176,31 @@ impl Presence {
         rows_of(0, &self.words)
     }
 
-    /// The same in sets of rows within the same `limit` rows.
+    /// The same in sets of up to `limit` rows: runs where so many follow each other, else lists.
     pub(super) fn row_sets(&self, limit: usize) -> Vec<RowSet> {
         let words_a_set = (limit / WORD_BITS).max(1);
-        let set = |(idx, words): (usize, &[u64])| {
-            let first = idx * words_a_set * WORD_BITS;
-            let full = words.iter().take_while(|&&word| word == u64::MAX).count();
-            match &words[full..] {
-                [] if full * WORD_BITS <= limit => {
-                    vec![RowSet::Run(first as u32..(first + full * WORD_BITS) as u32)]
-                }
-                _ => {
-                    let rows = rows_of(first, words);
-                    rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect()
-                }
-            }
+        let mut sets = Vec::new();
+        let mut rows: Vec<u32> = Vec::new();
+        let close = |rows: &mut Vec<u32>, sets: &mut Vec<RowSet>| {
+            let rows = std::mem::take(rows);
+            sets.extend(rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())));
         };
-        self.words.chunks(words_a_set).enumerate().flat_map(set).collect()
+        for (idx, words) in self.words.chunks(words_a_set).enumerate() {
+            let first = idx * words_a_set * WORD_BITS;
+            let is_full = words.len() * WORD_BITS <= limit && words.iter().all(|&w| w == u64::MAX);
+            let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
+            if is_full || rows.len() + count > limit {
+                close(&mut rows, &mut sets);
+            }
+            match is_full {
+                true => {
+                    sets.push(RowSet::Run(first as u32..(first + words.len() * WORD_BITS) as u32));
+                }
+                false => push_rows(first, words, &mut rows),
+            }
+        }
+        close(&mut rows, &mut sets);
+        sets
     }
 }
 
@@ -195,6 +208,12 @@ impl Presence {
 fn rows_of(first: usize, words: &[u64]) -> Vec<u32> {
     let count = words.iter().map(|word| word.count_ones() as usize).sum();
     let mut rows = Vec::with_capacity(count);
+    push_rows(first, words, &mut rows);
+    rows
+}
+
+/// Appends the rows that words from a row on mark.
+fn push_rows(first: usize, words: &[u64], rows: &mut Vec<u32>) {
     for (idx, &word) in words.iter().enumerate() {
         let mut rest = word;
         while rest != 0 {
@@ -202,7 +221,6 @@ fn rows_of(first: usize, words: &[u64]) -> Vec<u32> {
             rest &= rest - 1;
         }
     }
-    rows
 }
 
 /// Values with their blanks.

@@ -48,6 +48,36 @@ macro_rules! in_range {
 in_range!(u8_in_range, u8);
 in_range!(u16_in_range, u16);
 
+macro_rules! in_table {
+    ($name:ident, $offset:ty) => {
+        /// Leaves the rows for whose offset a table has 1, and not 0; offsets past its end have 0.
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512bw+avx512vl+bmi1+bmi2",
+            "x86_64+avx2+bmi1+bmi2"
+        ))]
+        fn $name(words: &mut [u64], offsets: &[$offset], table: &[u8]) {
+            let flag = |offset: $offset| table.get(usize::from(offset)).copied().unwrap_or(0);
+            let (whole, rest) = offsets.as_chunks::<WORD_BITS>();
+            for (word, offsets) in words.iter_mut().zip(whole) {
+                if *word == 0 {
+                    continue;
+                }
+                let mut flags = [0u8; WORD_BITS];
+                for (set, &offset) in flags.iter_mut().zip(offsets) {
+                    *set = flag(offset);
+                }
+                *word &= packed(&flags);
+            }
+            if let Some(word) = words.get_mut(whole.len()) {
+                let bits = rest.iter().enumerate().map(|(bit, &o)| u64::from(flag(o)) << bit);
+                *word &= bits.fold(0, |word, bit| word | bit);
+            }
+        }
+    };
+}
+in_table!(u8_in_table, u8);
+in_table!(u16_in_table, u16);
+
 /// Leaves the rows of which a function says so of their offset.
 fn retain(words: &mut [u64], offsets: &(impl Source + ?Sized), keep: impl Fn(u64) -> bool) {
     for (idx, word) in words.iter_mut().enumerate() {
@@ -90,6 +120,32 @@ impl Ints {
             Offsets::U16(offsets) => u16_in_range(words, offsets, low as u16, span as u16),
             Offsets::Packed(offsets) => retain(words, offsets, is_in),
             Offsets::U64(offsets) => retain(words, &**offsets, is_in),
+        }
+    }
+
+    /// Leaves the rows whose integer is in one of some ranges, ends included.
+    pub(super) fn keep_ranges(&self, rows: &mut Presence, ranges: &[(i64, i64)]) {
+        let [(low, high)] = ranges else {
+            let mut kept = Presence::none(rows.words().len() * WORD_BITS);
+            for &(low, high) in ranges {
+                let mut of_range = rows.clone();
+                self.keep_range(&mut of_range, low, high);
+                kept.add(&of_range);
+            }
+            *rows = kept;
+            return;
+        };
+        self.keep_range(rows, *low, *high);
+    }
+
+    /// Leaves the rows for whose integer, none of them negative, a table has 1, and not 0.
+    pub(super) fn keep_table(&self, rows: &mut Presence, table: &[u8]) {
+        let base = usize::try_from(self.bounds().0).unwrap_or(usize::MAX);
+        let from_base = table.get(base..).unwrap_or_default();
+        match &self.offsets {
+            Offsets::U8(offsets) => u8_in_table(rows.words_mut(), offsets, from_base),
+            Offsets::U16(offsets) => u16_in_table(rows.words_mut(), offsets, from_base),
+            _ => self.keep(rows, |integer| table.get(integer as usize) == Some(&1)),
         }
     }
 
@@ -140,6 +196,17 @@ mod tests {
             let mut rows = all.clone();
             ints.keep(&mut rows, |n| n % 3 == 0);
             prop_assert_eq!(rows.rows(), expected(&|n| n % 3 == 0));
+            let mut rows = all.clone();
+            let ranges = [(low, high), (low + 7, low + 7), (base, base + 1)];
+            ints.keep_ranges(&mut rows, &ranges);
+            let is_in = |n: i64| ranges.iter().any(|&(low, high)| (low..=high).contains(&n));
+            prop_assert_eq!(rows.rows(), expected(&is_in));
+            if base >= 0 {
+                let table: Vec<u8> = (0..60_000).map(|n| u8::from(n % 5 < 2)).collect();
+                let mut rows = all.clone();
+                ints.keep_table(&mut rows, &table);
+                prop_assert_eq!(rows.rows(), expected(&|n| n < 60_000 && n % 5 < 2));
+            }
         }
     }
 }

@@ -13,11 +13,13 @@ use super::column::{Codes, Presence};
 use super::ints::Ints;
 use super::{CubeRows, RowSet, Segment, SegmentView, Values};
 use crate::dimension::LevelGroups;
-use crate::id::MeasureId;
+use crate::id::{MeasureId, MemberId};
 use crate::limits::{POSTED_MEMBERS_MAX, SMALL_SEGMENT_ROWS};
 
 /// Postings are read where they leave fewer than one row of so many.
 const POSTED_ROWS_SHARE: usize = 8;
+/// Up to so many runs of groups are compared, each by itself; more are looked up.
+const COMPARED_RUNS_MAX: usize = 4;
 /// A bit a member is kept for this many words more than there are members wanted.
 const FLAG_WORDS_FREE: u64 = 1_024;
 
@@ -97,9 +99,10 @@ pub(crate) struct Wanted<'a> {
 /// Which groups are wanted.
 #[derive(Debug)]
 struct WantedGroups {
-    flags: Vec<bool>,
-    /// The first and the last, where all between them are wanted.
-    range: Option<(i64, i64)>,
+    /// Per group, 1 where it is wanted.
+    flags: Vec<u8>,
+    /// The first and the last of those that follow each other.
+    runs: Vec<(i64, i64)>,
 }
 
 /// How members are looked up.
@@ -184,15 +187,16 @@ impl<'a> Wanted<'a> {
 
     fn wanted_groups(&self, groups: &LevelGroups) -> &WantedGroups {
         self.wanted_groups.get_or_init(|| {
-            let is_wanted = |first: &crate::MemberId| self.members.contains(first.0);
-            let flags: Vec<bool> = groups.first.iter().map(is_wanted).collect();
-            let first = flags.iter().position(|&wanted| wanted);
-            let last = flags.iter().rposition(|&wanted| wanted);
-            let ends = first.zip(last).filter(|&(first, last)| {
-                // a group without members that rows may name stands in nobody's way
-                (first..=last).all(|at| flags[at] || groups.first[at] == crate::MemberId::NONE)
-            });
-            WantedGroups { flags, range: ends.map(|(first, last)| (first as i64, last as i64)) }
+            let is_wanted = |first: &MemberId| u8::from(self.members.contains(first.0));
+            let flags: Vec<u8> = groups.first.iter().map(is_wanted).collect();
+            let mut runs: Vec<(i64, i64)> = Vec::new();
+            for (group, _) in (0..).zip(&flags).filter(|(_, wanted)| **wanted == 1) {
+                match runs.last_mut() {
+                    Some((_, last)) if *last + 1 == group => *last = group,
+                    _ => runs.push((group, group)),
+                }
+            }
+            WantedGroups { flags, runs }
         })
     }
 
@@ -250,8 +254,10 @@ impl Check<'_> {
         match self {
             Self::Range { ints, .. } => ints.row_bytes(),
             Self::Values { values, .. } => values.ints().row_bytes(),
-            Self::Groups { wanted, column } if wanted.range.is_some() => column.row_bytes(),
-            Self::Groups { .. } => 16,
+            Self::Groups { wanted, column } if wanted.runs.len() <= COMPARED_RUNS_MAX => {
+                column.row_bytes() * wanted.runs.len() as u64
+            }
+            Self::Groups { column, .. } => column.row_bytes() * COMPARED_RUNS_MAX as u64,
             Self::Members { range: Some(_), codes, .. } => codes.ints().row_bytes(),
             Self::Members { within, .. } => 16 + within,
         }
@@ -267,9 +273,9 @@ impl Check<'_> {
                     rows.keep(presence);
                 }
             }
-            Self::Groups { wanted, column } => match wanted.range {
-                Some((low, high)) => column.keep_range(rows, low, high),
-                None => column.keep(rows, |group| wanted.flags[group as usize]),
+            Self::Groups { wanted, column } => match wanted.runs.len() {
+                ..=COMPARED_RUNS_MAX => column.keep_ranges(rows, &wanted.runs),
+                _ => column.keep_table(rows, &wanted.flags),
             },
             Self::Members { codes, range: Some((low, high)), .. } => {
                 codes.ints().keep_range(rows, *low, *high);
@@ -285,7 +291,7 @@ impl Check<'_> {
             Self::Values { values, low, high } => {
                 values.get(row).is_some_and(|value| (*low..=*high).contains(&value))
             }
-            Self::Groups { wanted, column } => wanted.flags[column.get(row) as usize],
+            Self::Groups { wanted, column } => wanted.flags[column.get(row) as usize] == 1,
             Self::Members { wanted, codes, .. } => {
                 let member = codes.get(row).0;
                 match wanted.form() {

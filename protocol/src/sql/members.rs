@@ -2,9 +2,10 @@
 //! what predicates and groupings over one dimension are evaluated on.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cube::dimension::{Dimension, LevelColumn};
+use cube::rollup::Grain;
 use cube::value::parse_date;
 use cube::{
     AttributeId, DimensionId, HierarchyId, KeyType, LevelId, MemberId, Scalar, ValueType, Version,
@@ -16,6 +17,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
 
 use super::columns::{key_data_type, value_data_type};
 
@@ -90,16 +92,36 @@ fn cube_columns(dimension: &Dimension, level: Option<LevelId>) -> Result<RecordB
 
 /// States of one dimension whose columns are kept: a statement may read it on several branches.
 const CACHED_STATES_MAX: usize = 4;
+/// Groupings of one state that are kept.
+const CACHED_GROUPINGS_MAX: usize = 64;
 
 /// Member columns already built, by dimension and level, for as long as the dimension stays the same.
 #[derive(Debug, Clone, Default)]
-pub struct MemberCache(Arc<Mutex<HashMap<DimensionAt, Vec<CachedMembers>>>>);
+pub struct MemberCache(Arc<Mutex<Cache>>);
+
+type Cache = HashMap<DimensionAt, Vec<CachedMembers>>;
 
 /// A dimension and the level at which it is used; none: its leaves.
 type DimensionAt = (DimensionId, Option<LevelId>);
 
-/// Columns with the dimension they were made of.
-type CachedMembers = (Arc<Dimension>, RecordBatch);
+/// What was made of one state of a dimension.
+#[derive(Debug)]
+struct CachedMembers {
+    of: Arc<Dimension>,
+    columns: RecordBatch,
+    groupings: HashMap<Expr, Grouping>,
+}
+
+/// The members of a dimension grouped by the values of an expression.
+#[derive(Debug, Clone)]
+pub struct Grouping {
+    /// Per member, the number of its group.
+    pub codes: Arc<Vec<u32>>,
+    /// Per group, the value.
+    pub values: ArrayRef,
+    /// How fine the groups are.
+    pub grain: Grain,
+}
 
 impl MemberCache {
     /// The columns by which cubes show a dimension that they use at a level (none: at its leaves):
@@ -110,19 +132,64 @@ impl MemberCache {
         id: DimensionId,
         level: Option<LevelId>,
     ) -> Result<RecordBatch> {
-        let dimension = &version.dimensions[id.idx()];
-        let mut cache = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let states = cache.entry((id, level)).or_default();
-        if let Some((_, batch)) = states.iter().find(|(cached, _)| Arc::ptr_eq(cached, dimension)) {
-            return Ok(batch.clone());
-        }
-        let batch = cube_columns(dimension, level)?;
-        if states.len() >= CACHED_STATES_MAX {
-            states.remove(0);
-        }
-        states.push((Arc::clone(dimension), batch.clone()));
-        Ok(batch)
+        let mut cache = self.lock();
+        Ok(state(&mut cache, version, id, level)?.columns.clone())
     }
+
+    /// The members of a dimension by the values of an expression over these columns, as `make` makes
+    /// it where it is not known.
+    pub fn grouping(
+        &self,
+        version: &Version,
+        id: DimensionId,
+        level: Option<LevelId>,
+        expression: &Expr,
+        make: impl FnOnce() -> Result<Grouping>,
+    ) -> Result<Grouping> {
+        let known = |cache: &mut Cache| -> Result<Option<Grouping>> {
+            Ok(state(cache, version, id, level)?.groupings.get(expression).cloned())
+        };
+        if let Some(grouping) = known(&mut self.lock())? {
+            return Ok(grouping);
+        }
+        let made = make()?;
+        let mut cache = self.lock();
+        let groupings = &mut state(&mut cache, version, id, level)?.groupings;
+        if groupings.len() >= CACHED_GROUPINGS_MAX {
+            groupings.clear();
+        }
+        groupings.insert(expression.clone(), made.clone());
+        Ok(made)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of a version's state of a dimension.
+fn state<'a>(
+    cache: &'a mut Cache,
+    version: &Version,
+    id: DimensionId,
+    level: Option<LevelId>,
+) -> Result<&'a mut CachedMembers> {
+    let dimension = &version.dimensions[id.idx()];
+    let states = cache.entry((id, level)).or_default();
+    let known = states.iter().position(|cached| Arc::ptr_eq(&cached.of, dimension));
+    let at = match known {
+        Some(at) => at,
+        None => {
+            let columns = cube_columns(dimension, level)?;
+            if states.len() >= CACHED_STATES_MAX {
+                states.remove(0);
+            }
+            let of = Arc::clone(dimension);
+            states.push(CachedMembers { of, columns, groupings: HashMap::new() });
+            states.len() - 1
+        }
+    };
+    Ok(&mut states[at])
 }
 
 /// Which members of a dimension its own table lists: those that hold facts, so that its key is what

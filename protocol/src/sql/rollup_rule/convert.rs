@@ -26,8 +26,11 @@ use datafusion::prelude::Column;
 use super::misleading;
 use super::rollup_table::{OutputColumn, RollupTable};
 use crate::sql::columns::ColumnSource;
-use crate::sql::filter::{Predicates, column_grain, evaluate, single_dimension, strip_casts};
+use crate::sql::filter::{
+    Predicates, column_grain, evaluate, single_dimension, strip_casts, unqualified,
+};
 use crate::sql::measure::MEASURE;
+use crate::sql::members::Grouping;
 use crate::sql::settings::Aggregates;
 use crate::sql::table::CubeTable;
 
@@ -163,7 +166,21 @@ pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayR
         return Ok(None);
     }
     let Some(position) = single_dimension(&input.table, &resolved) else { return Ok(None) };
-    let array = evaluate(&resolved, &input.table.member_batch(position)?)?;
+    let table = &input.table;
+    let cube = table.definition();
+    let (dimension, level) = (cube.dimensions[position], cube.levels[position]);
+    let grouping = unqualified(resolved)?;
+    let made = || grouping_by(table, position, &grouping);
+    let version = &table.snapshot.view.version;
+    let found = table.members.grouping(version, dimension, level, &grouping, made)?;
+    let Grouping { codes, values, grain } = found;
+    let cardinality = values.len() as u32;
+    Ok(Some((Axis { position, codes, cardinality, grain }, values)))
+}
+
+/// Groups the members of a dimension by the values of an expression over it, numbered as they come.
+fn grouping_by(table: &CubeTable, position: usize, grouping: &Expr) -> Result<Grouping> {
+    let array = evaluate(grouping, &table.member_batch(position)?)?;
     let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())])?;
     let rows = converter.convert_columns(&[Arc::clone(&array)])?;
     let mut code_of = HashMap::new();
@@ -176,13 +193,12 @@ pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayR
         });
         codes.push(code);
     }
-    let distinct = take(&array, &UInt32Array::from(first_rows), None)?;
-    let grain = match strip_casts(&resolved) {
-        Expr::Column(column) => column_grain(&input.table, &column.name),
-        _ => grain_of_codes(&input.table, position, &codes),
+    let values = take(&array, &UInt32Array::from(first_rows), None)?;
+    let grain = match strip_casts(grouping) {
+        Expr::Column(column) => column_grain(table, &column.name),
+        _ => grain_of_codes(table, position, &codes),
     };
-    let cardinality = distinct.len() as u32;
-    Ok(Some((Axis { position, codes: Arc::new(codes), cardinality, grain }, distinct)))
+    Ok(Grouping { codes: Arc::new(codes), values, grain })
 }
 
 /// The coarsest level of the default hierarchy, or of another, whose members each have one code.
