@@ -4,9 +4,12 @@
 //! to the bit, as columns of that width are rather looked up than searched.
 
 use super::RowSet;
+use crate::prefetch::prefetch;
 
 /// Bytes behind packed offsets, so that each is read with the seven bytes after its first.
 const PADDING_BYTES: usize = 8;
+/// How many rows of a list ahead of the one that is read are asked for.
+const PREFETCHED_ROWS: usize = 24;
 /// Packed offsets are read from 8 bytes, of which the first 7 bits may be of others.
 const PACKED_BITS_MAX: u32 = 57;
 
@@ -43,6 +46,8 @@ pub(super) struct Packed {
 pub(super) trait Source {
     /// The offset at a place.
     fn at(&self, at: usize) -> u64;
+    /// Lets the CPU fetch what the offset at a place is read from.
+    fn prefetch(&self, at: usize);
     /// The offsets from one place to before another.
     fn run(&self, start: usize, end: usize) -> impl Iterator<Item = u64>;
 }
@@ -53,6 +58,11 @@ macro_rules! slice_source {
             #[inline(always)]
             fn at(&self, at: usize) -> u64 {
                 u64::from(self[at])
+            }
+
+            #[inline(always)]
+            fn prefetch(&self, at: usize) {
+                prefetch(self, at);
             }
 
             #[inline(always)]
@@ -73,6 +83,11 @@ impl Source for Packed {
     }
 
     #[inline(always)]
+    fn prefetch(&self, at: usize) {
+        prefetch(&self.bytes, at * self.width as usize / 8);
+    }
+
+    #[inline(always)]
     fn run(&self, start: usize, end: usize) -> impl Iterator<Item = u64> {
         (start..end).map(|at| self.at(at))
     }
@@ -84,6 +99,9 @@ impl Source for usize {
     fn at(&self, _at: usize) -> u64 {
         0
     }
+
+    #[inline(always)]
+    fn prefetch(&self, _at: usize) {}
 
     #[inline(always)]
     fn run(&self, start: usize, end: usize) -> impl Iterator<Item = u64> {
@@ -213,6 +231,8 @@ impl Ints {
                 run.enumerate().for_each(|(at, offset)| visit(at, base.wrapping_add(offset as i64)));
             }
             RowSet::List(rows) => rows.iter().enumerate().for_each(|(at, &row)| {
+                let later = rows.get(at + PREFETCHED_ROWS).copied().unwrap_or(row);
+                offsets.prefetch(later as usize);
                 visit(at, base.wrapping_add(offsets.at(row as usize) as i64));
             }),
         });
@@ -228,7 +248,9 @@ impl Ints {
                 let run = offsets.run(run.start as usize, run.end as usize);
                 gathered.extend(run.map(|offset| convert(base.wrapping_add(offset as i64))));
             }
-            RowSet::List(rows) => gathered.extend(rows.iter().map(|&row| {
+            RowSet::List(rows) => gathered.extend(rows.iter().enumerate().map(|(at, &row)| {
+                let later = rows.get(at + PREFETCHED_ROWS).copied().unwrap_or(row);
+                offsets.prefetch(later as usize);
                 convert(base.wrapping_add(offsets.at(row as usize) as i64))
             })),
         });

@@ -5,7 +5,13 @@ use multiversion::multiversion;
 
 use super::column::Presence;
 use super::ints::{Ints, Offsets, Source};
+use crate::prefetch::prefetch;
 
+/// How far ahead of what is compared memory is asked for: CPUs that fetch ahead by themselves stop at
+/// the end of each page.
+const PREFETCHED_BYTES: usize = 4_096;
+/// What memory is fetched in.
+const CACHE_LINE_BYTES: usize = 64;
 /// Bits of a word.
 const WORD_BITS: usize = u64::BITS as usize;
 
@@ -31,9 +37,13 @@ macro_rules! in_range {
         fn $name(words: &mut [u64], offsets: &[$offset], low: $offset, span: $offset) {
             let is_in = |offset: $offset| u8::from(offset.wrapping_sub(low) <= span);
             let (whole, rest) = offsets.as_chunks::<WORD_BITS>();
-            for (word, offsets) in words.iter_mut().zip(whole) {
+            for (idx, (word, chunk)) in words.iter_mut().zip(whole).enumerate() {
+                let later = idx * WORD_BITS + PREFETCHED_BYTES / size_of::<$offset>();
+                for line in (0..WORD_BITS).step_by(CACHE_LINE_BYTES / size_of::<$offset>()) {
+                    prefetch(offsets, later + line);
+                }
                 let mut flags = [0u8; WORD_BITS];
-                for (flag, &offset) in flags.iter_mut().zip(offsets) {
+                for (flag, &offset) in flags.iter_mut().zip(chunk) {
                     *flag = is_in(offset);
                 }
                 *word &= packed(&flags);
