@@ -183,19 +183,30 @@ impl Segment {
             .get_or_init(|| Postings::new(&self.coordinates[position], self.row_count))
     }
 
+    /// Compares the primary keys of a row of this segment and of a row of `rows`.
+    fn compare(&self, row: usize, rows: &Rows, other: usize) -> Ordering {
+        if self.keys.is_empty() {
+            let pairs = self.coordinates.iter().zip(&rows.coordinates);
+            pairs.map(|(a, b)| a.get(row).cmp(&b[other])).find(|o| o.is_ne())
+        } else {
+            let pairs = self.keys.iter().zip(&rows.keys);
+            pairs.map(|(a, b)| a.compare(row, &b[other])).find(|o| o.is_ne())
+        }
+        .unwrap_or(Ordering::Equal)
+    }
+
     /// Where a row with the primary key of a row of `rows` is.
     fn find(&self, rows: &Rows, other: usize) -> Option<usize> {
         if self.keys.is_empty() {
             return self.find_at(|position| rows.coordinates[position][other]);
         }
-        let compare = |row: usize| {
-            let pairs = self.keys.iter().zip(&rows.keys);
-            pairs.map(|(a, b)| a.compare(row, &b[other])).find(|o| o.is_ne())
-        };
         // most segments of rows that came in the order of their keys end before or begin after it
-        let is_within = compare(0) != Some(Ordering::Greater)
-            && compare(self.row_count - 1) != Some(Ordering::Less);
-        if is_within { self.search(compare) } else { None }
+        let is_within = self.compare(0, rows, other).is_le()
+            && self.compare(self.row_count - 1, rows, other).is_ge();
+        if !is_within {
+            return None;
+        }
+        self.search(|row| Some(self.compare(row, rows, other)).filter(|order| order.is_ne()))
     }
 
     /// Where a row with the members of a coordinate is (cells).
@@ -301,6 +312,16 @@ impl CubeRows {
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
         self.newest(|segment| segment.find(rows, row))
+    }
+
+    /// Whether a row may be there that has the primary key of one of some sorted rows.
+    pub fn may_have(&self, sorted: &Rows) -> bool {
+        let Some(last) = sorted.len().checked_sub(1) else { return false };
+        self.segments.iter().any(|view| {
+            let segment = &view.segment;
+            segment.compare(0, sorted, last).is_le()
+                && segment.compare(segment.row_count - 1, sorted, 0).is_ge()
+        })
     }
 
     /// Where the cell with a coordinate lives: one member a dimension.

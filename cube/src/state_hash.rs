@@ -3,7 +3,11 @@
 //! Every member and every row is hashed by itself, from names and keys; the state is their sum
 //! modulo 2^256, so that a write changes it by the difference. Formula results are left out.
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+
+/// Pieces that are hashed one after the other; more are hashed side by side.
+const PIECES_A_TASK: usize = 1_024;
 
 /// A sum of hashes modulo 2^256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,8 +16,28 @@ pub struct StateHash([u64; 4]);
 impl StateHash {
     /// Adds a piece of the state.
     pub fn add(&mut self, piece: Piece) {
+        self.add_words(piece.words());
+    }
+
+    /// Adds the pieces of some numbers below a count, of those that have one.
+    pub fn add_all(&mut self, count: usize, piece: impl Fn(usize) -> Option<Piece> + Sync) {
+        let sum = |chunk: usize| {
+            let mut sum = Self::default();
+            let numbers = chunk * PIECES_A_TASK..count.min((chunk + 1) * PIECES_A_TASK);
+            numbers.filter_map(&piece).for_each(|piece| sum.add(piece));
+            sum
+        };
+        let chunks = count.div_ceil(PIECES_A_TASK);
+        let sums: Vec<Self> = match chunks {
+            ..=1 => (0..chunks).map(sum).collect(),
+            _ => (0..chunks).into_par_iter().map(sum).collect(),
+        };
+        sums.into_iter().for_each(|sum| self.add_words(sum.0));
+    }
+
+    fn add_words(&mut self, words: [u64; 4]) {
         let mut carry = false;
-        for (sum, word) in self.0.iter_mut().zip(piece.words()) {
+        for (sum, word) in self.0.iter_mut().zip(words) {
             let (partial, first) = sum.overflowing_add(word);
             let (total, second) = partial.overflowing_add(u64::from(carry));
             *sum = total;
@@ -96,5 +120,8 @@ mod tests {
         (0..100).for_each(|n| a.remove(piece(n)));
         assert_eq!(a, StateHash::default());
         assert_ne!(b, StateHash::default());
+        let mut c = StateHash::default();
+        c.add_all(10_000, |n| (n % 100 == 7).then(|| piece(n as i64 / 100)));
+        assert_eq!(c, b);
     }
 }

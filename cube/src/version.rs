@@ -308,6 +308,12 @@ impl Version {
             texts: interner.finish(),
         };
         let current = self.rows(write.cube);
+        if write.action == RowsAction::Set && !current.may_have(&sorted) {
+            // as loads do that bring rows behind those that are there
+            update.before.resize(sorted.len(), None);
+            update.rows = sorted;
+            return Ok(update);
+        }
         for row in 0..sorted.len() {
             let location = current.find(&sorted, row);
             match (write.action, location) {
@@ -430,10 +436,9 @@ impl Version {
                 .into_iter()
                 .for_each(|piece| next.hash.remove(piece));
         }
-        for row in 0..update.rows.len() {
-            let piece = next.row_piece(update.cube, &update.rows, row);
-            piece.into_iter().for_each(|piece| next.hash.add(piece));
-        }
+        let mut hash = next.hash;
+        hash.add_all(update.rows.len(), |row| next.row_piece(update.cube, &update.rows, row));
+        next.hash = hash;
         let keeps_blank = cube.def.kind == CubeKind::Records;
         let rows = &update.rows;
         let filled: Vec<usize> =

@@ -21,8 +21,8 @@ import tempfile
 import time
 
 THREADS = 2
-# of all engines together while they load
-BYTES_A_ROW = 600
+# of one engine while it loads, the file that it reads included
+BYTES_A_ROW = 130
 # read when the library is loaded
 os.environ["POLARS_MAX_THREADS"] = str(THREADS)
 
@@ -295,11 +295,11 @@ def report(engines, counts, measured, figure):
         print(f"| {name} | {counts.get(name, '')} | " + " | ".join(cells) + " |")
 
 
-def check_memory(scale):
-    """Refuses what would not fit: the table of each engine, and the file."""
+def check_memory(scale, engines):
+    """Refuses what would not fit: the tables of so many engines, and the file."""
     with open("/proc/meminfo") as file:
         free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    needed = int(6_000_000 * float(scale) * BYTES_A_ROW)
+    needed = int(6_000_000 * float(scale) * BYTES_A_ROW * engines)
     if needed > free:
         sys.exit(f"error: scale {scale} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free")
 
@@ -312,7 +312,7 @@ def machine():
 
 def main():
     program, folder, scale, order, rounds, names = sys.argv[1:]
-    check_memory(scale)
+    check_memory(scale, 1 + len([name for name in names.split(",") if name]))
     # a machine with more cores gives every engine the same two
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     with tempfile.TemporaryDirectory(dir=folder) as work:
