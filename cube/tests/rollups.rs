@@ -21,6 +21,7 @@ use cube::view::Rights;
 use cube::{AttributeId, CubeId, HierarchyId, MeasureId, MemberId, Scalar, ValueType, View};
 use proptest::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use roaring::RoaringBitmap;
 use settings::cases;
 use tenant::{Tenant, amounts, dimension, levelled, measure, parent_child};
 
@@ -80,7 +81,8 @@ struct Case {
     /// Rows of the first write.
     rows: u64,
     has_text_keys: bool,
-    has_dates: bool,
+    /// The third dimension, with the level at which the cube uses it.
+    dates: Option<&'static str>,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -91,13 +93,14 @@ fn case() -> impl Strategy<Value = Case> {
         3 => Just((5_000, 3_000)),
         2 => Just((5_000, 12_500)),
     ];
-    (any::<u64>(), sizes, any::<bool>(), any::<bool>()).prop_map(
-        |(seed, (shops, rows), has_text_keys, has_dates)| Case {
+    let dates = prop_oneof![Just(None), Just(Some("date")), Just(Some("date.month"))];
+    (any::<u64>(), sizes, any::<bool>(), dates).prop_map(
+        |(seed, (shops, rows), has_text_keys, dates)| Case {
             seed,
             shops,
             rows,
             has_text_keys,
-            has_dates,
+            dates,
         },
     )
 }
@@ -163,15 +166,14 @@ fn late_measure() -> MeasureDef {
 
 fn sales(case: &Case) -> CubeDef {
     let key = if case.has_text_keys { KeyType::Text } else { KeyType::Bigint };
-    let dimensions: &[&str] =
-        if case.has_dates { &["shop", "account", "date"] } else { &["shop", "account"] };
+    let dimensions: Vec<&str> = ["shop", "account"].into_iter().chain(case.dates).collect();
     let decimal = |precision, scale| ValueType::Decimal { precision, scale };
     let measures = vec![
         measure("amount", decimal(18, 2), Consolidation::Sum),
         measure("price", decimal(9, 4), Consolidation::Average),
         measure("pieces", ValueType::Integer, Consolidation::Min),
     ];
-    CubeDef { measures, ..amounts("sales", dimensions, Some(key)) }
+    CubeDef { measures, ..amounts("sales", &dimensions, Some(key)) }
 }
 
 impl World {
@@ -248,6 +250,13 @@ impl World {
         self.tenant.version.dimension(cube.dimensions[position])
     }
 
+    /// The members that rows may name.
+    fn leaves(&self, position: usize) -> Vec<MemberId> {
+        let members = self.dimension(position).members();
+        let version = &self.tenant.version;
+        members.filter(|&member| version.holds_facts(SALES, position, member)).collect()
+    }
+
     fn measures(&self) -> Vec<MeasureId> {
         (0..self.shapes.len()).map(MeasureId::from_idx).collect()
     }
@@ -270,7 +279,7 @@ impl World {
     fn set_rows(&mut self, keys: Vec<KeyPart>, draw: &mut Draw) {
         let leaves: Vec<Vec<MemberId>> = (0..self.dimension_count())
             .map(|position| {
-                let all = leaves(self.dimension(position));
+                let all = self.leaves(position);
                 let some = draw.run(&all).to_vec();
                 if some.is_empty() || draw.is_one_of(2) { all } else { some }
             })
@@ -361,10 +370,6 @@ impl World {
     }
 }
 
-fn leaves(dimension: &Dimension) -> Vec<MemberId> {
-    dimension.members().filter(|&member| dimension.holds_facts(member)).collect()
-}
-
 /// A member and those above it, from the top.
 fn path(dimension: &Dimension, hierarchy: HierarchyId, member: MemberId) -> Vec<MemberId> {
     let up = |&member: &MemberId| dimension.parent(hierarchy, member);
@@ -428,7 +433,7 @@ impl World {
             self.drawn_axis(position, draw)
         });
         let axes = axes.collect();
-        let filters = (0..draw.of(&[0, 1, 1, 2, 3])).map(|_| {
+        let filters = (0..draw.of(&[0, 0, 1, 1, 1, 2, 3])).map(|_| {
             let position = position(draw);
             self.drawn_filter(position, draw)
         });
@@ -437,12 +442,9 @@ impl World {
         if draw.is_one_of(3) {
             let position = position(draw);
             let cube = self.tenant.version.model.cube_def(SALES);
-            let one_of = draw.of(&[2, 10, 500]);
-            let members = self.dimension(position).members();
-            let allowed = members.filter(|_| !draw.is_one_of(one_of)).map(|member| member.0);
-            rights.allowed.insert(cube.dimensions[position], allowed.collect());
+            rights.allowed.insert(cube.dimensions[position], self.drawn_rights(position, draw));
         }
-        let ranges = (0..draw.of(&[0, 0, 0, 1, 2])).map(|_| self.drawn_range(draw)).collect();
+        let ranges = (0..draw.of(&[0, 0, 0, 0, 1, 2])).map(|_| self.drawn_range(draw)).collect();
         let computed: Vec<Arithmetic> = (0..draw.below(3)).map(|_| self.arithmetic(draw)).collect();
         let mut outputs: Vec<Output> = vec![Output::CountRows];
         for measure in self.measures() {
@@ -452,6 +454,25 @@ impl World {
         outputs.retain(|_| draw.is_one_of(2));
         outputs.extend((0..computed.len()).map(Output::SumOf));
         Ask { axes, filters, rights, ranges, computed, outputs, is_even: draw.is_one_of(4) }
+    }
+
+    /// Members of all levels: any, or as many above as there are leaves denied, in their midst.
+    fn drawn_rights(&self, position: usize, draw: &mut Draw) -> RoaringBitmap {
+        let members: Vec<MemberId> = self.dimension(position).members().collect();
+        let leaves: BTreeSet<MemberId> = self.leaves(position).into_iter().collect();
+        let among = |m: &MemberId| leaves.first() < Some(m) && Some(m) < leaves.last();
+        let above = members.iter().copied().filter(|m| among(m) && !leaves.contains(m));
+        let above: Vec<MemberId> = above.collect();
+        if above.is_empty() || draw.is_one_of(2) {
+            let one_of = draw.of(&[2, 10, 500]);
+            let allowed = members.iter().filter(|_| !draw.is_one_of(one_of));
+            return allowed.map(|member| member.0).collect();
+        }
+        let above: BTreeSet<MemberId> = draw.run(&above).iter().copied().collect();
+        let denied = draw.place(leaves.len());
+        let kept = leaves.iter().enumerate();
+        let kept = kept.filter(|(at, _)| !(denied..denied + above.len()).contains(at));
+        kept.map(|(_, member)| member).chain(&above).map(|member| member.0).collect()
     }
 
     /// By a level, by leaves, or by something that is no level.
@@ -481,7 +502,7 @@ impl World {
 
     fn drawn_filter(&self, position: usize, draw: &mut Draw) -> Filter {
         let dimension = self.dimension(position);
-        let leaves = leaves(dimension);
+        let leaves = self.leaves(position);
         let of_level = draw.below(8) < 5;
         let (members, grain, level): (Vec<MemberId>, Grain, _) = if of_level {
             let level = any_level(dimension, draw);
@@ -750,7 +771,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(cases(40, "tests/rollups.regressions"))]
+    #![proptest_config(cases(80, "tests/rollups.regressions"))]
 
     #[test]
     fn rollups_are_those_of_a_loop_over_rows(
