@@ -27,7 +27,7 @@ const PRODUCT: usize = 0;
 const STORE: usize = 1;
 const CUSTOMER: usize = 2;
 const FAMILIES: usize = 20;
-const BRANDS: usize = 500;
+const BRANDS: usize = 400;
 const PRODUCTS: usize = 20_000;
 const STORES: usize = 128;
 const CUSTOMERS: usize = 50_000;
@@ -270,7 +270,8 @@ fn groups(criterion: &mut Criterion) {
     for (name, axes) in [
         ("dense, of a level", vec![bench.brand_axis()]),
         ("dense, of two dimensions", vec![bench.axis(STORE), bench.brand_axis()]),
-        ("sparse", vec![bench.axis(CUSTOMER), bench.axis(STORE)]),
+        ("sparse, few seen", vec![bench.axis(PRODUCT), bench.brand_axis()]),
+        ("sparse, one a row", vec![bench.axis(CUSTOMER), bench.axis(STORE)]),
     ] {
         let outputs = vec![Output::CountRows];
         let request = Request { axes, outputs, ..Request::of(SALES) };
