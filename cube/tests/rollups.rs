@@ -792,3 +792,31 @@ proptest! {
         asks.iter().for_each(|&ask| world.check(ask));
     }
 }
+
+#[test]
+fn what_is_blank_does_not_overflow() {
+    let mut sales = amounts("sales", &["shop"], Some(KeyType::Bigint));
+    sales.measures.push(measure("price", ValueType::Integer, Consolidation::Sum));
+    let mut tenant = Tenant::new(vec![dimension("shop")], vec![sales]);
+    tenant.members("shop", &[("s0", None)]).expect("a member");
+    let [amount, price] = [0, 1].map(MeasureId);
+    let mut set = |key: i64, values: [Option<i64>; 2]| {
+        tenant.write(&RowsWrite {
+            cube: SALES,
+            action: RowsAction::Set,
+            measures: vec![amount, price],
+            keys: vec![KeyPart::Integer(key)],
+            coordinates: vec![MemberId(0)],
+            values: values.to_vec(),
+        })
+    };
+    set(1, [Some(i64::MAX), None]).expect("a row whose amount has no third power");
+    set(2, [Some(5), Some(-2)]).expect("a row");
+    let times = |a, b| Arithmetic::Binary(Operator::Times, Box::new(a), Box::new(b));
+    let factors = [amount, amount, amount, price].map(Arithmetic::Measure);
+    let computed = factors.into_iter().reduce(times).into_iter().collect();
+    let outputs = vec![Output::SumOf(0)];
+    let request = Request { computed, outputs, ..Request::of(SALES) };
+    let found = rollup(&tenant.view(), &request).expect("a rollup");
+    assert_eq!(found.columns[0].values, [Some(-250)]);
+}
