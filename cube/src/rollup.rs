@@ -236,7 +236,9 @@ fn selector_of(
         let is_restricted = restricted.iter().any(|(other, _)| *other == position);
         let groups = filter_groups(request, position, dimension, level).filter(|_| !is_restricted);
         let facts = Arc::clone(dimension.facts_at(level));
-        Some(Wanted::of_dimension(position, Cow::Owned(members?), facts, groups))
+        // rights name members that hold no facts too, and would be counted as if they did
+        let members = Cow::Owned(members? & facts.as_ref());
+        Some(Wanted::of_dimension(position, members, facts, groups))
     });
     Selector::of(wanted.collect(), request.ranges.clone())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cube::rollup::{Filter, Grain, Output};
 use cube::view::{MemoryReservation, Rights};
 use cube::{CubeError, View};
-use tenant::{AMOUNT, Tenant, amounts, dimension};
+use tenant::{AMOUNT, Tenant, amounts, dimension, levelled};
 
 /// Cities by products; the amount of (city i, product j) is 10^(2 i + j).
 fn tenant() -> Tenant {
@@ -74,6 +74,21 @@ fn a_filter_cannot_reach_beyond_the_rights() {
         .roll_up(&view, "sales", Vec::new(), vec![other], Output::Sum(AMOUNT))
         .expect("it fits");
     assert_eq!(rollup.columns[0].values, vec![None]);
+}
+
+/// As many members are allowed as there are leaves, one of them a region among the cities.
+#[test]
+fn a_denied_leaf_is_not_made_up_for_by_an_allowed_member_above() {
+    let region = levelled("city", &[&["region", "city"]]);
+    let mut tenant = Tenant::new(vec![region], vec![amounts("sales", &["city"], None)]);
+    tenant.level_members("city", "city", 0, &[("basel", None)]).expect("a leaf");
+    tenant.level_members("city", "region", 0, &[("west", None)]).expect("a region");
+    tenant.level_members("city", "city", 0, &[("bern", None), ("genf", None)]).expect("leaves");
+    for (city, amount) in [("basel", 1), ("bern", 10), ("genf", 100)] {
+        tenant.cell("sales", &[city], Some(amount)).expect("a cell");
+    }
+    let view = restricted(&tenant, "city", &["basel", "west", "genf"]);
+    assert_eq!(tenant.total(&view, "sales"), Ok(Some(101)));
 }
 
 #[test]

@@ -116,8 +116,11 @@ impl Prepared {
             }
         }
         let integers = match self.bounds(segment) {
-            Some(_) => Integers::Narrow(self.computed::<i64>(segment, rows)?.all(rows.len())),
-            None => Integers::Wide(self.computed::<i128>(segment, rows)?.all(rows.len())),
+            Some(_) => Integers::Narrow(self.computed::<i64>(segment, rows, None)?.all(rows.len())),
+            None => {
+                let computed = self.computed::<i128>(segment, rows, present.as_deref())?;
+                Integers::Wide(computed.all(rows.len()))
+            }
         };
         Ok(Some(Computed { integers, present }))
     }
@@ -156,15 +159,26 @@ impl Prepared {
         Some((i64::try_from(low).ok()?, i64::try_from(high).ok()?))
     }
 
-    fn computed<T: Integer>(&self, segment: &Segment, rows: &RowSet) -> Result<Operand<T>> {
+    /// Values of rows. In those said to have none all measures are zero, so that none overflows.
+    fn computed<T: Integer>(
+        &self,
+        segment: &Segment,
+        rows: &RowSet,
+        present: Option<&[bool]>,
+    ) -> Result<Operand<T>> {
         Ok(match self {
             Self::Measure(measure) => {
-                Operand::Each(segment.values[*measure].ints().gathered(rows, T::from_stored))
+                let mut each = segment.values[*measure].ints().gathered(rows, T::from_stored);
+                let absent = each.iter_mut().zip(present.unwrap_or_default());
+                absent.filter(|(_, is_present)| !**is_present).for_each(|(value, _)| {
+                    *value = T::from_stored(0);
+                });
+                Operand::Each(each)
             }
             Self::Constant(value) => Operand::One(T::from_constant(*value)),
             Self::Binary(operator, operands) => {
-                let a = operands.0.computed::<T>(segment, rows)?;
-                let b = operands.1.computed::<T>(segment, rows)?;
+                let a = operands.0.computed::<T>(segment, rows, present)?;
+                let b = operands.1.computed::<T>(segment, rows, present)?;
                 let operation = match operator {
                     Operator::Plus => T::plus,
                     Operator::Minus => T::minus,
