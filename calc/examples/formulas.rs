@@ -150,7 +150,9 @@ fn total(revision: &Revision, cube: CubeId, measure: u32) -> i128 {
         cube,
         axes: Vec::new(),
         filters: Vec::new(),
-        selection: None, ranges: Vec::new(), computed: Vec::new(),
+        selection: None,
+        ranges: Vec::new(),
+        computed: Vec::new(),
         outputs: vec![Measured::Consolidated(MeasureId(measure))],
     };
     let rollup = run(&view, &revision.plan, &query).expect("the total is computed");

@@ -121,8 +121,9 @@ impl<'a> Session<'a> {
             let def = self.version.model.cube_def(rows);
             let keys = def.def.key.iter().zip(&origin.segment.keys);
             let row = origin.rows.get(at);
-            let parts = keys
-                .map(|(key, column)| format!("{}={}", key.name, column.get(row).format(key.key_type)));
+            let parts = keys.map(|(key, column)| {
+                format!("{}={}", key.name, column.get(row).format(key.key_type))
+            });
             return format!("({})", parts.collect::<Vec<_>>().join(", "));
         }
         let parts = frame.axes.iter().enumerate().map(|(position, axis)| {

@@ -354,7 +354,9 @@ impl Explainer<'_> {
             cube: cell.cube,
             axes: Vec::<RollupAxis>::new(),
             filters: filters.to_vec(),
-            selection: None, ranges: Vec::new(), computed: Vec::new(),
+            selection: None,
+            ranges: Vec::new(),
+            computed: Vec::new(),
             outputs: vec![Measured::Consolidated(cell.measure)],
         };
         let result = run(self.view, self.plan, &query)?;

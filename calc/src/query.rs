@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
-use cube::rollup::{Arithmetic, Axis, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection, rollup};
+use cube::rollup::{
+    Arithmetic, Axis, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection, rollup,
+};
 use cube::segment::ValueRange;
 use cube::{CubeError, CubeId, MeasureId, Number, View};
 

@@ -110,14 +110,26 @@ fn view(revision: &Revision) -> View {
 
 fn amounts(revision: &Revision, axes: Vec<Axis>, filters: Vec<Filter>) -> Vec<Option<i128>> {
     let outputs = vec![Measured::Consolidated(MeasureId(0))];
-    let query = Query { cube: CubeId(0), axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
+    let query = Query {
+        cube: CubeId(0),
+        axes,
+        filters,
+        selection: None,
+        ranges: Vec::new(),
+        computed: Vec::new(),
+        outputs,
+    };
     run(&view(revision), &revision.plan, &query).expect("runs").columns.remove(0).values
 }
 
 /// Accounts of some regions, each with its amount of all of them.
 fn by_account(revision: &Revision, regions: &[u32]) -> Vec<(u32, Option<i128>)> {
-    let filter =
-        Filter { position: 1, members: regions.iter().copied().collect(), grain: Grain::Leaf, level: None };
+    let filter = Filter {
+        position: 1,
+        members: regions.iter().copied().collect(),
+        grain: Grain::Leaf,
+        level: None,
+    };
     let axis = Axis {
         position: 0,
         codes: std::sync::Arc::new(vec![0, 1, 2, 3, 4]),
@@ -126,7 +138,15 @@ fn by_account(revision: &Revision, regions: &[u32]) -> Vec<(u32, Option<i128>)> 
     };
     let outputs = vec![Measured::Consolidated(MeasureId(0))];
     let filters = vec![filter];
-    let query = Query { cube: CubeId(0), axes: vec![axis], filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs };
+    let query = Query {
+        cube: CubeId(0),
+        axes: vec![axis],
+        filters,
+        selection: None,
+        ranges: Vec::new(),
+        computed: Vec::new(),
+        outputs,
+    };
     let found = run(&view(revision), &revision.plan, &query).expect("runs");
     found.codes[0].iter().copied().zip(found.columns[0].values.iter().copied()).collect()
 }
@@ -177,7 +197,12 @@ fn a_price_is_listed_where_the_totals_have_one() {
 }
 
 fn account(member: MemberId) -> Filter {
-    Filter { position: 0, members: std::iter::once(member.0).collect(), grain: Grain::Leaf, level: None }
+    Filter {
+        position: 0,
+        members: std::iter::once(member.0).collect(),
+        grain: Grain::Leaf,
+        level: None,
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod accumulate;
 mod arithmetic;
 mod collect;
 mod group;
+mod weights;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use accumulate::Partial;
 use arithmetic::Prepared;
 use collect::Collector;
 use group::{GroupTables, strides_of};
+use weights::WeightTables;
 
 pub use arithmetic::{Arithmetic, Operator};
 
@@ -178,7 +180,7 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let selector = selector_of(view, request, &dimensions, filters);
     let selection = request.selection;
     let leaves = strides_of(&dimensions)?;
-    let (weights, plans) = (weights.as_slice(), plans.as_slice());
+    let (weights, plans) = (WeightTables::new(&weights), plans.as_slice());
     let collector = Collector { selector, selection, weights, plans, groups, leaves };
     // each task takes the next segment until there is none: sums are exact, so whichever it is
     let next = AtomicUsize::new(0);

@@ -64,12 +64,18 @@ fn groups_that_are_not_seen_do_not_exist() {
 fn a_filter_cannot_reach_beyond_the_rights() {
     let tenant = tenant();
     let view = restricted(&tenant, "city", &["bern"]);
-    let filter = Filter { position: 0, members: [0, 1].into_iter().collect(), grain: Grain::Leaf, level: None };
+    let filter = Filter {
+        position: 0,
+        members: [0, 1].into_iter().collect(),
+        grain: Grain::Leaf,
+        level: None,
+    };
     let rollup = tenant
         .roll_up(&view, "sales", Vec::new(), vec![filter], Output::Sum(AMOUNT))
         .expect("it fits");
     assert_eq!(rollup.columns[0].values, vec![Some(1_100)]);
-    let other = Filter { position: 0, members: [2].into_iter().collect(), grain: Grain::Leaf, level: None };
+    let other =
+        Filter { position: 0, members: [2].into_iter().collect(), grain: Grain::Leaf, level: None };
     let rollup = tenant
         .roll_up(&view, "sales", Vec::new(), vec![other], Output::Sum(AMOUNT))
         .expect("it fits");

@@ -356,7 +356,9 @@ fn total_of(
         cube,
         axes: Vec::new(),
         filters: Vec::new(),
-        selection: None, ranges: Vec::new(), computed: Vec::new(),
+        selection: None,
+        ranges: Vec::new(),
+        computed: Vec::new(),
         outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
     };
     let rollup = run(&snapshot.view, &snapshot.plan, &query)?;

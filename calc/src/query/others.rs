@@ -78,7 +78,9 @@ pub(super) fn ask(
             cube,
             axes: axes.collect(),
             filters: filters.collect(),
-            selection: None, ranges: Vec::new(), computed: Vec::new(),
+            selection: None,
+            ranges: Vec::new(),
+            computed: Vec::new(),
             outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
         };
         answers.push(Answer { cube, measures, rollup: run(view, plan, &query)? });

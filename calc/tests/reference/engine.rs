@@ -298,7 +298,15 @@ impl Engine {
     pub fn is_misleading(&self, world: &World, question: &Question, measure: usize) -> bool {
         let (query, _) = self.query(world, question);
         let Query { cube, axes, filters, .. } = query;
-        let request = Request { cube, axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs: Vec::new() };
+        let request = Request {
+            cube,
+            axes,
+            filters,
+            selection: None,
+            ranges: Vec::new(),
+            computed: Vec::new(),
+            outputs: Vec::new(),
+        };
         misleading_sum(&self.view(question), &request, MeasureId::from_idx(measure)).is_some()
     }
 
@@ -333,7 +341,9 @@ impl Engine {
                     level: None,
                 })
                 .collect(),
-            selection: None, ranges: Vec::new(), computed: Vec::new(),
+            selection: None,
+            ranges: Vec::new(),
+            computed: Vec::new(),
             outputs: question.asked.iter().map(|&asked| measured(asked)).collect(),
         };
         (query, names)

@@ -81,9 +81,8 @@ impl LevelGroups {
                 *first = member;
             }
         }
-        let is_same = |before: &&Self| {
-            before.first.len() == first.len() && codes.starts_with(&before.codes)
-        };
+        let is_same =
+            |before: &&Self| before.first.len() == first.len() && codes.starts_with(&before.codes);
         let identity = before.filter(is_same).map(|before| Arc::clone(&before.identity));
         let facts = Arc::clone(dimension.facts_at(facts));
         let identity = identity.unwrap_or_default();
@@ -182,9 +181,8 @@ impl Dimension {
         position: usize,
     ) -> Option<Arc<LevelGroups>> {
         let shape = self.shape(hierarchy);
-        let is_few = |count: usize| {
-            count <= GROUPS_MAX && count * MEMBERS_A_GROUP <= self.member_count()
-        };
+        let is_few =
+            |count: usize| count <= GROUPS_MAX && count * MEMBERS_A_GROUP <= self.member_count();
         let members_at =
             |at: &usize| shape.depth.iter().filter(|&&depth| usize::from(depth) == *at).count();
         let upwards = (position..shape.ancestors.len()).rev();

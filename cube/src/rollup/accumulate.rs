@@ -196,11 +196,7 @@ impl Accumulator {
     }
 
     /// Keeps the later of two values of a leaf.
-    pub fn keep_later(
-        leaves: &mut Leaves,
-        key: (u32, u128),
-        new: LeafValue,
-    ) {
+    pub fn keep_later(leaves: &mut Leaves, key: (u32, u128), new: LeafValue) {
         leaves
             .entry(key)
             .and_modify(|old| {

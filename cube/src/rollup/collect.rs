@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::accumulate::{Accumulator, Groups, Keep, LeafValue, Partial, RowCodes, overflow};
 use super::arithmetic::Integers;
 use super::group::GroupTables;
-use super::{DimensionWeights, OutputKind, OutputPlan, Rollup, RollupColumn, Selection};
+use super::weights::{RowWeights, WeightTables, is_small};
+use super::{OutputKind, OutputPlan, Rollup, RollupColumn, Selection};
 use crate::error::Result;
 use crate::model::TimeSummary;
 use crate::number::{Rounding, divide_rounded};
@@ -17,7 +18,7 @@ const BLOCK_ROWS: usize = 4_096;
 pub(super) struct Collector<'a> {
     pub selector: Selector<'a>,
     pub selection: Option<&'a Selection<'a>>,
-    pub weights: &'a [DimensionWeights<'a>],
+    pub weights: WeightTables<'a>,
     pub plans: &'a [OutputPlan],
     pub groups: GroupTables,
     /// Per dimension, what its member is multiplied by in a leaf's combined code.
@@ -89,16 +90,25 @@ impl Collector<'_> {
             (OutputKind::WeightedSum, Accumulator::Sum { sums, counts })
                 if !self.weights.is_empty() =>
             {
-                let weights = self.block_weights(segment, rows)?;
                 let mut result = Ok(());
-                visit_filled(values, rows, |at, value| {
-                    let group = groups[at] as usize;
-                    // what counts for nothing is not there
-                    if weights[at] != 0 && result.is_ok() {
-                        let product = weights[at].checked_mul(value.into()).ok_or_else(overflow);
-                        result = product.and_then(|p| Accumulator::add(sums, counts, group, p));
+                match self.weights.of_rows(segment, rows)? {
+                    // a product of two integers of 64 bits, fewer than 2^64 of them
+                    RowWeights::Narrow(weights) if is_small(values) => {
+                        visit_filled(values, rows, |at, value| {
+                            let (group, weight) = (groups[at] as usize, weights[at]);
+                            sums[group] += i128::from(weight * value);
+                            // what counts for nothing is not there
+                            counts[group] += u64::from(weight != 0);
+                        });
                     }
-                });
+                    weights => visit_filled(values, rows, |at, value| {
+                        let (group, weight) = (groups[at] as usize, weights.get(at));
+                        if weight != 0 && result.is_ok() {
+                            let product = weight.checked_mul(value.into()).ok_or_else(overflow);
+                            result = product.and_then(|p| Accumulator::add(sums, counts, group, p));
+                        }
+                    }),
+                }
                 result?;
             }
             (
@@ -113,9 +123,11 @@ impl Collector<'_> {
             (OutputKind::SemiAdditive { .. }, accumulator) => {
                 self.accumulate_leaves(&plan.kind, segment, values, rows, groups, accumulator)?;
             }
-            (_, Accumulator::Extreme { values: extremes, keep }) => visit_filled(values, rows, |at, value| {
-                Accumulator::keep_extreme(&mut extremes[groups[at] as usize], value, *keep);
-            }),
+            (_, Accumulator::Extreme { values: extremes, keep }) => {
+                visit_filled(values, rows, |at, value| {
+                    Accumulator::keep_extreme(&mut extremes[groups[at] as usize], value, *keep);
+                })
+            }
             (_, Accumulator::Count(counts)) => {
                 visit_filled(values, rows, |at, _| counts[groups[at] as usize] += 1);
             }
@@ -140,13 +152,14 @@ impl Collector<'_> {
         else {
             return Ok(());
         };
-        let weights = self.block_weights(segment, rows)?;
+        let weights = self.weights.of_rows(segment, rows)?;
         for (at, row) in rows.iter().enumerate() {
             let (Some(value), group) = (values.get(row), groups[at]) else { continue };
-            if weights[at] == 0 {
+            let weight = weights.get(at);
+            if weight == 0 {
                 continue;
             }
-            let value = weights[at].checked_mul(value.into()).ok_or_else(overflow)?;
+            let value = weight.checked_mul(value.into()).ok_or_else(overflow)?;
             let chosen = chooser.map_or(0, |position| segment.coordinates[position].get(row).idx());
             let date = i64::from(order[segment.coordinates[*position].get(row).idx()]);
             let date = match summaries[chosen] {
@@ -168,23 +181,6 @@ impl Collector<'_> {
         let columns = segment.coordinates.iter().zip(&self.leaves).enumerate();
         let parts = columns.filter(|(position, _)| *position != without);
         parts.map(|(_, (column, stride))| stride * u128::from(column.get(row).0)).sum()
-    }
-
-    /// What the value of each row counts for, and whether it counts at all.
-    fn block_weights(&self, segment: &Segment, rows: &RowSet) -> Result<Vec<i128>> {
-        let mut products = vec![1i128; rows.len()];
-        let mut overflows = false;
-        for weights in self.weights {
-            for factor in &weights.factors {
-                segment.coordinates[weights.position].visit(rows, |at, member| {
-                    let (product, over) =
-                        products[at].overflowing_mul(i128::from(factor[member.idx()]));
-                    products[at] = product;
-                    overflows |= over;
-                });
-            }
-        }
-        if overflows { Err(overflow()) } else { Ok(products) }
     }
 
     pub fn finish(&self, mut partial: Partial) -> Result<Rollup> {
@@ -240,9 +236,7 @@ fn accumulator(kind: &OutputKind) -> Accumulator {
         OutputKind::WeightedSum
         | OutputKind::Sum
         | OutputKind::Average
-        | OutputKind::Computed(_) => {
-            Accumulator::Sum { sums: Vec::new(), counts: Vec::new() }
-        }
+        | OutputKind::Computed(_) => Accumulator::Sum { sums: Vec::new(), counts: Vec::new() },
         OutputKind::SemiAdditive { .. } => Accumulator::SemiAdditive {
             sums: Vec::new(),
             counts: Vec::new(),
@@ -281,4 +275,3 @@ fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Opti
         Accumulator::Blank(count) => vec![None; count],
     })
 }
-

@@ -82,7 +82,6 @@ impl GroupTables {
         }
         codes
     }
-
 }
 
 /// Integers that combined codes are made of.

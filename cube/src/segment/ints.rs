@@ -78,7 +78,8 @@ impl Source for Packed {
     #[inline(always)]
     fn at(&self, at: usize) -> u64 {
         let bit = at * self.width as usize;
-        let bytes = self.bytes[bit / 8..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let bytes =
+            self.bytes[bit / 8..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         bytes >> (bit % 8) & !(u64::MAX << self.width)
     }
 
@@ -134,7 +135,8 @@ macro_rules! with_offsets {
 impl Packed {
     fn new(width: u32, offsets: impl ExactSizeIterator<Item = u64>) -> Self {
         let len = offsets.len();
-        let mut bytes = vec![0; (len * width as usize).div_ceil(8) + PADDING_BYTES].into_boxed_slice();
+        let mut bytes =
+            vec![0; (len * width as usize).div_ceil(8) + PADDING_BYTES].into_boxed_slice();
         for (at, offset) in offsets.enumerate() {
             let bit = at * width as usize;
             let Some(place) = bytes[bit / 8..].first_chunk_mut() else { continue };
@@ -228,7 +230,8 @@ impl Ints {
         with_offsets!(self, |offsets| match rows {
             RowSet::Run(run) => {
                 let run = offsets.run(run.start as usize, run.end as usize);
-                run.enumerate().for_each(|(at, offset)| visit(at, base.wrapping_add(offset as i64)));
+                run.enumerate()
+                    .for_each(|(at, offset)| visit(at, base.wrapping_add(offset as i64)));
             }
             RowSet::List(rows) => rows.iter().enumerate().for_each(|(at, &row)| {
                 let later = rows.get(at + PREFETCHED_ROWS).copied().unwrap_or(row);
@@ -287,7 +290,8 @@ mod tests {
     fn every_width_holds_its_smallest_and_largest() {
         for width in 0..=63 {
             for base in [0, -1, 1_000_000_007, i64::MIN] {
-                let largest = base.saturating_add(((1i128 << width) - 1).min(i64::MAX.into()) as i64);
+                let largest =
+                    base.saturating_add(((1i128 << width) - 1).min(i64::MAX.into()) as i64);
                 check(&[base, largest, base, base + largest.saturating_sub(base) / 2, largest]);
             }
         }
@@ -297,7 +301,9 @@ mod tests {
 
     #[test]
     fn a_column_takes_the_bytes_of_its_span() {
-        let bytes = |last: i64| Ints::of((0..1_000).map(move |n| 5 + if n == 999 { last } else { 0 })).size_bytes();
+        let bytes = |last: i64| {
+            Ints::of((0..1_000).map(move |n| 5 + if n == 999 { last } else { 0 })).size_bytes()
+        };
         assert_eq!(bytes(0), 0);
         assert_eq!(bytes(255), 1_000);
         assert_eq!(bytes(256), 2_000);

@@ -45,7 +45,8 @@ impl<'a> Selector<'a> {
     /// The members in the filters, one a dimension; no filter wants all members.
     pub fn new(filters: &'a [Option<RoaringBitmap>]) -> Self {
         let filters = filters.iter().enumerate();
-        let wanted = filters.filter_map(|(at, members)| Some(Wanted::new(at, Cow::Borrowed(members.as_ref()?))));
+        let wanted = filters
+            .filter_map(|(at, members)| Some(Wanted::new(at, Cow::Borrowed(members.as_ref()?))));
         Self { wanted: wanted.collect(), ranges: Vec::new() }
     }
 
@@ -109,10 +110,7 @@ struct WantedGroups {
 #[derive(Debug)]
 enum Form {
     /// A bit a member, from the first one on.
-    Flags {
-        first: u32,
-        words: Vec<u64>,
-    },
+    Flags { first: u32, words: Vec<u64> },
     /// Few members far apart: in the bitmap itself.
     Bitmap,
 }

@@ -256,7 +256,18 @@ impl Tenant {
         output: Output,
     ) -> cube::Result<Rollup> {
         let cube: CubeId = self.version.model.cube(cube)?;
-        rollup(view, &Request { cube, axes, filters, selection: None, ranges: Vec::new(), computed: Vec::new(), outputs: vec![output] })
+        rollup(
+            view,
+            &Request {
+                cube,
+                axes,
+                filters,
+                selection: None,
+                ranges: Vec::new(),
+                computed: Vec::new(),
+                outputs: vec![output],
+            },
+        )
     }
 
     /// The consolidated total of the first measure.

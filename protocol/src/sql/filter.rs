@@ -218,7 +218,8 @@ fn member_filter(table: &CubeTable, position: usize, predicate: &Expr) -> Result
     let members = match level {
         Some((hierarchy, lowest)) => {
             let groups = dimension.groups(facts, hierarchy, lowest);
-            let named = groups.first.iter().enumerate().filter(|(_, first)| **first != MemberId::NONE);
+            let named =
+                groups.first.iter().enumerate().filter(|(_, first)| **first != MemberId::NONE);
             let (groups_named, first): (Vec<usize>, Vec<u32>) =
                 named.map(|(group, first)| (group, first.0)).unzip();
             let names = take_record_batch(&batch, &UInt32Array::from(first))?;

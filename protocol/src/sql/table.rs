@@ -105,7 +105,6 @@ impl CubeTable {
             rows.iter().map(|&row| Some(codes.get(row as usize).0)).collect();
         Ok(take(self.member_batch(position)?.column(column), &members, None)?)
     }
-
 }
 
 /// A column of row keys.

@@ -57,7 +57,9 @@ pub(crate) fn total(revision: &Revision, target: &str, pinned: &[(&str, usize, &
         cube,
         axes: Vec::new(),
         filters: pinned.iter().map(filter).collect(),
-        selection: None, ranges: Vec::new(), computed: Vec::new(),
+        selection: None,
+        ranges: Vec::new(),
+        computed: Vec::new(),
         outputs: vec![Measured::Consolidated(measure)],
     };
     let result = run(&View::unrestricted(version.clone()), &revision.plan, &query).expect(target);

@@ -12,8 +12,8 @@ use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -373,7 +373,9 @@ fn arithmetic_of(table: &CubeTable, expression: &Expr) -> Option<Arithmetic> {
         }
         Expr::Cast(cast) => {
             // a type that holds every value of the inner one exactly
-            let DataType::Decimal128(precision, scale) = cast.field.data_type() else { return None };
+            let DataType::Decimal128(precision, scale) = cast.field.data_type() else {
+                return None;
+            };
             let schema = DFSchema::try_from(Arc::clone(&table.columns.schema)).ok()?;
             let inner = cast.expr.get_type(&schema).ok()?;
             let (digits, inner_scale) = match inner {
