@@ -165,7 +165,7 @@ impl Prepared {
         segment: &Segment,
         rows: &RowSet,
         present: Option<&[bool]>,
-    ) -> Result<Operand<T>> {
+    ) -> Result<Term<T>> {
         Ok(match self {
             Self::Measure(measure) => {
                 let mut each = segment.values[*measure].ints().gathered(rows, T::from_stored);
@@ -173,9 +173,9 @@ impl Prepared {
                 absent.filter(|(_, is_present)| !**is_present).for_each(|(value, _)| {
                     *value = T::from_stored(0);
                 });
-                Operand::Each(each)
+                Term::Each(each)
             }
-            Self::Constant(value) => Operand::One(T::from_constant(*value)),
+            Self::Constant(value) => Term::One(T::from_constant(*value)),
             Self::Binary(operator, operands) => {
                 let a = operands.0.computed::<T>(segment, rows, present)?;
                 let b = operands.1.computed::<T>(segment, rows, present)?;
@@ -191,12 +191,12 @@ impl Prepared {
 }
 
 /// One number for all rows, or each row's own.
-enum Operand<T> {
+enum Term<T> {
     One(T),
     Each(Vec<T>),
 }
 
-impl<T: Integer> Operand<T> {
+impl<T: Integer> Term<T> {
     fn with(self, other: Self, operation: fn(T, T) -> (T, bool)) -> Result<Self> {
         let mut overflows = false;
         let mut apply = |a, b| {

@@ -31,11 +31,11 @@ pub(super) fn is_small(values: &Values) -> bool {
 impl<'a> WeightTables<'a> {
     pub fn new(dimensions: &'a [DimensionWeights<'a>]) -> Self {
         let factors = dimensions.iter().flat_map(|weights| &weights.factors);
-        let largest = factors.map(|factor| {
+        let mut largest = factors.map(|factor| {
             let sizes = factor.iter().map(|weight| i128::from(*weight).abs());
             sizes.max().unwrap_or(0).max(1)
         });
-        let product = largest.fold(Some(1i128), |product, size| product?.checked_mul(size));
+        let product = largest.try_fold(1i128, |product, size| product.checked_mul(size));
         let is_small = product.is_some_and(|product| product <= i128::from(SMALL_MAX));
         Self { dimensions, is_small }
     }
