@@ -153,6 +153,7 @@ fn total(revision: &Revision, cube: CubeId, measure: u32) -> i128 {
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs: vec![Measured::Consolidated(MeasureId(measure))],
     };
     let rollup = run(&view, &revision.plan, &query).expect("the total is computed");

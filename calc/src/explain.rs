@@ -357,6 +357,7 @@ impl Explainer<'_> {
             selection: None,
             ranges: Vec::new(),
             computed: Vec::new(),
+            distinct: Vec::new(),
             outputs: vec![Measured::Consolidated(cell.measure)],
         };
         let result = run(self.view, self.plan, &query)?;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{
-    Arithmetic, Axis, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection, rollup,
+    Arithmetic, Axis, Distinct, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection,
+    rollup,
 };
 use cube::segment::ValueRange;
 use cube::{CubeError, CubeId, MeasureId, Number, View};
@@ -35,6 +36,8 @@ pub struct Query<'a> {
     pub ranges: Vec<ValueRange>,
     /// What [`Output::SumOf`] adds up, by position.
     pub computed: Vec<Arithmetic>,
+    /// What [`Output::CountDistinct`] tells apart, by position.
+    pub distinct: Vec<Distinct>,
     /// What to compute.
     pub outputs: Vec<Measured>,
 }
@@ -78,6 +81,7 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
         ranges: query.ranges.clone(),
         selection: query.selection,
         computed: query.computed.clone(),
+        distinct: query.distinct.clone(),
         outputs: needs.own,
     };
     let mut base = rollup(view, &request)?;
@@ -105,7 +109,7 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
 /// What an output is where there is no row.
 fn nothing(view: &View, cube: CubeId, output: Output) -> Option<i128> {
     let is_count = match output {
-        Output::Count(_) | Output::CountRows => true,
+        Output::Count(_) | Output::CountRows | Output::CountDistinct(_) => true,
         Output::Consolidated(measure) => {
             let def = view.version.model.cube_def(cube).measure_def(measure);
             def.consolidation == Consolidation::Count

@@ -236,6 +236,7 @@ fn ask(
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     let found = run(&view(revision), &revision.plan, &query).expect("the query runs");
@@ -348,6 +349,7 @@ fn a_group_that_only_the_other_cube_has_is_listed_where_the_ratio_has_a_value() 
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     let found = run(&view(&revision), &revision.plan, &query).unwrap();
@@ -622,6 +624,7 @@ fn a_reader_sees_what_the_totals_of_both_cubes_are_to_him() {
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     let found = run(&view, &revision.plan, &query).unwrap();
@@ -675,6 +678,7 @@ fn conditions_on_single_rows_are_refused() {
         ranges: Vec::new(),
         selection: Some(&all),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     let error = run(&view(&revision), &revision.plan, &query).expect_err("it is refused");

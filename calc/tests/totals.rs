@@ -117,6 +117,7 @@ fn amounts(revision: &Revision, axes: Vec<Axis>, filters: Vec<Filter>) -> Vec<Op
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     run(&view(revision), &revision.plan, &query).expect("runs").columns.remove(0).values
@@ -145,6 +146,7 @@ fn by_account(revision: &Revision, regions: &[u32]) -> Vec<(u32, Option<i128>)> 
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs,
     };
     let found = run(&view(revision), &revision.plan, &query).expect("runs");

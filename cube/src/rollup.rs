@@ -29,7 +29,7 @@ use crate::view::{MemoryGrant, View};
 use accumulate::Partial;
 use arithmetic::Prepared;
 use collect::Collector;
-use group::{GroupTables, strides_of};
+use group::{AxisTable, GroupTables, strides_of};
 use weights::WeightTables;
 
 pub use arithmetic::{Arithmetic, Operator};
@@ -51,6 +51,8 @@ pub struct Request<'a> {
     pub selection: Option<&'a Selection<'a>>,
     /// What [`Output::SumOf`] adds up, by position.
     pub computed: Vec<Arithmetic>,
+    /// What [`Output::CountDistinct`] tells apart, by position.
+    pub distinct: Vec<Distinct>,
     /// What to compute for every group.
     pub outputs: Vec<Output>,
 }
@@ -65,6 +67,7 @@ impl Request<'_> {
             ranges: Vec::new(),
             selection: None,
             computed: Vec::new(),
+            distinct: Vec::new(),
             outputs: Vec::new(),
         }
     }
@@ -89,6 +92,15 @@ pub struct Axis {
     pub cardinality: u32,
     /// What the groups are.
     pub grain: Grain,
+}
+
+/// Properties of one dimension's members that are counted, each once.
+#[derive(Debug, Clone)]
+pub struct Distinct {
+    /// The values of members, as codes.
+    pub values: Axis,
+    /// The code that is no value.
+    pub blank: Option<u32>,
 }
 
 /// Members of one dimension that are wanted.
@@ -128,6 +140,8 @@ pub enum Output {
     SumOf(usize),
     /// Leaves with a value.
     Count(MeasureId),
+    /// Different values of a property of members: a position in [`Request::distinct`].
+    CountDistinct(usize),
     /// Smallest leaf.
     Min(MeasureId),
     /// Largest leaf.
@@ -441,6 +455,8 @@ enum OutputKind {
     Max,
     Count,
     CountRows,
+    /// The values of members, and the one that does not count.
+    CountDistinct(AxisTable, Option<u32>),
     Blank,
 }
 
@@ -471,6 +487,12 @@ fn output_plans(
                 let arithmetic = &request.computed[position];
                 let kind = OutputKind::Computed(arithmetic.prepared(cube)?);
                 return Ok(OutputPlan { measure: 0, kind, scale: arithmetic.scale(cube) });
+            }
+            Output::CountDistinct(position) => {
+                let Distinct { values, blank } = &request.distinct[position];
+                let table = AxisTable::new(values, cube, dimensions);
+                let kind = OutputKind::CountDistinct(table, *blank);
+                return Ok(OutputPlan { measure: 0, kind, scale: 0 });
             }
             Output::Sum(measure) => (measure, OutputKind::Sum),
             Output::Count(measure) => (measure, OutputKind::Count),

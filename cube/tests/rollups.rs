@@ -14,7 +14,9 @@ use cube::dimension::Dimension;
 use cube::model::{
     CalendarDef, Consolidation, CubeDef, DimensionDef, HierarchyKind, MeasureDef, ModelChange,
 };
-use cube::rollup::{Arithmetic, Axis, Filter, Grain, Operator, Output, Request, Rollup, rollup};
+use cube::rollup::{
+    Arithmetic, Axis, Distinct, Filter, Grain, Operator, Output, Request, Rollup, rollup,
+};
 use cube::segment::{RowSet, SegmentView, ValueRange};
 use cube::value::{KeyPart, KeyType};
 use cube::view::Rights;
@@ -408,6 +410,7 @@ struct Ask {
     rights: Rights,
     ranges: Vec<ValueRange>,
     computed: Vec<Arithmetic>,
+    distinct: Vec<Distinct>,
     outputs: Vec<Output>,
     /// Whether only rows with an even or blank number of pieces are wanted.
     is_even: bool,
@@ -446,6 +449,11 @@ impl World {
         }
         let ranges = (0..draw.of(&[0, 0, 0, 0, 1, 2])).map(|_| self.drawn_range(draw)).collect();
         let computed: Vec<Arithmetic> = (0..draw.below(3)).map(|_| self.arithmetic(draw)).collect();
+        let distinct = (0..draw.below(3)).map(|_| {
+            let values = self.drawn_axis(position(draw), draw);
+            Distinct { values, blank: draw.of(&[None, Some(0), Some(1)]) }
+        });
+        let distinct: Vec<Distinct> = distinct.collect();
         let mut outputs: Vec<Output> = vec![Output::CountRows];
         for measure in self.measures() {
             let all = [Output::Consolidated, Output::Sum, Output::Count, Output::Min, Output::Max];
@@ -453,7 +461,9 @@ impl World {
         }
         outputs.retain(|_| draw.is_one_of(2));
         outputs.extend((0..computed.len()).map(Output::SumOf));
-        Ask { axes, filters, rights, ranges, computed, outputs, is_even: draw.is_one_of(4) }
+        outputs.extend((0..distinct.len()).map(Output::CountDistinct));
+        let is_even = draw.is_one_of(4);
+        Ask { axes, filters, rights, ranges, computed, distinct, outputs, is_even }
     }
 
     /// Members of all levels: any, or as many above as there are leaves denied, in their midst.
@@ -692,6 +702,12 @@ impl Ask {
         let count = |measure: MeasureId| values(measure).count() as i128;
         match output {
             Output::CountRows => Some(facts.len() as i128),
+            Output::CountDistinct(at) => {
+                let Distinct { values, blank } = &self.distinct[at];
+                let value = |fact: &&Fact| values.codes[fact.members[values.position].idx()];
+                let counted: BTreeSet<u32> = facts.iter().map(value).collect();
+                Some(counted.iter().filter(|value| Some(**value) != *blank).count() as i128)
+            }
             Output::Sum(measure) => sum(values(measure)),
             Output::Count(measure) => Some(count(measure)),
             Output::Min(measure) => values(measure).min(),
@@ -715,7 +731,7 @@ impl Ask {
 
     fn scale(&self, world: &World, output: Output) -> u32 {
         match output {
-            Output::CountRows | Output::Count(_) => 0,
+            Output::CountRows | Output::Count(_) | Output::CountDistinct(_) => 0,
             Output::SumOf(at) => world.scale(&self.computed[at]),
             Output::Sum(measure)
             | Output::Min(measure)
@@ -731,6 +747,7 @@ impl Ask {
             ranges: self.ranges.clone(),
             selection: if self.is_even { Some(&even_rows) } else { None },
             computed: self.computed.clone(),
+            distinct: self.distinct.clone(),
             outputs: self.outputs.clone(),
             ..Request::of(SALES)
         };

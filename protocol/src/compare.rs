@@ -359,6 +359,7 @@ fn total_of(
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
     };
     let rollup = run(&snapshot.view, &snapshot.plan, &query)?;

@@ -4,8 +4,12 @@
 mod branches;
 #[path = "sql/overrides.rs"]
 mod overrides;
+#[path = "sql/prepared.rs"]
+mod prepared;
 #[path = "sql/ratios.rs"]
 mod ratios;
+#[path = "sql/rollups.rs"]
+mod rollups;
 #[path = "sql/texts.rs"]
 mod texts;
 

@@ -280,6 +280,7 @@ fn operands(
                 selection: None,
                 ranges: Vec::new(),
                 computed: Vec::new(),
+                distinct: Vec::new(),
                 outputs,
             };
             let found = run(view, plan, &query)?;

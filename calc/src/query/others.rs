@@ -81,6 +81,7 @@ pub(super) fn ask(
             selection: None,
             ranges: Vec::new(),
             computed: Vec::new(),
+            distinct: Vec::new(),
             outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
         };
         answers.push(Answer { cube, measures, rollup: run(view, plan, &query)? });

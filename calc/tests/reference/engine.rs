@@ -305,6 +305,7 @@ impl Engine {
             selection: None,
             ranges: Vec::new(),
             computed: Vec::new(),
+            distinct: Vec::new(),
             outputs: Vec::new(),
         };
         misleading_sum(&self.view(question), &request, MeasureId::from_idx(measure)).is_some()
@@ -344,6 +345,7 @@ impl Engine {
             selection: None,
             ranges: Vec::new(),
             computed: Vec::new(),
+            distinct: Vec::new(),
             outputs: question.asked.iter().map(|&asked| measured(asked)).collect(),
         };
         (query, names)

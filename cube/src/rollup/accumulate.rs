@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
+use roaring::RoaringBitmap;
 
 use crate::error::{CubeError, Result};
 use crate::limits::ROLLUP_GROUPS_MAX;
@@ -149,6 +150,8 @@ pub(super) enum Accumulator {
     Extreme { values: Vec<Option<i64>>, keep: Keep },
     /// Number of values or rows.
     Count(Vec<u64>),
+    /// The codes of different values.
+    Distinct(Vec<RoaringBitmap>),
     /// Flows add at once; stocks keep one value a leaf until the end.
     SemiAdditive { sums: Vec<i128>, counts: Vec<u64>, leaves: Leaves },
     /// Nothing is ever seen.
@@ -184,6 +187,7 @@ impl Accumulator {
             }
             Self::Extreme { values, .. } => values.resize(count, None),
             Self::Count(counts) => counts.resize(count, 0),
+            Self::Distinct(sets) => sets.resize(count, RoaringBitmap::new()),
             Self::Blank(groups) => *groups = count,
         }
     }
@@ -245,6 +249,11 @@ impl Accumulator {
                     .for_each(|(group, count)| counts[group_of.get(group)] += count);
                 Ok(())
             }
+            (Self::Distinct(sets), Self::Distinct(more)) => {
+                let more = more.into_iter().enumerate();
+                more.for_each(|(group, set)| sets[group_of.get(group)] |= set);
+                Ok(())
+            }
             (Self::Blank(_), Self::Blank(_)) => Ok(()),
             _ => unreachable!("partial results of one request have the same outputs"),
         }
@@ -252,6 +261,9 @@ impl Accumulator {
 
     fn size_bytes(&self) -> u64 {
         let (per_group, leaves) = match self {
+            Self::Distinct(sets) => {
+                return sets.iter().map(|set| 32 + set.serialized_size() as u64).sum();
+            }
             Self::Sum { .. } => (24, 0),
             Self::SemiAdditive { leaves, .. } => (24, leaves.len()),
             Self::Extreme { .. } => (16, 0),
@@ -263,6 +275,7 @@ impl Accumulator {
                 counts.len()
             }
             Self::Extreme { values, .. } => values.len(),
+            Self::Distinct(sets) => sets.len(),
             Self::Blank(count) => *count,
         };
         (groups * per_group + leaves * 80) as u64

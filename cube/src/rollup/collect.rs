@@ -84,6 +84,16 @@ impl Collector<'_> {
             }
             return Ok(());
         }
+        if let (OutputKind::CountDistinct(table, blank), Accumulator::Distinct(sets)) =
+            (&plan.kind, &mut *accumulator)
+        {
+            table.visit(segment, rows, |at, value| {
+                if Some(value) != *blank {
+                    sets[groups[at] as usize].insert(value);
+                }
+            });
+            return Ok(());
+        }
         // a measure declared later is blank in older segments
         let Some(values) = segment.values.get(plan.measure) else { return Ok(()) };
         match (&plan.kind, accumulator) {
@@ -245,6 +255,7 @@ fn accumulator(kind: &OutputKind) -> Accumulator {
         OutputKind::Min => Accumulator::Extreme { values: Vec::new(), keep: Keep::Smallest },
         OutputKind::Max => Accumulator::Extreme { values: Vec::new(), keep: Keep::Largest },
         OutputKind::Count | OutputKind::CountRows => Accumulator::Count(Vec::new()),
+        OutputKind::CountDistinct(..) => Accumulator::Distinct(Vec::new()),
         OutputKind::Blank => Accumulator::Blank(0),
     }
 }
@@ -272,6 +283,7 @@ fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Opti
         Accumulator::Count(counts) => {
             counts.into_iter().map(|count| Some(i128::from(count))).collect()
         }
+        Accumulator::Distinct(sets) => sets.iter().map(|set| Some(set.len().into())).collect(),
         Accumulator::Blank(count) => vec![None; count],
     })
 }

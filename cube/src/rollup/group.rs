@@ -68,17 +68,8 @@ impl GroupTables {
     pub fn codes<C: Code>(&self, segment: &Segment, rows: &RowSet) -> Vec<C> {
         let mut codes = vec![C::default(); rows.len()];
         for axis in &self.axes {
-            let (stride, places) = (C::of(axis.stride), &axis.places);
-            match &axis.groups {
-                Some(groups) => {
-                    let column = segment.level_column(axis.position, groups);
-                    column.visit(rows, |at, group| codes[at].add(stride, places[group as usize]));
-                }
-                None => {
-                    let column = &segment.coordinates[axis.position];
-                    column.visit(rows, |at, member| codes[at].add(stride, places[member.idx()]));
-                }
-            }
+            let stride = C::of(axis.stride);
+            axis.visit(segment, rows, |at, place| codes[at].add(stride, place));
         }
         codes
     }
@@ -118,22 +109,7 @@ fn axis_tables(
     dimensions: &[&Dimension],
     filters: &[Option<RoaringBitmap>],
 ) -> Result<(Vec<AxisTable>, u128)> {
-    let table = |axis: &Axis| {
-        let dimension = dimensions[axis.position];
-        let groups = match axis.grain {
-            Grain::Level(hierarchy, position) if dimension.member_count() > MEMBER_TABLE_MAX => {
-                dimension.column_groups(cube.levels[axis.position], hierarchy, position)
-            }
-            _ => None,
-        };
-        let code = |first: &MemberId| axis.codes.get(first.idx()).copied().unwrap_or(0);
-        let places = match &groups {
-            Some(groups) => Arc::new(groups.first.iter().map(code).collect()),
-            None => Arc::clone(&axis.codes),
-        };
-        let (position, count) = (axis.position, axis.cardinality as usize);
-        AxisTable { position, groups, places, codes: None, count, stride: 1 }
-    };
+    let table = |axis| AxisTable::new(axis, cube, dimensions);
     let mut tables: Vec<AxisTable> = request.axes.iter().map(table).collect();
     let all = strides(tables.iter().map(|table| table.count));
     if !matches!(&all, Ok((_, space)) if *space <= DENSE_GROUPS_MAX as u128) {
@@ -150,6 +126,40 @@ fn axis_tables(
 }
 
 impl AxisTable {
+    /// The table of an axis by itself: all its codes, each in its place.
+    pub fn new(axis: &Axis, cube: &Cube, dimensions: &[&Dimension]) -> Self {
+        let dimension = dimensions[axis.position];
+        let groups = match axis.grain {
+            Grain::Level(hierarchy, position) if dimension.member_count() > MEMBER_TABLE_MAX => {
+                dimension.column_groups(cube.levels[axis.position], hierarchy, position)
+            }
+            _ => None,
+        };
+        let code = |first: &MemberId| axis.codes.get(first.idx()).copied().unwrap_or(0);
+        let places = match &groups {
+            Some(groups) => Arc::new(groups.first.iter().map(code).collect()),
+            None => Arc::clone(&axis.codes),
+        };
+        let (position, count) = (axis.position, axis.cardinality as usize);
+        Self { position, groups, places, codes: None, count, stride: 1 }
+    }
+
+    /// Calls a function with each of some rows, counted from zero, and its place.
+    #[inline]
+    pub fn visit(&self, segment: &Segment, rows: &RowSet, mut visit: impl FnMut(usize, u32)) {
+        let places = &self.places;
+        match &self.groups {
+            Some(groups) => {
+                let column = segment.level_column(self.position, groups);
+                column.visit(rows, |at, group| visit(at, places[group as usize]));
+            }
+            None => {
+                let column = &segment.coordinates[self.position];
+                column.visit(rows, |at, member| visit(at, places[member.idx()]));
+            }
+        }
+    }
+
     /// Leaves places to some codes only.
     fn keep_codes(&mut self, codes: impl Iterator<Item = u32>) {
         let mut is_kept = vec![false; self.count];

@@ -265,6 +265,7 @@ impl Tenant {
                 selection: None,
                 ranges: Vec::new(),
                 computed: Vec::new(),
+                distinct: Vec::new(),
                 outputs: vec![output],
             },
         )

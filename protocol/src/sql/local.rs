@@ -9,6 +9,7 @@
 mod branch;
 mod control;
 mod output;
+mod ready;
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +22,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
-use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -48,6 +49,7 @@ use crate::error::SqlError;
 use crate::tenant::{Command, Tenant};
 use control::Control;
 use output::{StatementEnd, renamed, rows_of_text};
+use ready::{Basis, Ready};
 
 /// Nesting of a statement's text.
 const NESTING_MAX: usize = 50;
@@ -98,6 +100,7 @@ enum Plan {
         /// What it was planned on.
         scope: Arc<Scope>,
         explain: Explain,
+        ready: Ready,
     },
     Write {
         plan: WritePlan,
@@ -244,7 +247,8 @@ impl LocalSession {
             Explain::Show => output::explain_schema(),
             Explain::Run => renamed(plan.schema().as_arrow(), names.as_deref()),
         };
-        let plan = Plan::Query { statement: Box::new(tree), plan, scope, explain };
+        let ready = Ready::default();
+        let plan = Plan::Query { statement: Box::new(tree), plan, scope, explain, ready };
         Ok(Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) })
     }
 
@@ -288,19 +292,32 @@ impl LocalSession {
         match plan {
             Plan::Empty => Ok(Outcome::Done { tag: String::new() }),
             Plan::Control(control) => self.run_control(control).await,
-            Plan::Query { statement, plan, scope, explain } => {
+            Plan::Query { statement, plan, scope, explain, ready } => {
                 self.refuse_in_failed_transaction()?;
                 let end = self.begin_statement();
-                let plan = if Arc::ptr_eq(scope, &self.enter()?) {
-                    plan.clone()
-                } else {
-                    self.plan_query(statement, "").await?
-                };
+                let current = self.enter()?;
+                let settings = self.settings().clone();
+                let basis = Basis { scope: Arc::clone(&current), settings, parameters };
                 let columns = prepared.columns.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
-                if *explain == Explain::Show {
-                    return self.explain(plan, parameters).await;
-                }
-                let stream = self.stream(plan, parameters).await?;
+                let known = ready.get(&basis).map_err(|error| from_engine(&error, ""))?;
+                let stream = match known.filter(|_| *explain == Explain::Run) {
+                    Some(plan) => self.run(async { Ok(plan) }).await?,
+                    None => {
+                        let plan = match Arc::ptr_eq(scope, &current) {
+                            true => plan.clone(),
+                            false => self.plan_query(statement, "").await?,
+                        };
+                        if *explain == Explain::Show {
+                            return self.explain(plan, basis.parameters).await;
+                        }
+                        let work = async {
+                            let physical = self.physical(&plan, basis.parameters.clone()).await?;
+                            ready.keep(basis, &plan, &physical);
+                            Ok(physical)
+                        };
+                        self.run(work).await?
+                    }
+                };
                 Ok(Outcome::Rows { verb: "SELECT", stream: output::guarded(stream, columns, end) })
             }
             Plan::Write { plan, statement } => {
@@ -321,15 +338,28 @@ impl LocalSession {
         plan: LogicalPlan,
         parameters: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream, SqlError> {
-        let work = async {
-            let plan = if parameters.is_empty() {
-                plan
-            } else {
-                plan.with_param_values(ParamValues::from(parameters))?
-            };
-            let physical = self.state.create_physical_plan(&plan).await?;
-            execute_stream(physical, self.state.task_ctx())
-        };
+        self.run(self.physical(&plan, parameters)).await
+    }
+
+    /// The plan that runs a query with its parameters.
+    async fn physical(
+        &self,
+        plan: &LogicalPlan,
+        parameters: Vec<ScalarValue>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        if parameters.is_empty() {
+            return self.state.create_physical_plan(plan).await;
+        }
+        let plan = plan.clone().with_param_values(ParamValues::from(parameters))?;
+        self.state.create_physical_plan(&plan).await
+    }
+
+    /// Makes a plan and begins to run it.
+    async fn run(
+        &self,
+        plan: impl Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
+        let work = async { execute_stream(plan.await?, self.state.task_ctx()) };
         self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))
     }
 
@@ -338,15 +368,8 @@ impl LocalSession {
         plan: LogicalPlan,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
-        let work = async {
-            let plan = if parameters.is_empty() {
-                plan
-            } else {
-                plan.with_param_values(ParamValues::from(parameters))?
-            };
-            self.state.create_physical_plan(&plan).await
-        };
-        let physical = work.await.map_err(|error| from_engine(&error, ""))?;
+        let physical =
+            self.physical(&plan, parameters).await.map_err(|error| from_engine(&error, ""))?;
         let text = displayable(physical.as_ref()).indent(false).to_string();
         let lines = text.lines().map(str::to_string).collect();
         Ok(Outcome::Rows {

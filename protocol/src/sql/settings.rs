@@ -51,7 +51,7 @@ const KNOWN: [(&str, &str, &str); 26] = [
 ];
 
 /// A session's settings.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     changed: BTreeMap<String, String>,
 }

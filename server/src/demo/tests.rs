@@ -60,6 +60,7 @@ pub(crate) fn total(revision: &Revision, target: &str, pinned: &[(&str, usize, &
         selection: None,
         ranges: Vec::new(),
         computed: Vec::new(),
+        distinct: Vec::new(),
         outputs: vec![Measured::Consolidated(measure)],
     };
     let result = run(&View::unrestricted(version.clone()), &revision.plan, &query).expect(target);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use calc::Measured;
 use cube::model::Consolidation;
-use cube::rollup::{Arithmetic, Axis, Grain, Operator, Output, Request, misleading_sum};
+use cube::rollup::{Arithmetic, Axis, Distinct, Grain, Operator, Output, Request, misleading_sum};
 use cube::{CubeId, HierarchyId, MeasureId, View};
 use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
@@ -15,7 +15,7 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
@@ -27,7 +27,7 @@ use super::misleading;
 use super::rollup_table::{OutputColumn, RollupTable};
 use crate::sql::columns::ColumnSource;
 use crate::sql::filter::{
-    Predicates, column_grain, evaluate, single_dimension, strip_casts, unqualified,
+    Predicates, can_evaluate, column_grain, evaluate, single_dimension, strip_casts, unqualified,
 };
 use crate::sql::measure::MEASURE;
 use crate::sql::members::Grouping;
@@ -126,7 +126,7 @@ pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion>
     for expression in &aggregate.aggr_expr {
         let Some(output) = Asked::of(&input, expression) else {
             return Ok(Conversion::NotOfACube(
-                "it has another aggregate than measure, sum, avg, min, max or count of a measure, or sum of what + - * make of measures",
+                "it has another aggregate than measure, sum, avg, min, max or count of a measure, count(DISTINCT) of a column of one dimension, or sum of what + - * make of measures",
             ));
         };
         asked.push(output);
@@ -143,26 +143,27 @@ pub fn convert(aggregate: &Aggregate, setting: Aggregates) -> Result<Conversion>
         values.push(distinct);
     }
     let predicates = Predicates::new(&input.table, &input.predicates)?;
-    let mut outputs = Vec::new();
-    let mut computed = Vec::new();
+    let mut outputs = Outputs::default();
     for asked in asked {
-        outputs.push(asked.output(&input, &axes, &predicates, setting, &mut computed)?);
+        let measured = asked.output(&input, &axes, &predicates, setting, &mut outputs)?;
+        outputs.measured.push(measured);
     }
-    let outputs = Outputs { measured: outputs, computed };
     rollup_plan(aggregate, &input, axes, values, predicates, outputs)
         .map(|plan| Conversion::Rollup(Box::new(plan)))
 }
 
 /// What a rollup computes.
+#[derive(Default)]
 struct Outputs {
     measured: Vec<Measured>,
     computed: Vec<Arithmetic>,
+    distinct: Vec<Distinct>,
 }
 
 /// The grouping by an expression over one dimension, and the value of each of its codes.
 pub fn axis(input: &CubeInput, expression: &Expr) -> Result<Option<(Axis, ArrayRef)>> {
     let Some(resolved) = input.resolve(expression) else { return Ok(None) };
-    if !crate::sql::filter::can_evaluate(&resolved) {
+    if !can_evaluate(&resolved) {
         return Ok(None);
     }
     let Some(position) = single_dimension(&input.table, &resolved) else { return Ok(None) };
@@ -256,6 +257,8 @@ pub fn plain_aggregate(expression: &Expr) -> Option<(&str, &Expr)> {
 /// An aggregate that a rollup may compute.
 enum Asked {
     CountRows,
+    /// Different values of an expression over one dimension.
+    CountDistinct(Expr),
     SumOf(Arithmetic),
     /// A function of a measure.
     Of(Function, MeasureId),
@@ -272,6 +275,12 @@ enum Function {
 
 impl Asked {
     fn of(input: &CubeInput, expression: &Expr) -> Option<Self> {
+        if let Some(counted) = counted_once(expression) {
+            let resolved = input.resolve(counted)?;
+            let is_axis =
+                can_evaluate(&resolved) && single_dimension(&input.table, &resolved).is_some();
+            return is_axis.then(|| Self::CountDistinct(counted.clone()));
+        }
         let (function, argument) = plain_aggregate(expression)?;
         if function == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null()) {
             return Some(Self::CountRows);
@@ -306,15 +315,23 @@ impl Asked {
         axes: &[Axis],
         predicates: &Predicates,
         setting: Aggregates,
-        computed: &mut Vec<Arithmetic>,
+        made: &mut Outputs,
     ) -> Result<Measured> {
         let (function, measure) = match self {
             Self::CountRows => return Ok(Measured::Plain(Output::CountRows)),
+            Self::CountDistinct(counted) => {
+                let (values, names) = axis(input, &counted)?.ok_or_else(|| {
+                    DataFusionError::Internal("what is counted is of no dimension".into())
+                })?;
+                let blank = (0..names.len()).find(|&at| names.is_null(at)).map(|at| at as u32);
+                made.distinct.push(Distinct { values, blank });
+                return Ok(Measured::Plain(Output::CountDistinct(made.distinct.len() - 1)));
+            }
             Self::SumOf(arithmetic) => {
-                let known = computed.iter().position(|other| *other == arithmetic);
+                let known = made.computed.iter().position(|other| *other == arithmetic);
                 let position = known.unwrap_or_else(|| {
-                    computed.push(arithmetic);
-                    computed.len() - 1
+                    made.computed.push(arithmetic);
+                    made.computed.len() - 1
                 });
                 return Ok(Measured::Plain(Output::SumOf(position)));
             }
@@ -347,6 +364,19 @@ impl Asked {
             (Function::Sum, _) => plain_sql("sum"),
             (Function::Avg, _) => plain_sql("avg"),
         }
+    }
+}
+
+/// What a plain `count(DISTINCT x)` counts.
+fn counted_once(expression: &Expr) -> Option<&Expr> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = strip_casts(expression)
+    else {
+        return None;
+    };
+    let is_plain = func.name() == "count" && params.distinct && params.filter.is_none();
+    match params.args.as_slice() {
+        [counted] if is_plain && params.order_by.is_empty() => Some(counted),
+        _ => None,
     }
 }
 
@@ -456,6 +486,7 @@ fn rollup_plan(
         description,
         outputs: measured.collect(),
         computed: outputs.computed,
+        distinct: outputs.distinct,
         table: Arc::clone(&input.table),
         schema: Arc::clone(&schema),
         axes,

@@ -8,7 +8,7 @@ use calc::{Measured, Query, run};
 use cube::CubeError;
 use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
-use cube::rollup::{Arithmetic, Axis, RollupColumn};
+use cube::rollup::{Arithmetic, Axis, Distinct, RollupColumn};
 use cube::segment::{RowSet, SegmentView};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, UInt32Array,
@@ -46,6 +46,8 @@ pub struct RollupTable {
     pub outputs: Vec<OutputColumn>,
     /// What sums of computed values add up.
     pub computed: Vec<Arithmetic>,
+    /// What is counted once each.
+    pub distinct: Vec<Distinct>,
 }
 
 impl fmt::Debug for RollupTable {
@@ -76,6 +78,7 @@ impl RollupTable {
             filters: self.predicates.filters.clone(),
             ranges: self.predicates.ranges.clone(),
             computed: self.computed.clone(),
+            distinct: self.distinct.clone(),
             selection: if self.predicates.residual.is_empty() { None } else { Some(&select) },
             outputs: wanted.iter().map(|&output| self.outputs[output].output).collect(),
         };

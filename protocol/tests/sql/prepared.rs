@@ -1,0 +1,41 @@
+//! Statements that run more than once: each time as if for the first.
+
+use protocol::sql::local::LocalSession;
+use protocol::sql::session::{Prepared, Session};
+
+use super::{execute, run, session};
+
+async fn prepared(session: &mut LocalSession, sql: &str) -> Prepared {
+    let statement = session.parse(sql).unwrap().remove(0);
+    session.prepare(statement, &[]).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_again_sees_what_was_written_meanwhile() {
+    let mut session = session().await;
+    let sql =
+        "SELECT account_l2, sum(units) FROM books WHERE units > 5 GROUP BY 1 ORDER BY 2 LIMIT 3";
+    let sums = prepared(&mut session, sql).await;
+    for _ in 0..3 {
+        assert_eq!(execute(&mut session, &sums).await.unwrap(), ["Sales | 30"]);
+    }
+    run(&mut session, "UPDATE books SET units = 7 WHERE date = '2025-05-31' AND account = 2").await;
+    for _ in 0..2 {
+        assert_eq!(execute(&mut session, &sums).await.unwrap(), ["Sales | 37"]);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_again_follows_the_settings() {
+    let mut session = session().await;
+    let sql = "SELECT sum(amount), current_setting('perfos.reason') FROM books GROUP BY 2";
+    let total = prepared(&mut session, sql).await;
+    let refused = execute(&mut session, &total).await.unwrap_err();
+    assert_eq!(refused.sqlstate, "42803");
+    run(&mut session, "SET perfos.aggregates = 'leaf'").await;
+    assert_eq!(execute(&mut session, &total).await.unwrap(), ["3550.7500 | "]);
+    run(&mut session, "SET perfos.reason = 'audit'").await;
+    assert_eq!(execute(&mut session, &total).await.unwrap(), ["3550.7500 | audit"]);
+    run(&mut session, "RESET perfos.aggregates").await;
+    assert_eq!(execute(&mut session, &total).await.unwrap_err().sqlstate, "42803");
+}
