@@ -309,6 +309,11 @@ impl CubeRows {
         self.segments.iter().map(SegmentView::live_count).sum()
     }
 
+    /// Memory of the segments, in bytes: of their columns, level columns and postings.
+    pub fn size_bytes(&self) -> usize {
+        self.segments.iter().map(|view| view.segment.size_bytes()).sum()
+    }
+
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
         self.newest(|segment| segment.find(rows, row))

@@ -16,9 +16,9 @@ const PACKED_BITS_MAX: u32 = 57;
 /// Integers, each a base and an offset.
 #[derive(Debug, Clone)]
 pub struct Ints {
-    /// The smallest.
+    /// None is smaller.
     base: i64,
-    /// The largest.
+    /// None is larger.
     max: i64,
     pub(super) offsets: Offsets,
 }
@@ -135,14 +135,29 @@ macro_rules! with_offsets {
 impl Packed {
     fn new(width: u32, offsets: impl ExactSizeIterator<Item = u64>) -> Self {
         let len = offsets.len();
-        let mut bytes =
-            vec![0; (len * width as usize).div_ceil(8) + PADDING_BYTES].into_boxed_slice();
-        for (at, offset) in offsets.enumerate() {
-            let bit = at * width as usize;
-            let Some(place) = bytes[bit / 8..].first_chunk_mut() else { continue };
-            *place = (u64::from_le_bytes(*place) | offset << (bit % 8)).to_le_bytes();
+        let mut bytes = Vec::with_capacity((len * width as usize).div_ceil(8) + 2 * PADDING_BYTES);
+        let (mut word, mut filled) = (0u64, 0);
+        for offset in offsets {
+            word |= offset << filled;
+            filled += width;
+            if filled >= u64::BITS {
+                bytes.extend_from_slice(&word.to_le_bytes());
+                filled -= u64::BITS;
+                // what did not fit any more; a shift by all bits is none
+                word = offset.checked_shr(width - filled).unwrap_or(0);
+            }
         }
-        Self { width, len, bytes }
+        bytes.extend_from_slice(&word.to_le_bytes());
+        bytes.resize((len * width as usize).div_ceil(8) + PADDING_BYTES, 0);
+        Self { width, len, bytes: bytes.into_boxed_slice() }
+    }
+
+    fn set(&mut self, at: usize, offset: u64) {
+        let bit = at * self.width as usize;
+        let Some(place) = self.bytes[bit / 8..].first_chunk_mut() else { return };
+        let (mask, shift) = (!(u64::MAX << self.width), bit % 8);
+        let others = u64::from_le_bytes(*place) & !(mask << shift);
+        *place = (others | offset << shift).to_le_bytes();
     }
 }
 
@@ -154,10 +169,12 @@ impl Ints {
 
     /// A column of what an iterator gives.
     pub fn of(integers: impl ExactSizeIterator<Item = i64> + Clone) -> Self {
-        let each = || integers.clone();
-        let (base, max) = (each().min().unwrap_or(0), each().max().unwrap_or(0));
+        let ends = integers
+            .clone()
+            .fold((i64::MAX, i64::MIN), |(min, max), integer| (min.min(integer), max.max(integer)));
+        let (base, max) = if integers.len() == 0 { (0, 0) } else { ends };
         let span = max.wrapping_sub(base) as u64;
-        let offsets = || each().map(|integer| integer.wrapping_sub(base) as u64);
+        let offsets = || integers.clone().map(|integer| integer.wrapping_sub(base) as u64);
         let width = u64::BITS - span.leading_zeros();
         let offsets = match width {
             0 => Offsets::Zero(integers.len()),
@@ -190,7 +207,45 @@ impl Ints {
         self.len() == 0
     }
 
-    /// The smallest and the largest; zeros where there is none.
+    /// The column with another integer in a place; none where it does not fit in the width.
+    fn put(&mut self, at: usize, integer: i64) -> Option<()> {
+        let offset = integer.wrapping_sub(self.base) as u64;
+        let largest = match &self.offsets {
+            Offsets::Zero(_) => 0,
+            Offsets::U8(_) => u8::MAX.into(),
+            Offsets::U16(_) => u16::MAX.into(),
+            Offsets::Packed(packed) => !(u64::MAX << packed.width),
+            Offsets::U64(_) => u64::MAX,
+        };
+        if integer < self.base || offset > largest {
+            return None;
+        }
+        match &mut self.offsets {
+            Offsets::Zero(_) => {}
+            Offsets::U8(offsets) => offsets[at] = offset as u8,
+            Offsets::U16(offsets) => offsets[at] = offset as u16,
+            Offsets::Packed(packed) => packed.set(at, offset),
+            Offsets::U64(offsets) => offsets[at] = offset,
+        }
+        self.max = self.max.max(integer);
+        Some(())
+    }
+
+    /// The column with other integers in some places.
+    #[must_use]
+    pub(super) fn with(&self, changes: impl Iterator<Item = (usize, i64)> + Clone) -> Self {
+        let mut narrow = self.clone();
+        match changes.clone().try_for_each(|(at, integer)| narrow.put(at, integer)) {
+            Some(()) => narrow,
+            None => {
+                let mut integers = self.to_vec();
+                changes.for_each(|(at, integer)| integers[at] = integer);
+                Self::new(&integers)
+            }
+        }
+    }
+
+    /// Between which two all integers are; zeros where there is none.
     pub fn bounds(&self) -> (i64, i64) {
         (self.base, self.max)
     }
@@ -241,6 +296,15 @@ impl Ints {
         });
     }
 
+    /// Takes the rows out of a list of which a function does not say so of their integer.
+    #[inline]
+    pub(super) fn retain_listed(&self, rows: &mut Vec<u32>, keep: impl Fn(i64) -> bool) {
+        let base = self.base;
+        with_offsets!(self, |offsets| {
+            rows.retain(|&row| keep(base.wrapping_add(offsets.at(row as usize) as i64)));
+        });
+    }
+
     /// What the column has in some rows.
     #[inline]
     pub fn gathered<U>(&self, rows: &RowSet, convert: impl Fn(i64) -> U) -> Vec<U> {
@@ -284,6 +348,16 @@ mod tests {
         }
         let min_max = integers.iter().min().zip(integers.iter().max());
         assert_eq!(ints.bounds(), min_max.map_or((0, 0), |(&min, &max)| (min, max)));
+        for value in [0, -1, i64::MAX, ints.max, ints.base, integers.first().copied().unwrap_or(7)]
+        {
+            let places = (0..integers.len()).step_by(5);
+            let changed = ints.with(places.clone().map(|at| (at, value)));
+            let mut expected = integers.to_vec();
+            places.for_each(|at| expected[at] = value);
+            assert_eq!(changed.to_vec(), expected);
+            let (min, max) = changed.bounds();
+            assert!(expected.iter().all(|integer| (min..=max).contains(integer)));
+        }
     }
 
     #[test]

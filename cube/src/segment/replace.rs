@@ -174,22 +174,13 @@ impl Values {
     /// The values with those of patches in their place.
     fn with(&self, patches: &[&Patch]) -> Self {
         let is_whole = is_whole(patches, self.ints().len());
-        let integers = if is_whole {
-            patches.iter().map(|patch| patch.values.as_slice()).collect::<Vec<_>>().concat()
-        } else {
-            let mut integers = self.ints().to_vec();
-            for patch in patches {
-                match patch.rows.as_run() {
-                    Some(run) => integers[run].copy_from_slice(&patch.values),
-                    None => {
-                        let values = patch.rows.iter().zip(&patch.values);
-                        values.for_each(|(row, &value)| integers[row] = value);
-                    }
-                }
+        let changes = patches.iter().flat_map(|patch| patch.rows.iter().zip(&patch.values));
+        let ints = match is_whole {
+            true => {
+                Ints::new(&patches.iter().map(|p| p.values.as_slice()).collect::<Vec<_>>().concat())
             }
-            integers
+            false => self.ints().with(changes.map(|(row, &value)| (row, value))),
         };
-        let ints = Ints::new(&integers);
         let all_present = patches.iter().all(|patch| patch.present.is_none());
         if all_present && (is_whole || self.presence().is_none()) {
             return Self::full(ints);

@@ -58,7 +58,7 @@ impl RowSet {
     }
 
     /// The rows.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = usize> + Clone + '_ {
         let (run, list) = match self {
             Self::Run(run) => (run.clone(), &[] as &[u32]),
             Self::List(rows) => (0..0, rows.as_slice()),

@@ -282,21 +282,32 @@ impl Check<'_> {
         }
     }
 
-    /// Whether a row meets it.
-    fn holds(&self, row: usize) -> bool {
+    /// Takes the rows out of a list that do not meet it.
+    fn retain_listed(&self, rows: &mut Vec<u32>) {
         match self {
-            Self::Range { ints, low, high } => (*low..=*high).contains(&ints.get(row)),
-            Self::Values { values, low, high } => {
-                values.get(row).is_some_and(|value| (*low..=*high).contains(&value))
+            Self::Range { ints, low, high } => {
+                ints.retain_listed(rows, |code| (*low..=*high).contains(&code));
             }
-            Self::Groups { wanted, column } => wanted.flags[column.get(row) as usize] == 1,
-            Self::Members { wanted, codes, .. } => {
-                let member = codes.get(row).0;
-                match wanted.form() {
-                    Form::Flags { first, words } => is_flagged(*first, words, member),
-                    Form::Bitmap => wanted.members.contains(member),
+            Self::Values { values, low, high } => {
+                values.ints().retain_listed(rows, |value| (*low..=*high).contains(&value));
+                if let Some(presence) = values.presence() {
+                    rows.retain(|&row| presence.contains(row as usize));
                 }
             }
+            Self::Groups { wanted, column } => {
+                column.retain_listed(rows, |group| wanted.flags[group as usize] == 1);
+            }
+            Self::Members { codes, range: Some((low, high)), .. } => {
+                codes.ints().retain_listed(rows, |code| (*low..=*high).contains(&code));
+            }
+            Self::Members { wanted, codes, .. } => match wanted.form() {
+                Form::Flags { first, words } => {
+                    codes.ints().retain_listed(rows, |code| is_flagged(*first, words, code as u32))
+                }
+                Form::Bitmap => {
+                    codes.ints().retain_listed(rows, |code| wanted.members.contains(code as u32))
+                }
+            },
         }
     }
 
@@ -330,7 +341,7 @@ impl SegmentView {
         let mut each = checks.iter().enumerate();
         let (posted, mut rows) = each.find_map(|(at, check)| Some((at, check.posted(segment)?)))?;
         for (_, check) in checks.iter().enumerate().filter(|(at, _)| *at != posted) {
-            rows.retain(|&row| check.holds(row as usize));
+            check.retain_listed(&mut rows);
         }
         // a bitmap is slower to ask than codes: it is asked of what is left
         if !self.dead.is_empty() {

@@ -65,3 +65,15 @@ async fn distinct_members_are_counted_within_groups() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn cubes_say_what_they_take() {
+    let mut session = session().await;
+    let sql = "SELECT cube, kind, rows, segments, bytes > 0 FROM perfos.cubes ORDER BY 1";
+    let expected = [
+        "books | cells | 8 | 1 | true",
+        "grants | records | 0 | 0 | false",
+        "plan | cells | 0 | 0 | false",
+    ];
+    assert_eq!(run(&mut session, sql).await, expected);
+}

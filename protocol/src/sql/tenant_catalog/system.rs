@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use calc::missing::{MissingMember, missing_members};
-use cube::{CubeId, MeasureId, Model};
+use cube::model::CubeKind;
+use cube::segment::CubeRows;
+use cube::{CubeId, MeasureId, Model, View};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
 };
@@ -25,6 +27,7 @@ const LEDGER_ENTRIES_MAX: usize = 10_000;
 pub(super) fn relations() -> Vec<Relation> {
     let tables = [
         ("branches", branches_schema(), "Branches: who made them, why, and what they hold"),
+        ("cubes", cubes_schema(), "Cubes of the session's branch and the memory that they take"),
         (
             "ledger",
             ledger_schema(),
@@ -47,6 +50,7 @@ pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
             ledger(&entries.map_err(DataFusionError::from)?)?
         }
         "branches" => branches(&scope.point.branches)?,
+        "cubes" => cubes(&scope.snapshot_of(&scope.current).view)?,
         "measures" => measures(&scope.snapshot_of(&scope.current).view.version.model)?,
         "rules" => {
             let snapshot = scope.snapshot_of(&scope.current);
@@ -111,6 +115,40 @@ fn branches(branches: &Branches) -> Result<RecordBatch> {
         integers(branches.iter().map(|branch| Some(branch.entry_count))),
     ];
     Ok(RecordBatch::try_new(branches_schema(), columns)?)
+}
+
+fn cubes_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("cube", DataType::Utf8, false),
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("rows", DataType::Int64, true),
+        Field::new("segments", DataType::Int64, true),
+        Field::new("bytes", DataType::Int64, true),
+    ]))
+}
+
+/// How much there is, for those who may see all of it.
+fn cubes(view: &View) -> Result<RecordBatch> {
+    let version = &view.version;
+    let cubes = || version.model.cubes.iter().enumerate();
+    let number = |of: fn(&CubeRows) -> usize| {
+        integers(cubes().map(|(at, cube)| {
+            let is_restricted = cube.dimensions.iter().any(|&id| view.allowed(id).is_some());
+            (!is_restricted).then(|| of(version.rows(CubeId::from_idx(at))) as u64)
+        }))
+    };
+    let kind = |kind: CubeKind| match kind {
+        CubeKind::Cells => "cells",
+        CubeKind::Records => "records",
+    };
+    let columns = vec![
+        texts(cubes().map(|(_, cube)| Some(cube.def.name.as_str()))),
+        texts(cubes().map(|(_, cube)| Some(kind(cube.def.kind)))),
+        number(CubeRows::row_count),
+        number(|rows| rows.segments().len()),
+        number(CubeRows::size_bytes),
+    ];
+    Ok(RecordBatch::try_new(cubes_schema(), columns)?)
 }
 
 fn measures_schema() -> SchemaRef {
