@@ -49,7 +49,7 @@ use crate::error::SqlError;
 use crate::tenant::{Command, Tenant};
 use control::Control;
 use output::{StatementEnd, renamed, rows_of_text};
-use ready::{Basis, Ready};
+use ready::{Basis, KnownTexts, Ready};
 
 /// Nesting of a statement's text.
 const NESTING_MAX: usize = 50;
@@ -71,6 +71,7 @@ pub struct LocalSession {
     settings: Arc<Mutex<Settings>>,
     interrupt: output::Interruption,
     transaction: Option<Transaction>,
+    texts: KnownTexts,
 }
 
 /// The moment it began with, and a private revision with the changes that made it.
@@ -144,6 +145,7 @@ impl LocalSession {
             settings,
             interrupt: output::Interruption::default(),
             transaction: None,
+            texts: KnownTexts::default(),
         };
         session.enter()?;
         Ok(session)
@@ -209,6 +211,14 @@ impl LocalSession {
         }
         self.refuse_in_failed_transaction()?;
         let scope = self.enter()?;
+        let basis = Basis {
+            scope: Arc::clone(&scope),
+            settings: self.settings().clone(),
+            parameters: Vec::new(),
+        };
+        if let Some(known) = self.texts.get(&statement.text, declared, &basis) {
+            return Ok(known);
+        }
         let mut tree = tree.clone();
         let (explain, names) = match tree {
             Statement::Explain { statement, analyze: false, .. } => {
@@ -249,7 +259,9 @@ impl LocalSession {
         };
         let ready = Ready::default();
         let plan = Plan::Query { statement: Box::new(tree), plan, scope, explain, ready };
-        Ok(Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) })
+        let prepared = Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) };
+        self.texts.keep(statement.text, declared, basis, &prepared);
+        Ok(prepared)
     }
 
     fn parse_one(&self, sql: &str) -> Result<Statement, SqlError> {

@@ -39,3 +39,33 @@ async fn a_statement_that_runs_again_follows_the_settings() {
     run(&mut session, "RESET perfos.aggregates").await;
     assert_eq!(execute(&mut session, &total).await.unwrap_err().sqlstate, "42803");
 }
+
+#[tokio::test]
+async fn a_text_that_comes_again_follows_all_that_changes() {
+    let mut session = session().await;
+    let sql = "SELECT sum(units) FROM books WHERE account = 2";
+    let ledger = "SELECT max(sequence) FROM perfos.ledger";
+    for _ in 0..3 {
+        assert_eq!(run(&mut session, sql).await, ["35"]);
+        assert_eq!(run(&mut session, ledger).await, run(&mut session, ledger).await);
+    }
+    run(&mut session, "BEGIN").await;
+    run(&mut session, "UPDATE books SET units = 1 WHERE account = 2").await;
+    assert_eq!(run(&mut session, sql).await, ["3"]);
+    run(&mut session, "ROLLBACK").await;
+    assert_eq!(run(&mut session, sql).await, ["35"]);
+    run(&mut session, "CREATE SCHEMA whatif").await;
+    run(&mut session, "UPDATE whatif.books SET units = 2 WHERE account = 2").await;
+    assert_eq!(run(&mut session, sql).await, ["35"]);
+    run(&mut session, "SET search_path = whatif").await;
+    assert_eq!(run(&mut session, sql).await, ["6"]);
+    run(&mut session, "RESET search_path").await;
+    assert_eq!(run(&mut session, sql).await, ["35"]);
+    let sum = "SELECT sum(amount) FROM books WHERE account = 5";
+    assert!(run(&mut session, sum).await[0].starts_with("error 42803"));
+    run(&mut session, "SET perfos.aggregates = 'leaf'").await;
+    assert_eq!(run(&mut session, sum).await, ["3100.0000"]);
+    run(&mut session, "SET perfos.aggregates = 'cube'").await;
+    assert_eq!(run(&mut session, sum).await, ["900.0000"]);
+    assert_eq!(run(&mut session, sum).await, ["900.0000"]);
+}
