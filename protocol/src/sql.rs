@@ -14,6 +14,7 @@ pub mod in_lists;
 pub mod local;
 pub mod measure;
 pub mod members;
+mod misread;
 pub mod named_tables;
 pub mod relation;
 pub mod rewrite;

@@ -37,6 +37,7 @@ use super::explain_cell::{EXPLAIN_CELL, ExplainCell};
 use super::in_lists::ListsUnderOr;
 use super::measure::measure_function;
 use super::members::MemberCache;
+use super::misread;
 use super::rewrite;
 use super::rollup_rule::RollupRule;
 use super::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
@@ -528,6 +529,7 @@ pub(super) fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
             format!("more than {STATEMENTS_MAX} statements in one query string"),
         ));
     }
+    statements.iter().try_for_each(misread::refuse)?;
     Ok(statements)
 }
 

@@ -77,3 +77,30 @@ async fn cubes_say_what_they_take() {
     ];
     assert_eq!(run(&mut session, sql).await, expected);
 }
+
+#[tokio::test]
+async fn what_would_be_misread_is_refused() {
+    let mut session = session().await;
+    let check = async |session: &mut LocalSession, sql: &str, expected: &str| {
+        let found = run(session, sql).await.join("; ");
+        assert!(found.starts_with(expected), "{sql}: {found}");
+    };
+    let needs = "error 42601 IS DISTINCT FROM needs parentheses";
+    for verb in ["DELETE FROM books", "SELECT * FROM books", "UPDATE books SET units = 1"] {
+        for condition in [
+            "units IS DISTINCT FROM 5 AND account = 2",
+            "account = 3 OR units IS NOT DISTINCT FROM 5 OR account = 2",
+            "NOT (units > 1 IS DISTINCT FROM true OR false)",
+        ] {
+            check(&mut session, &format!("{verb} WHERE {condition}"), needs).await;
+        }
+    }
+    let both = "SELECT count(*) FROM books WHERE (units IS DISTINCT FROM 5) AND account = 2";
+    check(&mut session, both, "2").await;
+    let nested =
+        "SELECT count(*) FROM books WHERE units > 9 IS NOT DISTINCT FROM (true AND account = 2)";
+    check(&mut session, nested, "2").await;
+    check(&mut session, "SELECT sum(units) FROM books TABLESAMPLE SYSTEM (10)", "error 0A000")
+        .await;
+    check(&mut session, "SELECT count(*) FROM books", "8").await;
+}

@@ -117,8 +117,16 @@ fn output_array(
     match data_type {
         DataType::Decimal128(precision, scale) => {
             let scale = u32::try_from(*scale).unwrap_or(0);
-            let rescale =
-                |value: i128| Number::new(value, column.scale).rescaled(scale, Rounding::HalfEven);
+            let rescale = |value: i128| {
+                let number = Number::new(value, column.scale);
+                let rescaled = number.rescaled(scale, Rounding::HalfEven)?;
+                if Number::new(rescaled, scale).normalized() != number.normalized() {
+                    return Err(CubeError::Overflow(format!(
+                        "the total {number} has more digits after the point than the {scale} of sum(); measure() keeps them"
+                    )));
+                }
+                Ok(rescaled)
+            };
             let values = column.values.iter().map(|value| value.map(rescale).transpose());
             let array = values.collect::<Result<Decimal128Array, CubeError>>().map_err(external)?;
             let array = array.with_data_type(data_type.clone());
