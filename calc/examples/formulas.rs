@@ -146,16 +146,8 @@ fn company_payout(revision: &Revision) -> i128 {
 
 fn total(revision: &Revision, cube: CubeId, measure: u32) -> i128 {
     let view = View::unrestricted(std::sync::Arc::clone(&revision.version));
-    let query = Query {
-        cube,
-        axes: Vec::new(),
-        filters: Vec::new(),
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs: vec![Measured::Consolidated(MeasureId(measure))],
-    };
+    let query =
+        Query { outputs: vec![Measured::Consolidated(MeasureId(measure))], ..Query::of(cube) };
     let rollup = run(&view, &revision.plan, &query).expect("the total is computed");
     rollup.columns[0].values[0].unwrap_or(0)
 }

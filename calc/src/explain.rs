@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cube::model::Consolidation;
-use cube::rollup::{Axis as RollupAxis, Filter};
+use cube::rollup::Filter;
 use cube::segment::{Location, RowSet};
 use cube::value::KeyPart;
 use cube::{CubeError, CubeId, HierarchyId, MeasureId, MemberId, ValueType, View};
@@ -351,14 +351,9 @@ impl Explainer<'_> {
 
     fn total(&self, cell: &CellRef, filters: &[Filter]) -> Result<Option<String>> {
         let query = Query {
-            cube: cell.cube,
-            axes: Vec::<RollupAxis>::new(),
             filters: filters.to_vec(),
-            selection: None,
-            ranges: Vec::new(),
-            computed: Vec::new(),
-            distinct: Vec::new(),
             outputs: vec![Measured::Consolidated(cell.measure)],
+            ..Query::of(cell.cube)
         };
         let result = run(self.view, self.plan, &query)?;
         let column = &result.columns[0];

@@ -42,6 +42,22 @@ pub struct Query<'a> {
     pub outputs: Vec<Measured>,
 }
 
+impl Query<'_> {
+    /// A query for nothing of a cube, to be filled in.
+    pub fn of(cube: CubeId) -> Self {
+        Self {
+            cube,
+            axes: Vec::new(),
+            filters: Vec::new(),
+            ranges: Vec::new(),
+            selection: None,
+            computed: Vec::new(),
+            distinct: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+}
+
 /// What to compute of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Measured {

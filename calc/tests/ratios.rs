@@ -229,16 +229,7 @@ fn ask(
         .map(|name| Measured::Consolidated(measure_of(revision, cube, name)))
         .collect();
     let cube = cube_of(revision, cube);
-    let query = Query {
-        cube,
-        axes,
-        filters,
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { axes, filters, outputs, ..Query::of(cube) };
     let found = run(&view(revision), &revision.plan, &query).expect("the query runs");
     let group = |group: usize| {
         let key = labels.iter().zip(&found.codes);
@@ -342,16 +333,7 @@ fn a_group_that_only_the_other_cube_has_is_listed_where_the_ratio_has_a_value() 
     let coarse = Measured::Consolidated(measure_of(&revision, PLAN, "coarse"));
     let outputs = vec![coarse, Measured::Plain(Output::CountRows)];
     let cube = cube_of(&revision, PLAN);
-    let query = Query {
-        cube,
-        axes: vec![by],
-        filters: Vec::new(),
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { axes: vec![by], outputs, ..Query::of(cube) };
     let found = run(&view(&revision), &revision.plan, &query).unwrap();
     assert_eq!(found.columns[1].values, [Some(1), Some(0)], "sales, costs");
 }
@@ -617,16 +599,7 @@ fn a_reader_sees_what_the_totals_of_both_cubes_are_to_him() {
     let (by, labels) = axis(&revision, PLAN, "leaf");
     let outputs = vec![Measured::Consolidated(measure_of(&revision, PLAN, "gap"))];
     let cube = cube_of(&revision, PLAN);
-    let query = Query {
-        cube,
-        axes: vec![by],
-        filters: Vec::new(),
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { axes: vec![by], outputs, ..Query::of(cube) };
     let found = run(&view, &revision.plan, &query).unwrap();
     let listed: Vec<(&str, Option<i128>)> = found.codes[0]
         .iter()
@@ -671,16 +644,7 @@ fn conditions_on_single_rows_are_refused() {
     let all = |_: &SegmentView, rows: RowSet| -> cube::Result<RowSet> { Ok(rows) };
     let outputs = vec![Measured::Consolidated(measure_of(&revision, PLAN, "pct"))];
     let cube = cube_of(&revision, PLAN);
-    let query = Query {
-        cube,
-        axes: Vec::new(),
-        filters: Vec::new(),
-        ranges: Vec::new(),
-        selection: Some(&all),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { selection: Some(&all), outputs, ..Query::of(cube) };
     let error = run(&view(&revision), &revision.plan, &query).expect_err("it is refused");
     assert_eq!(
         error.to_string(),

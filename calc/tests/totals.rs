@@ -110,16 +110,7 @@ fn view(revision: &Revision) -> View {
 
 fn amounts(revision: &Revision, axes: Vec<Axis>, filters: Vec<Filter>) -> Vec<Option<i128>> {
     let outputs = vec![Measured::Consolidated(MeasureId(0))];
-    let query = Query {
-        cube: CubeId(0),
-        axes,
-        filters,
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { axes, filters, outputs, ..Query::of(CubeId(0)) };
     run(&view(revision), &revision.plan, &query).expect("runs").columns.remove(0).values
 }
 
@@ -139,16 +130,7 @@ fn by_account(revision: &Revision, regions: &[u32]) -> Vec<(u32, Option<i128>)> 
     };
     let outputs = vec![Measured::Consolidated(MeasureId(0))];
     let filters = vec![filter];
-    let query = Query {
-        cube: CubeId(0),
-        axes: vec![axis],
-        filters,
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
-        outputs,
-    };
+    let query = Query { axes: vec![axis], filters, outputs, ..Query::of(CubeId(0)) };
     let found = run(&view(revision), &revision.plan, &query).expect("runs");
     found.codes[0].iter().copied().zip(found.columns[0].values.iter().copied()).collect()
 }

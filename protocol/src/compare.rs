@@ -353,14 +353,8 @@ fn total_of(
     measures: &[MeasureId],
 ) -> Result<Vec<Option<Number>>, SqlError> {
     let query = Query {
-        cube,
-        axes: Vec::new(),
-        filters: Vec::new(),
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
         outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
+        ..Query::of(cube)
     };
     let rollup = run(&snapshot.view, &snapshot.plan, &query)?;
     let total = |column: &cube::rollup::RollupColumn| {

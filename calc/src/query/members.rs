@@ -273,16 +273,7 @@ fn operands(
                 query.filters.iter().filter(|f| f.position != position).cloned().collect();
             filters.push(member_filter(&view.version, query.cube, position, member));
             let outputs = vec![Measured::Consolidated(measure)];
-            let query = Query {
-                cube: query.cube,
-                axes,
-                filters,
-                selection: None,
-                ranges: Vec::new(),
-                computed: Vec::new(),
-                distinct: Vec::new(),
-                outputs,
-            };
+            let query = Query { axes, filters, outputs, ..Query::of(query.cube) };
             let found = run(view, plan, &query)?;
             let values = (0..found.group_count).filter_map(|group| {
                 Some((codes_at(&found.codes, &all, group), found.columns[0].values[group]?))

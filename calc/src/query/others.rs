@@ -75,14 +75,10 @@ pub(super) fn ask(
         let filters =
             filters.map(|filter| Filter { position: positions[filter.position], ..filter.clone() });
         let query = Query {
-            cube,
             axes: axes.collect(),
             filters: filters.collect(),
-            selection: None,
-            ranges: Vec::new(),
-            computed: Vec::new(),
-            distinct: Vec::new(),
             outputs: measures.iter().map(|&measure| Measured::Consolidated(measure)).collect(),
+            ..Query::of(cube)
         };
         answers.push(Answer { cube, measures, rollup: run(view, plan, &query)? });
     }

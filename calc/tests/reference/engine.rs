@@ -298,16 +298,7 @@ impl Engine {
     pub fn is_misleading(&self, world: &World, question: &Question, measure: usize) -> bool {
         let (query, _) = self.query(world, question);
         let Query { cube, axes, filters, .. } = query;
-        let request = Request {
-            cube,
-            axes,
-            filters,
-            selection: None,
-            ranges: Vec::new(),
-            computed: Vec::new(),
-            distinct: Vec::new(),
-            outputs: Vec::new(),
-        };
+        let request = Request { axes, filters, ..Request::of(cube) };
         misleading_sum(&self.view(question), &request, MeasureId::from_idx(measure)).is_some()
     }
 
@@ -330,7 +321,6 @@ impl Engine {
         });
         let dimensions = &world.universe.cubes[question.cube].dimensions;
         let query = Query {
-            cube: CubeId::from_idx(question.cube),
             axes: axes.collect(),
             filters: question
                 .filters
@@ -342,11 +332,8 @@ impl Engine {
                     level: None,
                 })
                 .collect(),
-            selection: None,
-            ranges: Vec::new(),
-            computed: Vec::new(),
-            distinct: Vec::new(),
             outputs: question.asked.iter().map(|&asked| measured(asked)).collect(),
+            ..Query::of(CubeId::from_idx(question.cube))
         };
         (query, names)
     }

@@ -66,17 +66,6 @@ impl RowSet {
         run.chain(list.iter().copied()).map(|row| row as usize)
     }
 
-    /// What a column has in the rows.
-    pub fn gathered<T: Copy, U>(&self, column: &[T], convert: impl Fn(T) -> U) -> Vec<U> {
-        match self {
-            Self::Run(run) => {
-                let run = &column[run.start as usize..run.end as usize];
-                run.iter().map(|&value| convert(value)).collect()
-            }
-            Self::List(rows) => rows.iter().map(|&row| convert(column[row as usize])).collect(),
-        }
-    }
-
     /// The rows at some places, which ascend.
     pub fn taken(&self, places: &[u32]) -> Self {
         Self::of_list(match self {
@@ -104,11 +93,11 @@ mod tests {
         for (rows, expected) in
             [(RowSet::Run(2..5), vec![12, 13, 14]), (RowSet::List(vec![0, 3, 5]), vec![10, 13, 15])]
         {
-            assert_eq!(rows.gathered(&column, |value| value), expected);
             assert_eq!(rows.iter().map(|row| column[row]).collect::<Vec<_>>(), expected);
             assert_eq!(column[rows.get(1)], expected[1]);
             let ends = rows.taken(&[0, 2]);
-            assert_eq!(ends.gathered(&column, |value| value), [expected[0], expected[2]]);
+            let ends: Vec<_> = ends.iter().map(|row| column[row]).collect();
+            assert_eq!(ends, [expected[0], expected[2]]);
             assert_eq!(rows.len(), 3);
         }
     }

@@ -256,19 +256,7 @@ impl Tenant {
         output: Output,
     ) -> cube::Result<Rollup> {
         let cube: CubeId = self.version.model.cube(cube)?;
-        rollup(
-            view,
-            &Request {
-                cube,
-                axes,
-                filters,
-                selection: None,
-                ranges: Vec::new(),
-                computed: Vec::new(),
-                distinct: Vec::new(),
-                outputs: vec![output],
-            },
-        )
+        rollup(view, &Request { axes, filters, outputs: vec![output], ..Request::of(cube) })
     }
 
     /// The consolidated total of the first measure.

@@ -54,14 +54,9 @@ pub(crate) fn total(revision: &Revision, target: &str, pinned: &[(&str, usize, &
         Filter { position, members, grain: Grain::Level(hierarchy, at), level: None }
     };
     let query = Query {
-        cube,
-        axes: Vec::new(),
         filters: pinned.iter().map(filter).collect(),
-        selection: None,
-        ranges: Vec::new(),
-        computed: Vec::new(),
-        distinct: Vec::new(),
         outputs: vec![Measured::Consolidated(measure)],
+        ..Query::of(cube)
     };
     let result = run(&View::unrestricted(version.clone()), &revision.plan, &query).expect(target);
     let column = &result.columns[0];
