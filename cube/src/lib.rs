@@ -3,6 +3,7 @@
 //! A plain library: no async, no I/O, no clock, no randomness. The same changes give the same
 //! [`Version`], and the same [`View`] gives the same answer whatever the number of threads.
 
+pub mod aggregate;
 pub mod change;
 pub mod dictionary;
 pub mod dimension;

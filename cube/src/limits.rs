@@ -35,3 +35,9 @@ pub const POSTED_MEMBERS_MAX: u64 = 4_096;
 pub const UNIT_BYTES_MAX: usize = 200;
 /// Exponent of a factor of a unit.
 pub const UNIT_EXPONENT_MAX: i32 = 9;
+/// Aggregates of one cube.
+pub const AGGREGATES_MAX: usize = 64;
+/// Cells of one aggregate.
+pub const AGGREGATE_CELLS_MAX: usize = 1 << 24;
+/// Different values by which an aggregate may tell rows apart.
+pub const AGGREGATE_VALUES_MAX: i64 = 1_024;

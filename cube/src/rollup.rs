@@ -7,6 +7,7 @@
 mod accumulate;
 mod arithmetic;
 mod collect;
+mod covered;
 mod group;
 mod weights;
 
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
+use crate::aggregate::AggregateInfo;
 use crate::dimension::{Dimension, LevelGroups};
 use crate::error::{CubeError, Result};
 use crate::id::{CubeId, HierarchyId, LevelId, MeasureId, MemberId};
@@ -27,12 +29,13 @@ use crate::value::ValueType;
 use crate::view::{MemoryGrant, View};
 
 use accumulate::Partial;
-use arithmetic::Prepared;
 use collect::Collector;
+use covered::Question;
 use group::{AxisTable, GroupTables, strides_of};
 use weights::WeightTables;
 
 pub use arithmetic::{Arithmetic, Operator};
+pub(crate) use arithmetic::{Integers, Prepared};
 
 /// Cubes of fewer rows are not worth another thread.
 const PARALLEL_ROWS: usize = 16_384;
@@ -191,11 +194,19 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let rows = version.rows(request.cube);
     let row_count = rows.row_count();
     let groups = GroupTables::new(request, cube, &dimensions, &filters, row_count)?;
-    let selector = selector_of(view, request, &dimensions, filters);
+    let kinds = plans.iter().map(|plan| &plan.kind);
+    let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
+    let answer = question.as_ref().and_then(Question::answer);
+    let selector = selector_of(view, request, &dimensions, &filters);
     let selection = request.selection;
     let leaves = strides_of(&dimensions)?;
-    let (weights, plans) = (WeightTables::new(&weights), plans.as_slice());
-    let collector = Collector { selector, selection, weights, plans, groups, leaves };
+    let (tables, plans) = (WeightTables::new(&weights), plans.as_slice());
+    let collector = Collector { selector, selection, weights: tables, plans, groups, leaves };
+    if let Some((question, answer)) = question.as_ref().zip(answer) {
+        let partial = answer.partial(question, &collector)?;
+        let _grant = view.memory.reserve(partial.size_bytes())?;
+        return collector.finish(partial);
+    }
     // each task takes the next segment until there is none: sums are exact, so whichever it is
     let next = AtomicUsize::new(0);
     let task = |_| -> Result<(Partial, MemoryGrant)> {
@@ -235,7 +246,22 @@ pub fn selector(view: &View, request: &Request<'_>) -> Selector<'static> {
     let dimensions: Vec<&Dimension> =
         cube.dimensions.iter().map(|&id| view.version.dimension(id)).collect();
     let filters = effective_filters(view, request, &dimensions);
-    selector_of(view, request, &dimensions, filters)
+    selector_of(view, request, &dimensions, &filters)
+}
+
+/// The aggregate that answers a request as things are; none where rows are scanned.
+pub fn source(view: &View, request: &Request<'_>) -> Result<Option<AggregateInfo>> {
+    let version = &view.version;
+    let cube = version.model.cube_def(request.cube);
+    let dimensions: Vec<&Dimension> =
+        cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+    let weights = request_weights(request, cube, &dimensions);
+    let blank_above_leaves = !is_at_leaves(request, dimensions.len());
+    let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
+    let filters = effective_filters(view, request, &dimensions);
+    let kinds = plans.iter().map(|plan| &plan.kind);
+    let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
+    Ok(question.and_then(|question| question.best()).map(|answer| answer.aggregate.info()))
 }
 
 /// The same from the members that are left of each dimension.
@@ -243,17 +269,17 @@ fn selector_of(
     view: &View,
     request: &Request<'_>,
     dimensions: &[&Dimension],
-    filters: Vec<Option<RoaringBitmap>>,
+    filters: &[Option<RoaringBitmap>],
 ) -> Selector<'static> {
     let cube = view.version.model.cube_def(request.cube);
     let restricted = rights(view, request);
-    let wanted = filters.into_iter().enumerate().filter_map(|(position, members)| {
+    let wanted = filters.iter().enumerate().filter_map(|(position, members)| {
         let (dimension, level) = (dimensions[position], cube.levels[position]);
         let is_restricted = restricted.iter().any(|(other, _)| *other == position);
         let groups = filter_groups(request, position, dimension, level).filter(|_| !is_restricted);
         let facts = Arc::clone(dimension.facts_at(level));
         // rights name members that hold no facts too, and would be counted as if they did
-        let members = Cow::Owned(members? & facts.as_ref());
+        let members = Cow::Owned(members.as_ref()? & facts.as_ref());
         Some(Wanted::of_dimension(position, members, facts, groups))
     });
     Selector::of(wanted.collect(), request.ranges.clone())
@@ -503,6 +529,13 @@ fn output_plans(
                 match cube.measure_def(measure).consolidation {
                     Consolidation::Sum => match &cube.time[measure.idx()] {
                         None => OutputKind::WeightedSum,
+                        // of one date there is one cell a leaf
+                        Some(rule)
+                            if cube.def.kind == CubeKind::Cells
+                                && is_at_single_leaves(request, rule.position) =>
+                        {
+                            OutputKind::WeightedSum
+                        }
                         Some(rule) => OutputKind::SemiAdditive {
                             position: rule.position,
                             chooser: rule.by.map(|(position, _)| position),

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
+use crate::aggregate::Aggregates;
 use crate::id::MemberId;
 use crate::limits::SEGMENT_ROWS_MAX;
 use crate::value::KeyPart;
@@ -28,6 +29,8 @@ pub use ints::Ints;
 pub use replace::Patch;
 pub use row_set::RowSet;
 pub use select::{Selector, ValueRange};
+
+pub(crate) use difference::Reads;
 
 pub(crate) use select::Wanted;
 
@@ -296,12 +299,23 @@ pub struct Location {
 #[derive(Debug, Clone, Default)]
 pub struct CubeRows {
     segments: Vec<SegmentView>,
+    aggregates: Arc<Aggregates>,
 }
 
 impl CubeRows {
     /// The segments, the oldest first.
     pub fn segments(&self) -> &[SegmentView] {
         &self.segments
+    }
+
+    /// The aggregates of the cube, which all its states share.
+    pub fn aggregates(&self) -> &Arc<Aggregates> {
+        &self.aggregates
+    }
+
+    /// Other segments of the same cube.
+    fn of_same_cube(&self, segments: Vec<SegmentView>) -> Self {
+        Self { segments, aggregates: Arc::clone(&self.aggregates) }
     }
 
     /// Number of rows.
@@ -373,11 +387,11 @@ impl CubeRows {
         for location in replaced {
             Arc::make_mut(&mut segments[location.segment].dead).insert(location.row as u32);
         }
-        Self::assembled(segments, added)
+        self.assembled(segments, added)
     }
 
     /// The live ones of some segments, and new ones for sorted rows with keys not alive in them.
-    fn assembled(mut segments: Vec<SegmentView>, added: &Rows) -> Self {
+    fn assembled(&self, mut segments: Vec<SegmentView>, added: &Rows) -> Self {
         segments.retain(|view| view.live_count() > 0);
         let mut start = 0;
         while start < added.len() {
@@ -393,7 +407,7 @@ impl CubeRows {
             start = end;
         }
         merge_small(&mut segments, added);
-        Self { segments }
+        self.of_same_cube(segments)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct View {
     pub interrupt: Interrupt,
     /// What the read may use.
     pub memory: MemoryReservation,
+    /// Whether aggregates may answer; without them all rows are looked at.
+    pub uses_aggregates: bool,
 }
 
 /// A branch and a point of its history.
@@ -130,6 +132,7 @@ impl View {
             rights: Arc::default(),
             interrupt: Interrupt::default(),
             memory: MemoryReservation::new(u64::MAX / 2),
+            uses_aggregates: true,
         }
     }
 

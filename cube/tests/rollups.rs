@@ -6,9 +6,11 @@ mod settings;
 #[path = "support/tenant.rs"]
 mod tenant;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
+use cube::aggregate::Key;
 use cube::change::{MemberWrite, RowsAction, RowsWrite};
 use cube::dimension::Dimension;
 use cube::model::{
@@ -19,9 +21,10 @@ use cube::rollup::{
 };
 use cube::segment::{RowSet, SegmentView, ValueRange};
 use cube::value::{KeyPart, KeyType};
-use cube::view::Rights;
+use cube::view::{Interrupt, Rights};
 use cube::{AttributeId, CubeId, HierarchyId, MeasureId, MemberId, Scalar, ValueType, View};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use roaring::RoaringBitmap;
 use settings::cases;
@@ -768,7 +771,15 @@ fn half_even(sum: i128, count: i128) -> i128 {
 
 impl World {
     fn check(&self, seed: u64) {
-        let ask = self.drawn_ask(&mut Draw(seed));
+        self.check_ask(&self.drawn_ask(&mut Draw(seed)));
+    }
+
+    /// Checks the part of a question that aggregates can answer.
+    fn check_sums(&self, seed: u64) {
+        self.check_ask(&self.drawn_ask(&mut Draw(seed)).only_sums());
+    }
+
+    fn check_ask(&self, ask: &Ask) {
         let expected = ask.expected(self);
         let mut view = self.tenant.view();
         view.rights = Arc::new(ask.rights.clone());
@@ -808,6 +819,137 @@ proptest! {
         world.add_rows(case.rows / 9, &mut draw);
         asks.iter().for_each(|&ask| world.check(ask));
     }
+}
+
+/// Cells of an aggregate in these tests.
+const CELLS_MAX: usize = 60_000;
+
+impl Ask {
+    /// Without what no aggregate holds.
+    fn only_sums(mut self) -> Self {
+        self.is_even = false;
+        self.distinct.clear();
+        let is_sum = |output: &Output| match output {
+            Output::CountRows | Output::SumOf(_) | Output::Sum(_) | Output::Count(_) => true,
+            Output::Consolidated(measure) => measure.idx() < 2,
+            _ => false,
+        };
+        self.outputs.retain(is_sum);
+        self.outputs.push(Output::CountRows);
+        self
+    }
+
+    /// By what its groups and filters tell rows apart.
+    fn keys(&self) -> Vec<Key> {
+        let axes = self.axes.iter().map(|axis| match axis.grain {
+            Grain::Level(hierarchy, level) => Key::Level(axis.position, hierarchy, level),
+            _ => Key::Members(axis.position),
+        });
+        let filters = self.filters.iter().map(|filter| match filter.level {
+            Some((hierarchy, level)) => Key::Level(filter.position, hierarchy, level),
+            None => Key::Members(filter.position),
+        });
+        let ranges = self.ranges.iter().map(|range| Key::Values(range.measure));
+        axes.chain(filters).chain(ranges).collect()
+    }
+}
+
+impl World {
+    /// Aggregates for some questions, with the members of accounts where these are weighted.
+    fn add_aggregates(&self, asks: &[u64], draw: &mut Draw) {
+        for &seed in asks {
+            let ask = self.drawn_ask(&mut Draw(seed)).only_sums();
+            let mut keys = ask.keys();
+            if draw.is_one_of(2) {
+                keys.push(Key::Members(1));
+            }
+            let size = |position: usize| match keys.contains(&Key::Members(position)) {
+                true => self.dimension(position).member_count(),
+                false => 40,
+            };
+            if (0..self.dimension_count()).map(size).product::<usize>() > CELLS_MAX {
+                continue;
+            }
+            let measures = self.measures().into_iter().map(Arithmetic::Measure);
+            let terms: Vec<Arithmetic> = measures.chain(ask.computed).collect();
+            let rows = self.tenant.version.rows(SALES);
+            rows.aggregates().add(&keys, &terms, &self.tenant.version, SALES).expect("an aggregate");
+        }
+    }
+
+    fn maintain(&self) {
+        let version = &self.tenant.version;
+        let aggregates = version.rows(SALES).aggregates();
+        aggregates.maintain(version, SALES, 1 << 24, &Interrupt::default()).expect("maintenance");
+    }
+
+    fn hits(&self) -> u64 {
+        let aggregates = self.tenant.version.rows(SALES).aggregates().list();
+        aggregates.iter().map(|aggregate| aggregate.hits).sum()
+    }
+
+    /// A few rows more, less or otherwise.
+    fn change_rows(&mut self, draw: &mut Draw) {
+        match draw.below(4) {
+            0 => self.remove_rows(draw),
+            1 => self.add_rows(draw.of(&[1, 30, 400]), draw),
+            _ => {
+                let keys = self.some_keys(draw);
+                self.set_rows(keys, draw);
+            }
+        }
+    }
+}
+
+impl World {
+    /// Two branches that share aggregates: each with changes, members and groups of its own. Says how
+    /// many questions aggregates answered.
+    fn check_aggregates(&mut self, rows: u64, asks: &[u64], draw: &mut Draw) -> u64 {
+        let world = self;
+        world.add_aggregates(asks, draw);
+        asks.iter().for_each(|&ask| world.check_sums(ask));
+        let start = world.clone();
+        let mut branch = world.clone();
+        for round in 0..4 {
+            for world in [&mut *world, &mut branch] {
+                world.change_rows(draw);
+                asks.iter().step_by(3).for_each(|&ask| world.check_sums(ask));
+            }
+            match draw.below(4) {
+                0 => world.maintain(),
+                1 => branch.maintain(),
+                2 if round < 2 => branch.move_members(draw),
+                _ => {}
+            }
+            for &ask in asks.iter().skip(1).step_by(3) {
+                [&*world, &branch, &start].iter().for_each(|world| world.check_sums(ask));
+            }
+        }
+        let hits = world.hits();
+        world.add_rows(rows / 9, draw);
+        asks.iter().for_each(|&ask| world.check_sums(ask));
+        world.maintain();
+        for &ask in asks {
+            [&*world, &start].iter().for_each(|world| world.check_sums(ask));
+        }
+        hits
+    }
+}
+
+#[test]
+fn aggregates_answer_like_a_loop_over_rows() {
+    let hits = Cell::new(0);
+    let asks = prop::collection::vec(any::<u64>(), 8);
+    let mut runner = TestRunner::new(cases(24, "tests/rollups.regressions"));
+    let result = runner.run(&(case(), asks), |(case, asks)| {
+        let mut draw = Draw(case.seed);
+        let mut world = World::new(&case, &mut draw);
+        world.fill(case.rows, &mut draw);
+        hits.set(hits.get() + world.check_aggregates(case.rows, &asks, &mut draw));
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    assert!(hits.get() > 200, "aggregates answered {} questions only", hits.get());
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub struct LevelGroups {
     /// Shared with the groups of other states of the dimension that put the same members into the
     /// same groups: what was made of one state's codes is right for the others' too.
     pub identity: Arc<()>,
+    at: GroupsAt,
     facts: Arc<RoaringBitmap>,
     sets: OnceLock<Vec<RoaringBitmap>>,
 }
@@ -86,7 +87,17 @@ impl LevelGroups {
         let identity = before.filter(is_same).map(|before| Arc::clone(&before.identity));
         let facts = Arc::clone(dimension.facts_at(facts));
         let identity = identity.unwrap_or_default();
-        Self { codes, first, identity, facts, sets: OnceLock::new() }
+        Self { codes, first, identity, at, facts, sets: OnceLock::new() }
+    }
+
+    /// The groups by the same levels in another state of the dimension.
+    pub(crate) fn of_other_state(&self, dimension: &Dimension) -> Arc<Self> {
+        dimension.groups(self.at.facts, self.at.hierarchy, self.at.position)
+    }
+
+    /// Whether members of one group have the same ancestors down to a level.
+    pub(crate) fn are_within(&self, hierarchy: HierarchyId, position: usize) -> bool {
+        self.at.hierarchy == hierarchy && position <= self.at.position
     }
 
     /// Number of groups.

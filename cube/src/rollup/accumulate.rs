@@ -62,7 +62,7 @@ impl Groups {
     }
 
     /// The group of a combined code, where groups are numbered as they are seen.
-    fn get_or_add(
+    pub fn get_or_add(
         codes: &mut Vec<u128>,
         idx: &mut HashMap<u128, u32, FixedState>,
         code: u128,
@@ -189,6 +189,23 @@ impl Accumulator {
             Self::Count(counts) => counts.resize(count, 0),
             Self::Distinct(sets) => sets.resize(count, RoaringBitmap::new()),
             Self::Blank(groups) => *groups = count,
+        }
+    }
+
+    /// Leaves some groups, in this order.
+    pub fn keep(&mut self, groups: &[usize]) {
+        fn kept<T: Clone>(values: &mut Vec<T>, groups: &[usize]) {
+            *values = groups.iter().map(|&group| values[group].clone()).collect();
+        }
+        match self {
+            Self::Sum { sums, counts } | Self::SemiAdditive { sums, counts, .. } => {
+                kept(sums, groups);
+                kept(counts, groups);
+            }
+            Self::Extreme { values, .. } => kept(values, groups),
+            Self::Count(counts) => kept(counts, groups),
+            Self::Distinct(sets) => kept(sets, groups),
+            Self::Blank(count) => *count = groups.len(),
         }
     }
 

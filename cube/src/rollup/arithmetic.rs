@@ -6,7 +6,7 @@ use crate::model::Cube;
 use crate::segment::{RowSet, Segment};
 
 /// Exact arithmetic over the measures of one row; blank where one of them is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arithmetic {
     /// A measure.
     Measure(MeasureId),
@@ -17,7 +17,7 @@ pub enum Arithmetic {
 }
 
 /// What is done with two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operator {
     /// `+`
     Plus,
@@ -28,14 +28,14 @@ pub enum Operator {
 }
 
 /// Values of some rows, zero where blank.
-pub(super) struct Computed {
+pub(crate) struct Computed {
     pub integers: Integers,
     /// Whether a row has a value; absent where all have.
     pub present: Option<Vec<bool>>,
 }
 
 /// Integers as narrow as they are known to be.
-pub(super) enum Integers {
+pub(crate) enum Integers {
     Narrow(Vec<i64>),
     Wide(Vec<i128>),
 }
@@ -65,7 +65,7 @@ impl Arithmetic {
     }
 
     /// Ready to be computed for a cube's rows.
-    pub(super) fn prepared(&self, cube: &Cube) -> Result<Prepared> {
+    pub(crate) fn prepared(&self, cube: &Cube) -> Result<Prepared> {
         Ok(match self {
             Self::Measure(measure) => Prepared::Measure(measure.idx()),
             Self::Constant(value, _) => Prepared::Constant((*value).into()),
@@ -84,7 +84,8 @@ impl Arithmetic {
 }
 
 /// Arithmetic over stored integers.
-pub(super) enum Prepared {
+#[derive(Debug)]
+pub(crate) enum Prepared {
     /// By its position.
     Measure(usize),
     Constant(i128),
@@ -123,6 +124,29 @@ impl Prepared {
             }
         };
         Ok(Some(Computed { integers, present }))
+    }
+
+    /// The value of one row; none where it is blank.
+    pub fn value(&self, segment: &Segment, row: usize) -> Result<Option<i128>> {
+        Ok(match self {
+            // a measure declared later is blank in older segments
+            Self::Measure(measure) => {
+                segment.values.get(*measure).and_then(|values| values.get(row)).map(i128::from)
+            }
+            Self::Constant(value) => Some(*value),
+            Self::Binary(operator, operands) => {
+                let a = operands.0.value(segment, row)?;
+                let (Some(a), Some(b)) = (a, operands.1.value(segment, row)?) else {
+                    return Ok(None);
+                };
+                let result = match operator {
+                    Operator::Plus => a.checked_add(b),
+                    Operator::Minus => a.checked_sub(b),
+                    Operator::Times => a.checked_mul(b),
+                };
+                Some(result.ok_or_else(overflow)?)
+            }
+        })
     }
 
     fn add_measures(&self, measures: &mut Vec<usize>) {

@@ -144,6 +144,20 @@ impl AxisTable {
         Self { position, groups, places, codes: None, count, stride: 1 }
     }
 
+    /// Whether the axis is of the dimension at a position.
+    pub fn is_of(&self, position: usize) -> bool {
+        self.position == position
+    }
+
+    /// What a member has in the combined code.
+    pub fn combined(&self, member: MemberId) -> u128 {
+        let idx = match &self.groups {
+            Some(groups) => groups.codes[member.idx()] as usize,
+            None => member.idx(),
+        };
+        self.stride * u128::from(self.places[idx])
+    }
+
     /// Calls a function with each of some rows, counted from zero, and its place.
     #[inline]
     pub fn visit(&self, segment: &Segment, rows: &RowSet, mut visit: impl FnMut(usize, u32)) {

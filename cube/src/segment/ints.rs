@@ -233,7 +233,7 @@ impl Ints {
 
     /// The column with other integers in some places.
     #[must_use]
-    pub(super) fn with(&self, changes: impl Iterator<Item = (usize, i64)> + Clone) -> Self {
+    pub(crate) fn with(&self, changes: impl Iterator<Item = (usize, i64)> + Clone) -> Self {
         let mut narrow = self.clone();
         match changes.clone().try_for_each(|(at, integer)| narrow.put(at, integer)) {
             Some(()) => narrow,

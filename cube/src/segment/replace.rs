@@ -76,9 +76,9 @@ impl CubeRows {
         }
         if moved.is_empty() {
             segments.retain(|view| view.live_count() > 0);
-            Self { segments }
+            self.of_same_cube(segments)
         } else {
-            Self::assembled(segments, &moved.sorted())
+            self.assembled(segments, &moved.sorted())
         }
     }
 
@@ -94,7 +94,7 @@ impl CubeRows {
             let segment = view.segment.with_column(measure, Values::new(&values));
             SegmentView { segment: Arc::new(segment), dead: Arc::clone(&view.dead) }
         };
-        Self { segments: self.segments.iter().map(recoded).collect() }
+        self.of_same_cube(self.segments.iter().map(recoded).collect())
     }
 
     /// No rows, of a shape that holds those of all segments.

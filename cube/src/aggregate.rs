@@ -1,0 +1,273 @@
+//! Maintained aggregates: totals over groups of members that are kept, so that a rollup adds up groups
+//! rather than rows.
+//!
+//! An aggregate is made from the rows of one version, its base. What another version has otherwise,
+//! a later one or one of another branch, is found by what the two do not share, and is taken into
+//! account by each read: so an aggregate is right for every version, writes do nothing for it, and
+//! branches use those of each other. Once there is much to take into account, [`Aggregates::maintain`]
+//! moves the base to a newer version.
+
+mod build;
+mod cells;
+mod choose;
+mod delta;
+mod shape;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Result;
+use crate::id::CubeId;
+use crate::limits::AGGREGATES_MAX;
+use crate::rollup::{Arithmetic, Prepared};
+use crate::segment::{CubeRows, Reads};
+use crate::version::Version;
+use crate::view::Interrupt;
+
+use choose::Seen;
+use delta::Deltas;
+
+pub use shape::Key;
+
+pub(crate) use cells::{CHUNK_CELLS, Cells, Chunk};
+pub(crate) use delta::Delta;
+pub(crate) use shape::{Layout, LayoutAxis, Places, Shape};
+
+/// Cubes of fewer rows are scanned.
+pub(crate) const ROWS_MIN: usize = 32_768;
+/// Reading a cell takes about as long as scanning so many rows.
+pub(crate) const CELL_ROWS: u64 = 16;
+/// Rows that differ from the base before it is moved.
+const MOVED_ROWS: usize = 16_384;
+/// Rows scanned, in so many times the cube's, before aggregates are chosen again.
+const SCANS_BEFORE_CHOICE: u64 = 3;
+
+/// The aggregates of a cube: of all its versions and on all branches that began with them.
+#[derive(Debug, Default)]
+pub struct Aggregates {
+    kept: Mutex<Arc<Vec<Arc<Aggregate>>>>,
+    seen: Mutex<Seen>,
+    /// Rows that were scanned by rollups which an aggregate might have answered.
+    scanned: AtomicU64,
+    is_due: AtomicBool,
+}
+
+/// Totals over groups of members.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    /// What is told apart, and what is added up.
+    pub shape: Shape,
+    /// Where the group of a row is.
+    pub layout: Layout,
+    /// The totals of the base.
+    pub cells: Cells,
+    terms: Arc<Vec<Prepared>>,
+    /// The columns that it depends on.
+    reads: Arc<Reads>,
+    base: Arc<CubeRows>,
+    deltas: Deltas,
+    hits: Arc<AtomicU64>,
+}
+
+/// One aggregate, as a user sees it.
+#[derive(Debug, Clone)]
+pub struct AggregateInfo {
+    /// What is told apart: levels, dimensions and measures.
+    pub keys: Vec<Key>,
+    /// What is added up, besides the rows.
+    pub terms: Vec<Arithmetic>,
+    /// Groups that there may be.
+    pub cells: usize,
+    /// Memory of the totals.
+    pub bytes: usize,
+    /// Rollups that were answered by it.
+    pub hits: u64,
+    /// Rows of its base.
+    pub rows: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Aggregate {
+    /// What some rows have otherwise than the base; none where that is too much, or where the
+    /// aggregate has no place for it.
+    pub fn delta(&self, version: &Version, cube: CubeId) -> Option<Arc<Delta>> {
+        let layout = self.layout.at(version, cube)?;
+        self.deltas.at(self, &layout, &version.cubes[cube.idx()])
+    }
+
+    /// Counts a rollup that it answered.
+    pub fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The aggregate as a user sees it.
+    pub fn info(&self) -> AggregateInfo {
+        AggregateInfo {
+            keys: self.shape.keys.clone(),
+            terms: self.shape.terms.clone(),
+            cells: self.layout.cell_count(),
+            bytes: self.size_bytes(),
+            hits: self.hits.load(Ordering::Relaxed),
+            rows: self.base.row_count(),
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.cells.size_bytes() + self.deltas.size_bytes()
+    }
+}
+
+impl Aggregates {
+    /// Those that hold all that a shape asks for.
+    pub(crate) fn covering(&self, shape: &Shape) -> Vec<Arc<Aggregate>> {
+        let kept = Arc::clone(&lock(&self.kept));
+        kept.iter().filter(|kept| kept.shape.covers(shape)).map(Arc::clone).collect()
+    }
+
+    /// Remembers a rollup: which part of each key's groups it wanted, and how many rows it scanned
+    /// where no aggregate answered it.
+    pub(crate) fn see(&self, shape: &Shape, parts: &[f32], scanned: Option<usize>) {
+        lock(&self.seen).add(shape, parts);
+        let Some(rows) = scanned else { return };
+        let scanned = self.scanned.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
+        if scanned >= SCANS_BEFORE_CHOICE * rows as u64 {
+            self.is_due.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks for maintenance: an aggregate has much to take into account.
+    pub(crate) fn fall_due(&self) {
+        self.is_due.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Aggregates::maintain`] has something to do.
+    pub fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed)
+    }
+
+    /// The aggregates there are.
+    pub fn list(&self) -> Vec<AggregateInfo> {
+        lock(&self.kept).iter().map(|aggregate| aggregate.info()).collect()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.kept).is_empty()
+    }
+
+    /// Makes an aggregate that someone asks for; says whether it can be.
+    pub fn add(
+        &self,
+        keys: &[Key],
+        terms: &[Arithmetic],
+        version: &Version,
+        cube: CubeId,
+    ) -> Result<bool> {
+        let of_key = |key: &Key| Shape { keys: vec![*key], terms: Vec::new() };
+        let shape = keys.iter().map(of_key).fold(Shape::default(), |all, key| all.union(&key));
+        let shape = shape.union(&Shape { keys: Vec::new(), terms: terms.to_vec() });
+        let made = Aggregate::build(shape, version, cube, &Interrupt::default())?;
+        let is_made = made.is_some();
+        let mut kept = lock(&self.kept).to_vec();
+        kept.extend(made.map(Arc::new));
+        self.publish(&kept);
+        Ok(is_made)
+    }
+
+    /// Memory of all aggregates.
+    pub fn size_bytes(&self) -> usize {
+        lock(&self.kept).iter().map(|aggregate| aggregate.size_bytes()).sum()
+    }
+
+    /// Brings aggregates to a version, and chooses them anew by what was asked for since. They take up
+    /// to `budget` bytes. Reads go on meanwhile, with those that there are.
+    ///
+    /// Runs one at a time; what it does takes time, and is for a thread of its own.
+    pub fn maintain(
+        &self,
+        version: &Version,
+        cube: CubeId,
+        budget: usize,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        self.is_due.store(false, Ordering::Relaxed);
+        let old = Arc::clone(&lock(&self.kept));
+        let mut kept: Vec<Arc<Aggregate>> = Vec::new();
+        for aggregate in old.iter() {
+            kept.extend(aggregate.moved(version, cube, interrupt)?);
+        }
+        self.publish(&kept);
+        let row_count = version.rows(cube).row_count() as u64;
+        let scanned = self.scanned.swap(0, Ordering::Relaxed);
+        if scanned < SCANS_BEFORE_CHOICE * row_count || row_count < ROWS_MIN as u64 {
+            self.scanned.fetch_add(scanned, Ordering::Relaxed);
+            return Ok(());
+        }
+        let seen = lock(&self.seen).take();
+        let chosen = choose::choose(&seen, version, cube, budget);
+        kept.retain(|aggregate| chosen.contains(&aggregate.shape));
+        for shape in chosen.into_iter().take(AGGREGATES_MAX) {
+            let is_there = |kept: &Arc<Aggregate>| kept.shape == shape;
+            let used: usize = kept.iter().map(|aggregate| aggregate.size_bytes()).sum();
+            if kept.iter().any(is_there) || used >= budget {
+                continue;
+            }
+            let made = Aggregate::build(shape, version, cube, interrupt)?;
+            kept.extend(made.filter(|made| used + made.size_bytes() <= budget).map(Arc::new));
+            self.publish(&kept);
+        }
+        self.publish(&kept);
+        Ok(())
+    }
+
+    /// Drops all aggregates and what is known of queries.
+    pub fn clear(&self) {
+        self.publish(&[]);
+        *lock(&self.seen) = Seen::default();
+    }
+
+    fn publish(&self, kept: &[Arc<Aggregate>]) {
+        *lock(&self.kept) = Arc::new(kept.to_vec());
+    }
+}
+
+impl Aggregate {
+    /// The aggregate with its base moved to a version, or itself where there is little to gain; none
+    /// where it is of no use there and must be made anew.
+    fn moved(
+        self: &Arc<Self>,
+        version: &Version,
+        cube: CubeId,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Arc<Self>>> {
+        let rows = &version.cubes[cube.idx()];
+        if Arc::ptr_eq(rows, &self.base) {
+            return Ok(Some(Arc::clone(self)));
+        }
+        let Some(delta) = self.delta(version, cube) else {
+            let made = Self::build(self.shape.clone(), version, cube, interrupt)?;
+            return Ok(made.map(|made| Arc::new(Self { hits: Arc::clone(&self.hits), ..made })));
+        };
+        if delta.len() < MOVED_ROWS {
+            return Ok(Some(Arc::clone(self)));
+        }
+        let (Some(layout), Some(cells)) =
+            (self.layout.at(version, cube), self.cells.with(&delta))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Self {
+            shape: self.shape.clone(),
+            layout,
+            cells,
+            terms: Arc::clone(&self.terms),
+            reads: Arc::clone(&self.reads),
+            base: Arc::clone(rows),
+            deltas: Deltas::default(),
+            hits: Arc::clone(&self.hits),
+        })))
+    }
+}

@@ -1,0 +1,216 @@
+//! What a version has otherwise than the base of an aggregate: rows that went count against their
+//! cells, rows that came count for them.
+
+use std::sync::{Arc, Mutex};
+
+use super::cells::{Change, Chunk, ChunkTerm};
+use super::{Aggregate, Layout, MOVED_ROWS, lock};
+use crate::rollup::Prepared;
+use crate::segment::{CubeRows, Ints};
+
+/// Rows that may differ before an aggregate is of no use.
+const DELTA_ROWS_MAX: usize = 131_072;
+/// Blocks of a delta are joined once they are so many.
+const BLOCKS_MAX: usize = 8;
+/// Versions whose deltas are kept: those of some branches.
+const KEPT_MAX: usize = 4;
+
+/// Differences by cell, in blocks that deltas share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Delta(Vec<Arc<Block>>);
+
+/// Differences; a cell may be there more than once.
+#[derive(Debug)]
+struct Block {
+    cells: Vec<u32>,
+    /// What is added to each.
+    totals: Chunk,
+}
+
+/// The deltas of the newest versions that were read.
+#[derive(Debug, Default)]
+pub(super) struct Deltas(Mutex<Vec<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    rows: Arc<CubeRows>,
+    /// Where the groups of these rows are.
+    layout: Layout,
+    /// None where it is too much.
+    delta: Option<Arc<Delta>>,
+}
+
+impl Deltas {
+    /// The delta of a version's rows, made from that of a version near to it.
+    pub fn at(
+        &self,
+        aggregate: &Aggregate,
+        layout: &Layout,
+        rows: &Arc<CubeRows>,
+    ) -> Option<Arc<Delta>> {
+        let mut kept = lock(&self.0);
+        if let Some(known) = kept.iter().find(|known| Arc::ptr_eq(&known.rows, rows)) {
+            return known.delta.clone();
+        }
+        let from_newest = kept.last().and_then(|newest| {
+            let before = (newest.rows.as_ref(), &newest.layout);
+            let block = Block::of(aggregate, before, (rows, layout))?;
+            Some(newest.delta.as_ref()?.with(block))
+        });
+        let delta = from_newest.or_else(|| {
+            let base = (aggregate.base.as_ref(), &aggregate.layout);
+            Some(Delta::default().with(Block::of(aggregate, base, (rows, layout))?))
+        });
+        let delta = delta.filter(|delta| delta.len() <= DELTA_ROWS_MAX).map(Arc::new);
+        if kept.len() >= KEPT_MAX {
+            kept.remove(0);
+        }
+        let (rows, layout) = (Arc::clone(rows), layout.clone());
+        kept.push(Kept { rows, layout, delta: delta.clone() });
+        delta
+    }
+
+    /// Memory of the differences.
+    pub fn size_bytes(&self) -> usize {
+        let kept = lock(&self.0);
+        let newest = kept.last().and_then(|newest| newest.delta.as_ref());
+        let bytes = |block: &Arc<Block>| block.cells.len() * 4 + block.totals.size_bytes();
+        newest.map_or(0, |delta| delta.0.iter().map(bytes).sum())
+    }
+}
+
+impl Delta {
+    /// Number of differences.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|block| block.cells.len()).sum()
+    }
+
+    /// Whether there is so much that the base should be moved.
+    pub fn is_large(&self) -> bool {
+        self.len() >= MOVED_ROWS
+    }
+
+    /// Cells, and what is added to the one at each place; a cell more than once, perhaps.
+    pub fn blocks(&self) -> impl Iterator<Item = (&[u32], &Chunk)> {
+        self.0.iter().map(|block| (block.cells.as_slice(), &block.totals))
+    }
+
+    /// The differences with those of a later version to this one.
+    fn with(&self, block: Block) -> Self {
+        let mut blocks = self.0.clone();
+        if !block.cells.is_empty() {
+            blocks.push(Arc::new(block));
+        }
+        if blocks.len() <= BLOCKS_MAX {
+            return Self(blocks);
+        }
+        // the largest stays as it is, as long as the others are small
+        blocks.sort_by_key(|block| std::cmp::Reverse(block.cells.len()));
+        let small: usize = blocks[1..].iter().map(|block| block.cells.len()).sum();
+        let kept = usize::from(small * 2 < blocks[0].cells.len());
+        match Block::joined(&blocks[kept..]) {
+            Some(joined) => {
+                blocks.truncate(kept);
+                blocks.push(Arc::new(joined));
+            }
+            // a sum that is too large for a block
+            None => {}
+        }
+        Self(blocks)
+    }
+}
+
+impl Block {
+    /// What some rows have otherwise than others; none where that is too much or has no place. Each
+    /// has its own places: members that only one of two branches has may be in other groups there.
+    fn of(
+        aggregate: &Aggregate,
+        (before, places_before): (&CubeRows, &Layout),
+        (after, places_after): (&CubeRows, &Layout),
+    ) -> Option<Self> {
+        let difference = after.difference(before, &aggregate.reads, DELTA_ROWS_MAX)?;
+        let mut collected = Collected::new(aggregate.terms.len());
+        collected.add(places_before, before, &difference.gone, -1, &aggregate.terms)?;
+        collected.add(places_after, after, &difference.come, 1, &aggregate.terms)?;
+        Some(collected.block())
+    }
+
+    /// The differences of several blocks, each cell once, those that cancel out left out.
+    fn joined(blocks: &[Arc<Self>]) -> Option<Self> {
+        let mut order: Vec<(u32, usize, usize)> = Vec::new();
+        for (idx, block) in blocks.iter().enumerate() {
+            order.extend(block.cells.iter().enumerate().map(|(at, &cell)| (cell, idx, at)));
+        }
+        order.sort_unstable();
+        let mut joined = Collected::new(blocks.first()?.totals.terms.len());
+        for same in order.chunk_by(|a, b| a.0 == b.0) {
+            let mut change = Change::default();
+            same.iter().for_each(|&(_, idx, at)| change.add(&blocks[idx].totals, at));
+            joined.push(same[0].0, &change)?;
+        }
+        Some(joined.block())
+    }
+}
+
+/// Differences as they are found.
+struct Collected {
+    cells: Vec<u32>,
+    rows: Vec<i64>,
+    /// Per term.
+    sums: Vec<Vec<i64>>,
+    counts: Vec<Vec<i64>>,
+}
+
+impl Collected {
+    fn new(terms: usize) -> Self {
+        let columns = || vec![Vec::new(); terms];
+        Self { cells: Vec::new(), rows: Vec::new(), sums: columns(), counts: columns() }
+    }
+
+    /// Takes rows in that came (1) or went (-1); none where one has no place or is too large.
+    fn add(
+        &mut self,
+        layout: &Layout,
+        rows: &CubeRows,
+        of_segments: &[(usize, Vec<u32>)],
+        sign: i64,
+        terms: &[Prepared],
+    ) -> Option<()> {
+        for (position, listed) in of_segments {
+            let segment = &rows.segments()[*position].segment;
+            for &row in listed {
+                self.cells.push(layout.cell(segment, row as usize)?);
+                self.rows.push(sign);
+                for (idx, term) in terms.iter().enumerate() {
+                    let value = term.value(segment, row as usize).ok()?;
+                    let narrow = i64::try_from(value.unwrap_or(0)).ok()?;
+                    self.sums[idx].push(narrow.checked_mul(sign)?);
+                    self.counts[idx].push(if value.is_some() { sign } else { 0 });
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn push(&mut self, cell: u32, change: &Change) -> Option<()> {
+        if change.is_nothing() {
+            return Some(());
+        }
+        self.cells.push(cell);
+        self.rows.push(change.rows);
+        for (idx, (sum, count)) in change.terms.iter().enumerate() {
+            self.sums[idx].push(i64::try_from(*sum).ok()?);
+            self.counts[idx].push(*count);
+        }
+        Some(())
+    }
+
+    fn block(self) -> Block {
+        let terms = self.sums.iter().zip(&self.counts).map(|(sums, counts)| ChunkTerm {
+            sums: Ints::new(sums),
+            counts: (*counts != self.rows).then(|| Ints::new(counts)),
+        });
+        let totals = Chunk { rows: Ints::new(&self.rows), terms: terms.collect() };
+        Block { cells: self.cells, totals }
+    }
+}
