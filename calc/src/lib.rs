@@ -28,6 +28,6 @@ pub mod units;
 
 pub use error::{CalcError, Result};
 pub use plan::Plan;
-pub use query::{Measured, Query, run};
+pub use query::{Measured, Query, run, source};
 pub use recompute::Recomputed;
 pub use revision::Revision;

@@ -5,6 +5,7 @@ pub mod others;
 
 use std::collections::BTreeMap;
 
+use cube::aggregate::AggregateInfo;
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{
@@ -86,23 +87,10 @@ struct Found {
 
 /// Runs a query. The columns stand in the order of its outputs.
 pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
-    let mut needs = Needs::default();
-    for output in &query.outputs {
-        need(view, plan, query.cube, *output, &mut needs);
-    }
-    let request = Request {
-        cube: query.cube,
-        axes: query.axes.clone(),
-        filters: query.filters.clone(),
-        ranges: query.ranges.clone(),
-        selection: query.selection,
-        computed: query.computed.clone(),
-        distinct: query.distinct.clone(),
-        outputs: needs.own,
-    };
+    let (request, others) = request(view, plan, query);
     let mut base = rollup(view, &request)?;
     members::add_groups(view, plan, &request, &mut base)?;
-    let answers = others::ask(view, plan, &request, needs.others)?;
+    let answers = others::ask(view, plan, &request, others)?;
     let added = others::add_groups(view, &request, &mut base, &answers);
     let found = Found { others: others::columns(view, &base, answers), base };
     let columns = query
@@ -120,6 +108,34 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
     let mut answer = Rollup { columns, ..found.base };
     others::drop_blank(&mut answer, &added, &is_ratio);
     Ok(answer)
+}
+
+/// The aggregate that answers a query as things are; none where rows are scanned.
+pub fn source(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Option<AggregateInfo>> {
+    Ok(cube::rollup::source(view, &request(view, plan, query).0)?)
+}
+
+/// What is asked of the query's own cube, and what of others.
+fn request<'a, 'p>(
+    view: &View,
+    plan: &'p Plan,
+    query: &Query<'a>,
+) -> (Request<'a>, BTreeMap<CubeId, others::Wanted<'p>>) {
+    let mut needs = Needs::default();
+    for output in &query.outputs {
+        need(view, plan, query.cube, *output, &mut needs);
+    }
+    let request = Request {
+        cube: query.cube,
+        axes: query.axes.clone(),
+        filters: query.filters.clone(),
+        ranges: query.ranges.clone(),
+        selection: query.selection,
+        computed: query.computed.clone(),
+        distinct: query.distinct.clone(),
+        outputs: needs.own,
+    };
+    (request, needs.others)
 }
 
 /// What an output is where there is no row.

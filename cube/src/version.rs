@@ -63,6 +63,22 @@ impl Version {
         &self.cubes[id.idx()]
     }
 
+    /// Definitions and members alone.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        let cubes = self.cubes.iter().map(|_| Arc::default()).collect();
+        Self { cubes, texts: Arc::default(), hash: StateHash::default(), ..self.clone() }
+    }
+
+    /// Whether another version has the same definitions and members: those that this one has, not
+    /// equal ones.
+    pub fn has_members_of(&self, other: &Self) -> bool {
+        let pairs = self.dimensions.iter().zip(&other.dimensions);
+        Arc::ptr_eq(&self.model, &other.model)
+            && self.dimensions.len() == other.dimensions.len()
+            && { pairs }.all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// No rows in the shape of a cube.
     pub fn empty_rows(&self, cube: CubeId) -> Rows {
         let def = self.model.cube_def(cube);

@@ -49,7 +49,7 @@ pub enum Moment {
 
 /// A reader's rights: per restricted dimension, the members he may see. Dimensions that are not
 /// named are free; a member that is not in its bitmap is denied.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rights {
     /// Allowed members of restricted dimensions.
     pub allowed: BTreeMap<DimensionId, RoaringBitmap>,

@@ -418,6 +418,7 @@ impl ReadPoint {
             rights: Arc::clone(&self.rights),
             interrupt: Interrupt::default(),
             memory: self.memory.clone(),
+            uses_aggregates: true,
         };
         let lineage = branch.lineage();
         let (plan, branches) = (Arc::clone(&branch.revision.plan), Arc::clone(&self.branches));

@@ -3,6 +3,7 @@
 //! DataFusion parses, plans and executes; ours are the tables over a [`cube::View`] and the rule
 //! that turns an aggregation over a cube into a rollup.
 
+mod aggregates;
 pub mod catalog;
 pub mod columns;
 pub mod complexity;

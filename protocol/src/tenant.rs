@@ -56,6 +56,28 @@ pub struct Snapshot {
     pub branches: Arc<Branches>,
 }
 
+impl Snapshot {
+    /// Whether a plan that was made on another state is right for this one: rows apart, they are the
+    /// same.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.view.version.has_members_of(&other.view.version)
+            && Arc::ptr_eq(&self.plan, &other.plan)
+            && self.view.rights == other.view.rights
+            && self.view.uses_aggregates == other.view.uses_aggregates
+    }
+
+    /// The same without rows, to keep a plan by.
+    pub fn without_rows(&self) -> Self {
+        let version = Arc::new(self.view.version.without_rows());
+        Self {
+            view: View { version, ..self.view.clone() },
+            plan: Arc::clone(&self.plan),
+            lineage: Lineage::default(),
+            branches: Arc::default(),
+        }
+    }
+}
+
 /// Something a user asks to change.
 #[derive(Debug, Clone)]
 pub struct Command {

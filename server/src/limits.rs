@@ -35,6 +35,8 @@ pub const RESTARTS_MAX: u32 = 16;
 pub const PLAN_ATTEMPTS_MAX: u32 = 16;
 /// Memory that all reads of one tenant share, unless configured.
 pub const READ_MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Memory that the aggregates of a cube may take, of what its rows take.
+pub const AGGREGATES_PERCENT: usize = 28;
 /// Time that shutting down waits for commands that were accepted.
 pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(30);
 

@@ -8,6 +8,7 @@
 pub mod actor;
 pub mod command;
 pub mod conflict;
+pub mod maintenance;
 pub mod provenance;
 pub mod replay;
 pub mod store;
@@ -36,6 +37,7 @@ use crate::limits::{
     LEDGER_ENTRIES_KEPT, LEDGER_ENTRIES_MAX, READ_MEMORY_BYTES_DEFAULT, SHUTDOWN_WAIT,
 };
 use crate::tenant::actor::{SupervisorMessage, TenantMessage};
+use crate::tenant::maintenance::Maintenance;
 use crate::tenant::command::{Answer, Job, Queue, Refusal, Task};
 use crate::tenant::replay::entry_line;
 use crate::tenant::store::{Engine, Opened};
@@ -63,6 +65,7 @@ pub struct OpenTenant {
     queue: Queue,
     actor: RwLock<Option<ActorRef<TenantMessage>>>,
     read_memory: MemoryReservation,
+    maintenance: Maintenance,
     /// Held from planning against the head to the answer, so that planned commands do not make each
     /// other plan again.
     pub planning: tokio::sync::Mutex<()>,
@@ -110,6 +113,7 @@ impl OpenTenant {
             queue: Queue::default(),
             actor: RwLock::default(),
             read_memory: MemoryReservation::new(options.read_memory_bytes),
+            maintenance: Maintenance::default(),
             planning: tokio::sync::Mutex::default(),
         });
         let start = Box::new((Arc::clone(&tenant), opened));
@@ -251,8 +255,10 @@ impl Tenant for OpenTenant {
     }
 
     fn read(&self, _user: &str) -> Result<ReadPoint, SqlError> {
+        let branches = self.branches();
+        self.maintenance.begin_if_due(&branches);
         Ok(ReadPoint {
-            branches: self.branches(),
+            branches,
             rights: Arc::new(Rights::default()),
             memory: self.read_memory.clone(),
         })

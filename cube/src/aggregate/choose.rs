@@ -21,6 +21,12 @@ const LIKELY_MAX: usize = 384;
 const LIKELY_SHARE: f64 = 0.4;
 /// Estimated bytes of a cell: of its count of rows, and of a sum.
 const CELL_BYTES: (f64, f64) = (1.0, 4.0);
+/// Fewer cells take no less time: a query has more to do than that.
+const CELLS_MIN: f64 = 2_000.0;
+/// What an aggregate takes beside its cells, in bytes: the time for each write, above all.
+const FIXED_BYTES: f64 = 100_000.0;
+/// An aggregate must save this part of what all questions took without any.
+const SAVED_MIN: f64 = 1e-3;
 
 /// The rollups of a cube that were asked for.
 #[derive(Debug, Default)]
@@ -69,8 +75,6 @@ struct Question {
     /// Per key of the shape, the part of its groups that is wanted.
     parts: Vec<f64>,
     weight: f64,
-    /// What it takes now, in rows scanned.
-    cost: f64,
 }
 
 /// A shape that may be kept.
@@ -84,55 +88,72 @@ struct Candidate {
 pub(super) fn choose(seen: &Seen, version: &Version, cube: CubeId, budget: usize) -> Vec<Shape> {
     let sizes = Sizes::new(seen, version, cube);
     let scan = version.rows(cube).row_count() as f64;
-    let mut questions = questions(seen, scan);
+    let questions = questions(seen);
+    let mut costs = vec![scan; questions.len()];
     let candidates = candidates(&questions, &sizes, budget as f64);
-    let mut chosen: Vec<Shape> = Vec::new();
+    let mut chosen: Vec<&Candidate> = Vec::new();
     let mut left = budget as f64;
-    let total: f64 = questions.iter().map(|question| question.weight * scan).sum();
+    let least: f64 = questions.iter().map(|question| question.weight * scan * SAVED_MIN).sum();
     while chosen.len() < AGGREGATES_MAX {
         let saved = |candidate: &Candidate| -> f64 {
-            let covered = questions.iter().filter(|q| candidate.shape.covers(&q.shape));
-            let saved = covered.map(|q| q.weight * (q.cost - candidate.cost(q)).max(0.0));
-            saved.sum()
+            let saved = |(q, now): (&Question, &f64)| match candidate.shape.covers(&q.shape) {
+                true => q.weight * (now - candidate.cost(q)).max(0.0),
+                false => 0.0,
+            };
+            questions.iter().zip(&costs).map(saved).sum()
         };
         let open = candidates.iter().filter(|candidate| candidate.bytes <= left);
         let rated = open.map(|candidate| (saved(candidate), candidate));
-        let rated = rated.filter(|(saved, _)| *saved > total * 1e-4);
-        let per_byte = |(saved, candidate): &(f64, &Candidate)| saved / (candidate.bytes + 4_096.0);
+        let rated = rated.filter(|(saved, _)| *saved > least);
+        let per_byte = |(saved, candidate): &(f64, &Candidate)| saved / candidate.bytes;
         let Some((_, best)) = rated.max_by(|a, b| per_byte(a).total_cmp(&per_byte(b))) else {
-            return chosen;
+            break;
         };
-        for question in questions.iter_mut().filter(|q| best.shape.covers(&q.shape)) {
-            question.cost = question.cost.min(best.cost(question));
-        }
         left -= best.bytes;
-        chosen.push(best.shape.clone());
+        chosen.push(best);
+        costs = questions.iter().map(|question| cheapest(&chosen, question, scan)).collect();
     }
-    chosen
+    // what came first may be of little use beside what came later
+    let total = |chosen: &[&Candidate]| -> f64 {
+        questions.iter().map(|q| q.weight * cheapest(chosen, q, scan)).sum()
+    };
+    for at in (0..chosen.len()).rev() {
+        let mut others = chosen.clone();
+        others.remove(at);
+        if total(&others) - total(&chosen) < least {
+            chosen = others;
+        }
+    }
+    chosen.into_iter().map(|candidate| candidate.shape.clone()).collect()
+}
+
+/// What a question takes with some aggregates, in rows scanned.
+fn cheapest(chosen: &[&Candidate], question: &Question, scan: f64) -> f64 {
+    let covering = chosen.iter().filter(|candidate| candidate.shape.covers(&question.shape));
+    covering.map(|candidate| candidate.cost(question)).fold(scan, f64::min)
 }
 
 impl Candidate {
     /// What a question that it covers takes: the cells that are read.
     fn cost(&self, question: &Question) -> f64 {
         let wanted: f64 = question.parts.iter().product();
-        (self.cells * wanted).max(1.0) * CELL_ROWS as f64
+        (self.cells * wanted).max(CELLS_MIN) * CELL_ROWS as f64
     }
 }
 
 /// What was asked for, and what is likely to be.
-fn questions(seen: &Seen, scan: f64) -> Vec<Question> {
+fn questions(seen: &Seen) -> Vec<Question> {
     let total: f64 = seen.0.values().map(|asked| asked.count).sum();
     let mut questions: Vec<Question> = Vec::new();
     for (shape, asked) in &seen.0 {
         let parts = asked.parts.iter().map(|sum| sum / asked.count).collect();
         let weight = (1.0 - LIKELY_SHARE) * asked.count / total.max(1.0);
-        questions.push(Question { shape: shape.clone(), parts, weight, cost: scan });
+        questions.push(Question { shape: shape.clone(), parts, weight });
     }
     let likely = likely(seen, total);
     let sum: f64 = likely.iter().map(|question| question.weight).sum();
     questions.extend(likely.into_iter().map(|question| Question {
         weight: LIKELY_SHARE * question.weight / sum.max(f64::MIN_POSITIVE),
-        cost: scan,
         ..question
     }));
     questions
@@ -168,7 +189,7 @@ fn likely(seen: &Seen, total: f64) -> Vec<Question> {
         }
         *terms.entry(&shape.terms).or_default() += asked.count;
     }
-    let start = Question { shape: Shape::default(), parts: Vec::new(), weight: 1.0, cost: 0.0 };
+    let start = Question { shape: Shape::default(), parts: Vec::new(), weight: 1.0 };
     let mut combined = vec![start];
     for keys in usages.values() {
         let used: f64 = keys.values().map(|usage| usage.count).sum();
@@ -218,7 +239,8 @@ fn candidates(questions: &[Question], sizes: &Sizes, budget: f64) -> Vec<Candida
     }
     let candidate = |shape: Shape| {
         let cells = sizes.cells(&shape)?;
-        let bytes = cells * (CELL_BYTES.0 + CELL_BYTES.1 * shape.terms.len() as f64);
+        let cell = CELL_BYTES.0 + CELL_BYTES.1 * shape.terms.len() as f64;
+        let bytes = cells * cell + FIXED_BYTES;
         (bytes <= budget).then_some(Candidate { shape, cells, bytes })
     };
     shapes.into_iter().filter_map(candidate).collect()

@@ -176,17 +176,32 @@ impl Collected {
         sign: i64,
         terms: &[Prepared],
     ) -> Option<()> {
-        for (position, listed) in of_segments {
-            let segment = &rows.segments()[*position].segment;
-            for &row in listed {
-                self.cells.push(layout.cell(segment, row as usize)?);
-                self.rows.push(sign);
-                for (idx, term) in terms.iter().enumerate() {
-                    let value = term.value(segment, row as usize).ok()?;
-                    let narrow = i64::try_from(value.unwrap_or(0)).ok()?;
-                    self.sums[idx].push(narrow.checked_mul(sign)?);
-                    self.counts[idx].push(if value.is_some() { sign } else { 0 });
+        let start = self.cells.len();
+        let count: usize = of_segments.iter().map(|(_, listed)| listed.len()).sum();
+        self.cells.resize(start + count, 0);
+        self.rows.resize(start + count, sign);
+        // column by column: rows lie far apart, and waiting for one does not hinder the next
+        let each = || {
+            of_segments.iter().flat_map(|(position, listed)| {
+                let segment = &rows.segments()[*position].segment;
+                listed.iter().map(move |&row| (segment.as_ref(), row as usize))
+            })
+        };
+        for axis in &layout.axes {
+            for (cell, (segment, row)) in self.cells[start..].iter_mut().zip(each()) {
+                let place = axis.places.of_row(segment, row)?;
+                if place >= axis.count {
+                    return None;
                 }
+                *cell += place * axis.stride;
+            }
+        }
+        for (idx, term) in terms.iter().enumerate() {
+            for (segment, row) in each() {
+                let value = term.value(segment, row).ok()?;
+                let narrow = i64::try_from(value.unwrap_or(0)).ok()?;
+                self.sums[idx].push(narrow.checked_mul(sign)?);
+                self.counts[idx].push(if value.is_some() { sign } else { 0 });
             }
         }
         Some(())

@@ -178,19 +178,6 @@ impl Layout {
         self.axes.iter().map(|axis| axis.count as usize).product()
     }
 
-    /// The place of the group of a row; none where it has none.
-    pub fn cell(&self, segment: &Segment, row: usize) -> Option<u32> {
-        let mut cell = 0;
-        for axis in &self.axes {
-            let place = axis.places.of_row(segment, row)?;
-            if place >= axis.count {
-                return None;
-            }
-            cell += place * axis.stride;
-        }
-        Some(cell)
-    }
-
     /// The places of the groups of rows; none where one has none.
     pub fn cells(&self, segment: &Segment, rows: &RowSet) -> Option<Vec<u32>> {
         let mut cells = vec![0u32; rows.len()];
@@ -244,7 +231,9 @@ impl Places {
         })
     }
 
-    fn of_row(&self, segment: &Segment, row: usize) -> Option<u32> {
+    /// The place of a row; none where it has none.
+    #[inline]
+    pub fn of_row(&self, segment: &Segment, row: usize) -> Option<u32> {
         match self {
             Self::Members(position) => Some(segment.coordinates[*position].get(row).0),
             Self::Groups(position, groups) => {

@@ -1,5 +1,7 @@
 //! The cube `lineorder`: its definitions, its members, and the blocks of rows as changes.
 
+use std::collections::BTreeSet;
+
 use calc::Revision;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::model::{
@@ -8,9 +10,11 @@ use cube::model::{
 };
 use cube::number::Rounding;
 use cube::value::{KeyPart, KeyType, format_date, parse_date};
-use cube::{Change, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId, ValueType};
+use cube::{
+    Change, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId, ValueType, Version,
+};
 
-use crate::data::{self, Block, CALENDAR, DAYS, Dimensions, Levels};
+use crate::data::{self, Block, CALENDAR, DAYS, Dimensions, Levels, Random};
 
 const LINEORDER: CubeId = CubeId(0);
 const MEASURES: [&str; 6] =
@@ -141,4 +145,30 @@ fn rows(block: &Block, days: &[MemberId], first: [MemberId; 3]) -> Change {
         write.values.extend(values.map(Some));
     }
     Change::Rows(write)
+}
+
+/// A change that adds one to the revenue of rows all over the cube.
+pub fn scattered(version: &Version, count: usize, seed: u64) -> Change {
+    let revenue = MeasureId(4);
+    let segments = version.rows(LINEORDER).segments();
+    let mut found = version.empty_rows(LINEORDER);
+    let mut random = Random(seed);
+    let mut taken = BTreeSet::new();
+    while taken.len() < count {
+        let segment = random.below(segments.len() as u32) as usize;
+        let view = &segments[segment];
+        let row = random.below(view.segment.row_count() as u32);
+        if !view.dead.contains(row) && taken.insert((segment, row)) {
+            view.segment.copy_row(row as usize, &mut found);
+        }
+    }
+    let each = |of: &dyn Fn(usize) -> Vec<KeyPart>| (0..count).flat_map(of).collect();
+    Change::Rows(RowsWrite {
+        cube: LINEORDER,
+        action: RowsAction::Set,
+        measures: vec![revenue],
+        keys: each(&|row| found.keys.iter().map(|column| column[row].clone()).collect()),
+        coordinates: (0..count).flat_map(|row| found.coordinate(row)).collect(),
+        values: found.values[revenue.idx()].iter().map(|value| value.map(|v| v + 1)).collect(),
+    })
 }

@@ -1,4 +1,5 @@
-//! The one execution plan of ours: something over a cube that gives batches, one producer a partition.
+//! The one execution plan of ours: something over a cube that gives batches, one after another in each
+//! partition.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,28 +15,54 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::stream;
 
+use crate::tenant::Snapshot;
+
 /// Makes one batch. Runs on the compute pool, never on a task of the server.
-pub type Producer = Arc<dyn Fn() -> Result<RecordBatch> + Send + Sync>;
+pub type Producer = Box<dyn Fn() -> Result<RecordBatch> + Send + Sync>;
+
+/// What is read of a cube: all that a plan knows of the rows is in its snapshot.
+pub trait Source: Send + Sync {
+    /// What it does, in a line.
+    fn description(&self) -> String;
+
+    /// The state that it reads.
+    fn snapshot(&self) -> &Snapshot;
+
+    /// The same of another state with the same definitions and members.
+    fn on(&self, snapshot: Snapshot) -> Arc<dyn Source>;
+
+    /// The batches of a partition.
+    fn producers(&self, partition: usize) -> Result<Vec<Producer>>;
+}
 
 /// Reads a cube: by a scan or by a rollup, as its description says.
 pub struct CubeExec {
-    description: String,
-    producers: Vec<Vec<Producer>>,
+    source: Arc<dyn Source>,
     properties: Arc<PlanProperties>,
 }
 
 impl CubeExec {
-    /// A plan with one list of producers a partition.
-    pub fn new(description: String, schema: SchemaRef, producers: Vec<Vec<Producer>>) -> Self {
+    /// A plan of so many partitions.
+    pub fn new(source: Arc<dyn Source>, schema: SchemaRef, partition_count: usize) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(producers.len()),
+            Partitioning::UnknownPartitioning(partition_count),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         // it waits for the compute pool between batches, so it needs no help to yield
         let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
-        Self { description, producers, properties: Arc::new(properties) }
+        Self { source, properties: Arc::new(properties) }
+    }
+
+    /// The state that it reads.
+    pub fn snapshot(&self) -> &Snapshot {
+        self.source.snapshot()
+    }
+
+    /// The same plan on another state with the same definitions and members.
+    pub fn on(&self, snapshot: Snapshot) -> Self {
+        Self { source: self.source.on(snapshot), properties: Arc::clone(&self.properties) }
     }
 }
 
@@ -56,13 +83,13 @@ pub async fn compute<T: Send + 'static>(
 
 impl fmt::Debug for CubeExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.description)
+        f.write_str(&self.source.description())
     }
 }
 
 impl DisplayAs for CubeExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.description)
+        f.write_str(&self.source.description())
     }
 }
 
@@ -98,7 +125,7 @@ impl ExecutionPlan for CubeExec {
         partition: usize,
         _context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let producers = self.producers.get(partition).cloned().unwrap_or_default();
+        let producers = self.source.producers(partition)?;
         let batches = stream::unfold(producers.into_iter(), |mut rest| async move {
             let producer = rest.next()?;
             Some((compute(move || producer()).await, rest))

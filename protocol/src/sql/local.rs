@@ -11,7 +11,7 @@ mod control;
 mod output;
 mod ready;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use calc::Revision;
@@ -98,9 +98,8 @@ enum Plan {
     Control(Control),
     Query {
         statement: Box<Statement>,
-        plan: LogicalPlan,
-        /// What it was planned on.
-        scope: Arc<Scope>,
+        /// The logical plan, and what it was planned on, until there is one that is ready to run.
+        planned: Mutex<Option<(Arc<Scope>, LogicalPlan)>>,
         explain: Explain,
         ready: Ready,
     },
@@ -158,17 +157,23 @@ impl LocalSession {
         self.settings().set(name, value)
     }
 
-    fn settings(&self) -> std::sync::MutexGuard<'_, Settings> {
-        self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        lock(&self.settings)
+    }
+
+    fn uses_aggregates(&self) -> bool {
+        self.settings().is_on("perfos.maintained_aggregates")
     }
 
     /// Makes the newest state the one that statements see.
     fn enter(&mut self) -> Result<Arc<Scope>, SqlError> {
+        let uses_aggregates = self.uses_aggregates();
         let point = self.read_point()?;
         let current = branch::current(&self.settings().search_path(), &point.branches)?;
         let private = self.transaction.as_ref().and_then(|transaction| transaction.private.clone());
         if let Some(scope) = self.scope.get()
             && branch::is_same(&scope, &point, &current, private.as_ref())
+            && scope.session.uses_aggregates == uses_aggregates
         {
             return Ok(scope);
         }
@@ -178,6 +183,7 @@ impl LocalSession {
             user: self.user.clone(),
             settings: self.settings().all(),
             interrupt: self.interrupt.flag(),
+            uses_aggregates,
         };
         let (tenant, members) = (Arc::clone(&self.tenant), self.members.clone());
         let scope = Arc::new(Scope::new(point, current, private, tenant, members, session));
@@ -259,9 +265,10 @@ impl LocalSession {
             Explain::Run => renamed(plan.schema().as_arrow(), names.as_deref()),
         };
         let ready = Ready::default();
-        let plan = Plan::Query { statement: Box::new(tree), plan, scope, explain, ready };
+        let planned = Mutex::new(Some((scope, plan)));
+        let plan = Plan::Query { statement: Box::new(tree), planned, explain, ready };
         let prepared = Prepared { parameters, columns: Some(columns), plan: Arc::new(plan) };
-        self.texts.keep(statement.text, declared, basis, &prepared);
+        self.texts.keep(statement.text, declared, &prepared);
         Ok(prepared)
     }
 
@@ -305,7 +312,7 @@ impl LocalSession {
         match plan {
             Plan::Empty => Ok(Outcome::Done { tag: String::new() }),
             Plan::Control(control) => self.run_control(control).await,
-            Plan::Query { statement, plan, scope, explain, ready } => {
+            Plan::Query { statement, planned, explain, ready } => {
                 self.refuse_in_failed_transaction()?;
                 let end = self.begin_statement();
                 let current = self.enter()?;
@@ -316,16 +323,21 @@ impl LocalSession {
                 let stream = match known.filter(|_| *explain == Explain::Run) {
                     Some(plan) => self.run(async { Ok(plan) }).await?,
                     None => {
-                        let plan = match Arc::ptr_eq(scope, &current) {
-                            true => plan.clone(),
-                            false => self.plan_query(statement, "").await?,
+                        let earlier = lock(planned).take();
+                        let plan = match earlier.filter(|(scope, _)| Arc::ptr_eq(scope, &current)) {
+                            Some((_, plan)) => plan,
+                            None => self.plan_query(statement, "").await?,
                         };
                         if *explain == Explain::Show {
                             return self.explain(plan, basis.parameters).await;
                         }
                         let work = async {
                             let physical = self.physical(&plan, basis.parameters.clone()).await?;
-                            ready.keep(basis, &plan, &physical);
+                            // with other parameters it is planned again from there
+                            let has_parameters = !basis.parameters.is_empty();
+                            if !ready.keep(basis, &plan, &physical)? || has_parameters {
+                                *lock(planned) = Some((current, plan));
+                            }
                             Ok(physical)
                         };
                         self.run(work).await?
@@ -515,6 +527,10 @@ impl LocalSession {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(super) fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
     complexity::check(sql)?;
     let dialect = PostgreSqlDialect {};
@@ -602,9 +618,7 @@ fn engine_state(
     parser.parse_float_as_decimal = true;
     let setting = {
         let settings = Arc::clone(settings);
-        Arc::new(move || {
-            settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).aggregates()
-        })
+        Arc::new(move || lock(&settings).aggregates())
     };
     // its sum of sums has another type than the sum that HAVING was checked against
     let mut rules = Optimizer::new().rules;

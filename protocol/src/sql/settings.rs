@@ -17,7 +17,7 @@ pub enum Aggregates {
 }
 
 /// Name, default and meaning of every setting.
-const KNOWN: [(&str, &str, &str); 26] = [
+const KNOWN: [(&str, &str, &str); 27] = [
     ("application_name", "", "Name of the client program."),
     ("bytea_output", "hex", "Output format of bytea."),
     ("client_encoding", "UTF8", "Character encoding of the client."),
@@ -35,6 +35,11 @@ const KNOWN: [(&str, &str, &str); 26] = [
         "perfos.aggregates",
         "strict",
         "What sum and avg do where they could mislead: strict, cube or leaf.",
+    ),
+    (
+        "perfos.maintained_aggregates",
+        "on",
+        "Whether maintained aggregates may answer; off: all rows are looked at.",
     ),
     ("perfos.reason", "", "Why the session writes: the reason of its ledger entries."),
     ("row_security", "on", "Whether row security is applied."),

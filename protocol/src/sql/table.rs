@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cube::rollup::{Request, selector};
-use cube::segment::{Keys, Segment};
+use cube::segment::{Keys, Segment, SegmentView};
 use cube::{CubeId, KeyType, ValueType};
 use datafusion::arrow::array::{
     ArrayRef, Date32Array, Int16Array, Int32Array, Int64Array, StringArray, UInt32Array,
@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::columns::{ColumnSource, CubeColumns};
-use super::execution::{CubeExec, Producer};
+use super::execution::{CubeExec, Producer, Source};
 use super::filter::{Predicates, can_evaluate};
 use super::members::{MemberCache, value_array};
 use crate::tenant::Snapshot;
@@ -41,6 +41,12 @@ impl CubeTable {
     pub fn new(snapshot: Snapshot, cube: CubeId, members: MemberCache) -> Self {
         let columns = CubeColumns::new(&snapshot.view.version, cube);
         Self { snapshot, cube, columns, members }
+    }
+
+    /// The same cube in another state with the same definitions and members.
+    pub fn on(&self, snapshot: Snapshot) -> Self {
+        let (columns, members) = (self.columns.clone(), self.members.clone());
+        Self { snapshot, cube: self.cube, columns, members }
     }
 
     /// The cube's name.
@@ -160,29 +166,59 @@ impl TableProvider for CubeTable {
             projection.cloned().unwrap_or_else(|| (0..self.columns.sources.len()).collect());
         let schema: Schema = self.columns.schema.project(&columns)?;
         let predicates = Arc::new(Predicates::new(self, filters)?);
-        let table = Arc::new(self.clone());
-        // within the reader's rights
-        let request = Request {
-            filters: predicates.filters.clone(),
-            ranges: predicates.ranges.clone(),
-            ..Request::of(self.cube)
-        };
-        let selector = Arc::new(selector(&self.snapshot.view, &request));
         let segments = self.snapshot.view.version.rows(self.cube).segments();
         let partition_count = state.config().target_partitions().min(segments.len()).max(1);
-        let mut producers: Vec<Vec<Producer>> = vec![Vec::new(); partition_count];
-        for (idx, view) in segments.iter().enumerate() {
-            let (table, predicates) = (Arc::clone(&table), Arc::clone(&predicates));
-            let (view, columns, selector) = (view.clone(), columns.clone(), Arc::clone(&selector));
-            producers[idx % partition_count].push(Arc::new(move || {
+        let scan = Scan { table: Arc::new(self.clone()), predicates, columns, partition_count };
+        Ok(Arc::new(CubeExec::new(Arc::new(scan), Arc::new(schema), partition_count)))
+    }
+}
+
+/// The rows of a cube that meet predicates; segments go to partitions in turn.
+struct Scan {
+    table: Arc<CubeTable>,
+    predicates: Arc<Predicates>,
+    columns: Vec<usize>,
+    partition_count: usize,
+}
+
+impl Source for Scan {
+    fn description(&self) -> String {
+        format!("CubeScan: {}{}", self.table.name(), self.predicates.description())
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.table.snapshot
+    }
+
+    fn on(&self, snapshot: Snapshot) -> Arc<dyn Source> {
+        let table = Arc::new(self.table.on(snapshot));
+        let (predicates, columns) = (Arc::clone(&self.predicates), self.columns.clone());
+        Arc::new(Self { table, predicates, columns, partition_count: self.partition_count })
+    }
+
+    fn producers(&self, partition: usize) -> Result<Vec<Producer>> {
+        // within the reader's rights
+        let request = Request {
+            filters: self.predicates.filters.clone(),
+            ranges: self.predicates.ranges.clone(),
+            ..Request::of(self.table.cube)
+        };
+        let view = &self.table.snapshot.view;
+        let selector = Arc::new(selector(view, &request));
+        let segments = view.version.rows(self.table.cube).segments();
+        let own = segments.iter().skip(partition).step_by(self.partition_count);
+        let producer = |view: &SegmentView| -> Producer {
+            let (table, predicates) = (Arc::clone(&self.table), Arc::clone(&self.predicates));
+            let (columns, selector) = (self.columns.clone(), Arc::clone(&selector));
+            let view = view.clone();
+            Box::new(move || {
                 table.snapshot.view.interrupt.check().map_err(external)?;
                 let rows = view.rows_with(&selector);
                 let rows = predicates.residual_rows(&table, &view.segment, rows)?;
                 table.batch(&view.segment, &rows, &columns)
-            }));
-        }
-        let description = format!("CubeScan: {}{}", self.name(), predicates.description());
-        Ok(Arc::new(CubeExec::new(description, Arc::new(schema), producers)))
+            })
+        };
+        Ok(own.map(producer).collect())
     }
 }
 

@@ -60,6 +60,8 @@ pub struct ScopeSession {
     pub settings: Vec<(String, String, String)>,
     /// Set when the statement is to stop.
     pub interrupt: Interrupt,
+    /// Whether maintained aggregates may answer.
+    pub uses_aggregates: bool,
 }
 
 /// A branch's next revision, which one transaction sees.
@@ -94,6 +96,7 @@ impl Scope {
             snapshot.plan = Arc::clone(&private.revision.plan);
         }
         snapshot.view.interrupt = self.session.interrupt.clone();
+        snapshot.view.uses_aggregates = self.session.uses_aggregates;
         snapshot
     }
 

@@ -1,24 +1,25 @@
-//! Plans that are ready to run: a statement that is run again on the state it was planned on, with the
-//! same parameters and settings, is not planned again; nor is a text that is prepared again.
+//! Plans that are ready to run: a statement that is run again with the same parameters and settings is
+//! not planned again as long as definitions and members are the same; nor is a text that is prepared
+//! again. Rows may have changed: the plan is put on those that there are now.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::execution_plan::reset_plan_states;
 
 use super::Plan;
 use crate::sql::execution::CubeExec;
 use crate::sql::session::Prepared;
 use crate::sql::settings::Settings;
 use crate::sql::tenant_catalog::Scope;
+use crate::tenant::Snapshot;
 
-/// What a statement was planned for.
+/// What a statement is run with.
 #[derive(Clone)]
 pub(super) struct Basis {
     pub scope: Arc<Scope>,
@@ -26,38 +27,100 @@ pub(super) struct Basis {
     pub parameters: Vec<ScalarValue>,
 }
 
-impl Basis {
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.scope, &other.scope)
-            && self.settings == other.settings
-            && self.parameters == other.parameters
+/// The last plan of a statement, if it can be run again.
+#[derive(Default)]
+pub(super) struct Ready(Mutex<Option<Kept>>);
+
+/// A plan on states without rows, so that it keeps none in memory.
+#[derive(Clone)]
+struct Kept {
+    settings: Settings,
+    parameters: Vec<ScalarValue>,
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Kept {
+    /// The plan on what a scope shows, as if it had never run; none where it would be another.
+    fn on(&self, scope: &Scope) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let mut is_alike = true;
+        let put = |node: Arc<dyn ExecutionPlan>| {
+            let Some(leaf) = cube_exec(&node) else {
+                return Ok(Transformed::yes(node.reset_state()?));
+            };
+            match snapshot_like(scope, leaf.snapshot()) {
+                Some(snapshot) => Ok(Transformed::yes(Arc::new(leaf.on(snapshot)) as _)),
+                None => {
+                    is_alike = false;
+                    Ok(Transformed::new(node, false, TreeNodeRecursion::Stop))
+                }
+            }
+        };
+        let plan = Arc::clone(&self.plan).transform_up(put)?.data;
+        Ok(is_alike.then_some(plan))
+    }
+
+    /// Whether the plan can be put on what a scope shows.
+    fn fits(&self, scope: &Scope) -> bool {
+        let mut fits = true;
+        let visited = self.plan.apply(|node| {
+            fits &= cube_exec(node)
+                .is_none_or(|leaf| snapshot_like(scope, leaf.snapshot()).is_some());
+            Ok(TreeNodeRecursion::Continue)
+        });
+        visited.is_ok() && fits
     }
 }
 
-/// The last plan of a statement, if it can be run again.
-#[derive(Default)]
-pub(super) struct Ready(Mutex<Option<(Basis, Arc<dyn ExecutionPlan>)>>);
+/// The state of a branch now, where a plan made on an earlier one is right for it.
+fn snapshot_like(scope: &Scope, earlier: &Snapshot) -> Option<Snapshot> {
+    let branch = scope.point.branches.find(&earlier.view.position.branch)?;
+    Some(scope.snapshot_of(branch)).filter(|now| now.is_alike(earlier))
+}
+
+fn cube_exec(node: &Arc<dyn ExecutionPlan>) -> Option<&CubeExec> {
+    (node.as_ref() as &dyn std::any::Any).downcast_ref()
+}
 
 impl Ready {
-    /// The plan for a basis, as if it had never run.
-    pub fn get(&self, basis: &Basis) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = last.as_ref().filter(|(of, _)| of.is(basis)).map(|(_, plan)| Arc::clone(plan));
-        drop(last);
-        plan.map(reset_plan_states).transpose()
+    fn kept(&self) -> Option<Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_kept(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// The plan for a basis, as if it had never run.
+    pub fn get(&self, basis: &Basis) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let kept = self.kept().filter(|kept| {
+            kept.settings == basis.settings && kept.parameters == basis.parameters
+        });
+        kept.map_or(Ok(None), |kept| kept.on(&basis.scope))
+    }
+
+    /// Whether there is a plan for what a basis shows, with some parameters.
+    fn fits(&self, basis: &Basis) -> bool {
+        let kept = self.kept().filter(|kept| kept.settings == basis.settings);
+        kept.is_some_and(|kept| kept.fits(&basis.scope))
     }
 
     /// Keeps a plan where nothing but the basis decides what it gives: it reads cubes only, and no
-    /// function of it looks at the clock or the session.
-    pub fn keep(&self, basis: Basis, logical: &LogicalPlan, plan: &Arc<dyn ExecutionPlan>) {
-        if is_of_cubes(plan) && is_immutable(logical) {
-            let kept = (basis, Arc::clone(plan));
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    /// function of it looks at the clock or the session. Says whether it did.
+    pub fn keep(
+        &self,
+        basis: Basis,
+        logical: &LogicalPlan,
+        plan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<bool> {
+        if !is_of_cubes(plan) || !is_immutable(logical) {
+            return Ok(false);
         }
+        let without_rows = |node: Arc<dyn ExecutionPlan>| {
+            Ok(match cube_exec(&node) {
+                Some(leaf) => Transformed::yes(Arc::new(leaf.on(leaf.snapshot().without_rows())) as _),
+                None => Transformed::no(node),
+            })
+        };
+        let plan = Arc::clone(plan).transform_up(without_rows)?.data;
+        let kept = Kept { settings: basis.settings, parameters: basis.parameters, plan };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        Ok(true)
     }
 }
 
@@ -71,8 +134,16 @@ pub(super) struct KnownTexts(VecDeque<KnownText>);
 struct KnownText {
     text: String,
     declared: Vec<Option<DataType>>,
-    basis: Basis,
     prepared: Prepared,
+}
+
+impl KnownText {
+    fn fits(&self, basis: &Basis) -> bool {
+        match self.prepared.plan.downcast_ref() {
+            Some(Plan::Query { ready, .. }) => ready.fits(basis),
+            _ => false,
+        }
+    }
 }
 
 impl KnownTexts {
@@ -83,38 +154,28 @@ impl KnownTexts {
         declared: &[Option<DataType>],
         basis: &Basis,
     ) -> Option<Prepared> {
-        // plans of another state are of no use, and would keep it in memory
-        self.0.retain(|known| Arc::ptr_eq(&known.basis.scope, &basis.scope));
-        let is_same = |known: &&KnownText| {
-            known.text == text && known.declared == declared && known.basis.is(basis)
-        };
-        let known = self.0.iter().find(is_same)?;
+        let known = self.0.iter().position(|k| k.text == text && k.declared == declared)?;
+        if self.0[known].fits(basis) {
+            return Some(self.0[known].prepared.clone());
+        }
         // what may not be run again as it was planned is planned again
-        let Some(Plan::Query { ready, .. }) = known.prepared.plan.downcast_ref() else {
-            return None;
-        };
-        ready.is_kept().then(|| known.prepared.clone())
+        self.0.remove(known);
+        None
     }
 
-    /// Keeps a query in the place of the oldest.
-    pub fn keep(
-        &mut self,
-        text: String,
-        declared: &[Option<DataType>],
-        basis: Basis,
-        prepared: &Prepared,
-    ) {
+    /// Keeps a query that was run, in the place of the oldest.
+    pub fn keep(&mut self, text: String, declared: &[Option<DataType>], prepared: &Prepared) {
         self.0.retain(|known| known.text != text || known.declared != declared);
         self.0.truncate(TEXTS_MAX - 1);
         let (declared, prepared) = (declared.to_vec(), prepared.clone());
-        self.0.push_front(KnownText { text, declared, basis, prepared });
+        self.0.push_front(KnownText { text, declared, prepared });
     }
 }
 
 fn is_of_cubes(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let children = plan.children();
     match children.as_slice() {
-        [] => (plan.as_ref() as &dyn std::any::Any).is::<CubeExec>(),
+        [] => cube_exec(plan).is_some(),
         children => children.iter().all(|child| is_of_cubes(child)),
     }
 }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use calc::{Measured, Query, run};
+use calc::{Measured, Query, run, source};
 use cube::CubeError;
 use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
-use cube::rollup::{Arithmetic, Axis, Distinct, RollupColumn};
+use cube::rollup::{Arithmetic, Axis, Distinct, RollupColumn, Selection};
 use cube::segment::{RowSet, SegmentView};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, UInt32Array,
@@ -22,9 +22,11 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::SqlError;
-use crate::sql::execution::{CubeExec, Producer};
+use crate::sql::aggregates::keys_of;
+use crate::sql::execution::{CubeExec, Producer, Source};
 use crate::sql::filter::Predicates;
 use crate::sql::table::{CubeTable, external};
+use crate::tenant::Snapshot;
 
 /// One output and the type of its column.
 #[derive(Debug, Clone)]
@@ -57,11 +59,39 @@ impl fmt::Debug for RollupTable {
 }
 
 impl RollupTable {
+    /// What is asked of the cube for some outputs, by position.
+    fn query<'a>(&self, wanted: &[usize], selection: Option<&'a Selection<'a>>) -> Query<'a> {
+        Query {
+            cube: self.table.cube,
+            axes: self.axes.clone(),
+            filters: self.predicates.filters.clone(),
+            ranges: self.predicates.ranges.clone(),
+            computed: self.computed.clone(),
+            distinct: self.distinct.clone(),
+            selection,
+            outputs: wanted.iter().map(|&output| self.outputs[output].output).collect(),
+        }
+    }
+
+    /// The outputs among some columns, by position.
+    fn outputs_of(&self, columns: &[usize]) -> Vec<usize> {
+        columns.iter().filter_map(|column| column.checked_sub(self.axes.len())).collect()
+    }
+
+    /// The columns of the aggregate that would answer now; none where rows are scanned.
+    fn aggregate(&self, columns: &[usize]) -> Option<String> {
+        if !self.predicates.residual.is_empty() {
+            return None;
+        }
+        let Snapshot { view, plan, .. } = &self.table.snapshot;
+        let found = source(view, plan, &self.query(&self.outputs_of(columns), None)).ok()??;
+        Some(keys_of(&view.version, self.table.cube, &found))
+    }
+
     /// Runs the rollup for the columns that are wanted.
     fn compute(&self, columns: &[usize]) -> Result<RecordBatch> {
         let axis_count = self.axes.len();
-        let wanted: Vec<usize> =
-            columns.iter().filter_map(|column| column.checked_sub(axis_count)).collect();
+        let wanted = self.outputs_of(columns);
         // an error of a predicate cannot pass through the cube: it is kept here meanwhile
         let failure: Mutex<Option<DataFusionError>> = Mutex::new(None);
         let select = |view: &SegmentView, rows: RowSet| {
@@ -72,16 +102,8 @@ impl RollupTable {
                 CubeError::Interrupted
             })
         };
-        let query = Query {
-            cube: self.table.cube,
-            axes: self.axes.clone(),
-            filters: self.predicates.filters.clone(),
-            ranges: self.predicates.ranges.clone(),
-            computed: self.computed.clone(),
-            distinct: self.distinct.clone(),
-            selection: if self.predicates.residual.is_empty() { None } else { Some(&select) },
-            outputs: wanted.iter().map(|&output| self.outputs[output].output).collect(),
-        };
+        let is_whole = self.predicates.residual.is_empty();
+        let query = self.query(&wanted, (!is_whole).then_some(&select as &Selection<'_>));
         let snapshot = &self.table.snapshot;
         let result = run(&snapshot.view, &snapshot.plan, &query);
         if let Some(error) =
@@ -183,8 +205,36 @@ impl TableProvider for RollupTable {
         let columns =
             projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&columns)?);
-        let rollup = self.clone();
-        let producer: Producer = Arc::new(move || rollup.compute(&columns));
-        Ok(Arc::new(CubeExec::new(self.description.clone(), schema, vec![vec![producer]])))
+        let source = RollupSource { rollup: Arc::new(self.clone()), columns };
+        Ok(Arc::new(CubeExec::new(Arc::new(source), schema, 1)))
+    }
+}
+
+/// Some columns of a rollup.
+struct RollupSource {
+    rollup: Arc<RollupTable>,
+    columns: Vec<usize>,
+}
+
+impl Source for RollupSource {
+    fn description(&self) -> String {
+        let aggregate = self.rollup.aggregate(&self.columns);
+        let from = aggregate.map_or_else(String::new, |keys| format!(", from aggregate [{keys}]"));
+        format!("{}{from}", self.rollup.description)
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.rollup.table.snapshot
+    }
+
+    fn on(&self, snapshot: Snapshot) -> Arc<dyn Source> {
+        let table = Arc::new(self.rollup.table.on(snapshot));
+        let rollup = Arc::new(RollupTable { table, ..RollupTable::clone(&self.rollup) });
+        Arc::new(Self { rollup, columns: self.columns.clone() })
+    }
+
+    fn producers(&self, _partition: usize) -> Result<Vec<Producer>> {
+        let (rollup, columns) = (Arc::clone(&self.rollup), self.columns.clone());
+        Ok(vec![Box::new(move || rollup.compute(&columns))])
     }
 }

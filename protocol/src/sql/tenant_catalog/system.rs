@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use calc::missing::{MissingMember, missing_members};
+use cube::aggregate::AggregateInfo;
 use cube::model::CubeKind;
 use cube::segment::CubeRows;
 use cube::{CubeId, MeasureId, Model, View};
@@ -17,6 +18,7 @@ use datafusion::error::{DataFusionError, Result};
 use super::{SYSTEM_SCHEMA, Scope, one_batch, relation};
 use crate::branches::Branches;
 use crate::rules::{RuleHistory, RuleVersion};
+use crate::sql::aggregates::{keys_of, terms_of};
 use crate::sql::relation::{Relation, RelationKind};
 use crate::tenant::LedgerEntry;
 
@@ -26,6 +28,11 @@ const LEDGER_ENTRIES_MAX: usize = 10_000;
 /// The tables as catalogs describe them.
 pub(super) fn relations() -> Vec<Relation> {
     let tables = [
+        (
+            "aggregates",
+            aggregates_schema(),
+            "Maintained aggregates of the session's branch: what they hold, their memory and how often they answered",
+        ),
         ("branches", branches_schema(), "Branches: who made them, why, and what they hold"),
         ("cubes", cubes_schema(), "Cubes of the session's branch and the memory that they take"),
         (
@@ -49,6 +56,7 @@ pub(super) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
             let entries = scope.tenant.ledger(LEDGER_ENTRIES_MAX).await;
             ledger(&entries.map_err(DataFusionError::from)?)?
         }
+        "aggregates" => aggregates(&scope.snapshot_of(&scope.current).view)?,
         "branches" => branches(&scope.point.branches)?,
         "cubes" => cubes(&scope.snapshot_of(&scope.current).view)?,
         "measures" => measures(&scope.snapshot_of(&scope.current).view.version.model)?,
@@ -149,6 +157,47 @@ fn cubes(view: &View) -> Result<RecordBatch> {
         number(CubeRows::size_bytes),
     ];
     Ok(RecordBatch::try_new(cubes_schema(), columns)?)
+}
+
+fn aggregates_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("cube", DataType::Utf8, false),
+        Field::new("columns", DataType::Utf8, false),
+        Field::new("sums", DataType::Utf8, false),
+        Field::new("cells", DataType::Int64, false),
+        Field::new("bytes", DataType::Int64, false),
+        Field::new("hits", DataType::Int64, false),
+        Field::new("base_rows", DataType::Int64, false),
+    ]))
+}
+
+/// Those of cubes of which the reader may see all: others would tell how much there is.
+fn aggregates(view: &View) -> Result<RecordBatch> {
+    let version = &view.version;
+    let mut found = Vec::new();
+    for (at, cube) in version.model.cubes.iter().enumerate() {
+        if cube.dimensions.iter().any(|&id| view.allowed(id).is_some()) {
+            continue;
+        }
+        let id = CubeId::from_idx(at);
+        let of_cube = version.rows(id).aggregates().list();
+        found.extend(of_cube.into_iter().map(|aggregate| (id, cube.def.name.as_str(), aggregate)));
+    }
+    let columns: Vec<String> = found.iter().map(|(id, _, each)| keys_of(version, *id, each)).collect();
+    let sums: Vec<String> = found.iter().map(|(id, _, each)| terms_of(version, *id, each)).collect();
+    let number = |of: fn(&AggregateInfo) -> u64| {
+        integers(found.iter().map(|(.., aggregate)| Some(of(aggregate))))
+    };
+    let columns = vec![
+        texts(found.iter().map(|(_, cube, _)| Some(*cube))),
+        texts(columns.iter().map(|text| Some(text.as_str()))),
+        texts(sums.iter().map(|text| Some(text.as_str()))),
+        number(|aggregate| aggregate.cells as u64),
+        number(|aggregate| aggregate.bytes as u64),
+        number(|aggregate| aggregate.hits),
+        number(|aggregate| aggregate.rows as u64),
+    ];
+    Ok(RecordBatch::try_new(aggregates_schema(), columns)?)
 }
 
 fn measures_schema() -> SchemaRef {
