@@ -13,7 +13,7 @@ mod choose;
 mod delta;
 mod shape;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
@@ -50,6 +50,8 @@ pub struct Aggregates {
     /// Rows that were scanned by rollups which an aggregate might have answered.
     scanned: AtomicU64,
     is_due: AtomicBool,
+    /// The rows that aggregates were brought to last, by their address.
+    brought_to: AtomicUsize,
 }
 
 /// Totals over groups of members.
@@ -143,9 +145,10 @@ impl Aggregates {
         self.is_due.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`Aggregates::maintain`] has something to do.
-    pub fn is_due(&self) -> bool {
-        self.is_due.load(Ordering::Relaxed)
+    /// Whether [`Aggregates::maintain`] has something to do for a state of the cube's rows.
+    pub fn is_due(&self, rows: &Arc<CubeRows>) -> bool {
+        let is_behind = || self.brought_to.load(Ordering::Relaxed) != Arc::as_ptr(rows).addr();
+        self.is_due.load(Ordering::Relaxed) || (is_behind() && !self.is_empty())
     }
 
     /// The aggregates there are.
@@ -194,6 +197,7 @@ impl Aggregates {
         interrupt: &Interrupt,
     ) -> Result<()> {
         self.is_due.store(false, Ordering::Relaxed);
+        self.brought_to.store(Arc::as_ptr(&version.cubes[cube.idx()]).addr(), Ordering::Relaxed);
         let old = Arc::clone(&lock(&self.kept));
         let mut kept: Vec<Arc<Aggregate>> = Vec::new();
         for aggregate in old.iter() {
@@ -254,8 +258,7 @@ impl Aggregate {
         if delta.len() < MOVED_ROWS {
             return Ok(Some(Arc::clone(self)));
         }
-        let (Some(layout), Some(cells)) =
-            (self.layout.at(version, cube), self.cells.with(&delta))
+        let (Some(layout), Some(cells)) = (self.layout.at(version, cube), self.cells.with(&delta))
         else {
             return Ok(None);
         };

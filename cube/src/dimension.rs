@@ -56,6 +56,8 @@ pub struct HierarchyShape {
     pub ancestors: Vec<Vec<MemberId>>,
     /// Per member, the position of its level.
     pub depth: Vec<u16>,
+    /// Per level position, the number of its members.
+    pub sizes: Vec<usize>,
     /// Path weights, where the hierarchy is weighted.
     pub weights: Option<Weights>,
 }
@@ -511,7 +513,13 @@ impl Dimension {
                 Some(self.derive_weights(self.def.attribute(name)?, parents, &ancestors)?)
             }
         };
-        Ok(HierarchyShape { ancestors, depth, weights })
+        let mut sizes = vec![0; level_count];
+        for &position in &depth {
+            if let Some(size) = sizes.get_mut(usize::from(position)) {
+                *size += 1;
+            }
+        }
+        Ok(HierarchyShape { ancestors, depth, sizes, weights })
     }
 
     fn depths(&self, parents: &[MemberId], hierarchy: &str) -> Result<Vec<u16>> {

@@ -29,7 +29,7 @@ use crate::value::ValueType;
 use crate::view::{MemoryGrant, View};
 
 use accumulate::Partial;
-use collect::Collector;
+use collect::{Collection, Collector};
 use covered::Question;
 use group::{AxisTable, GroupTables, strides_of};
 use weights::WeightTables;
@@ -197,20 +197,21 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let kinds = plans.iter().map(|plan| &plan.kind);
     let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
     let answer = question.as_ref().and_then(Question::answer);
+    let collection = Collection { plans: plans.as_slice(), groups };
+    if let Some((question, answer)) = question.as_ref().zip(answer) {
+        let partial = answer.partial(question, &collection)?;
+        let _grant = view.memory.reserve(partial.size_bytes())?;
+        return collection.finish(partial);
+    }
     let selector = selector_of(view, request, &dimensions, &filters);
     let selection = request.selection;
     let leaves = strides_of(&dimensions)?;
-    let (tables, plans) = (WeightTables::new(&weights), plans.as_slice());
-    let collector = Collector { selector, selection, weights: tables, plans, groups, leaves };
-    if let Some((question, answer)) = question.as_ref().zip(answer) {
-        let partial = answer.partial(question, &collector)?;
-        let _grant = view.memory.reserve(partial.size_bytes())?;
-        return collector.finish(partial);
-    }
+    let weights = WeightTables::new(&weights);
+    let collector = Collector { collection: &collection, selector, selection, weights, leaves };
     // each task takes the next segment until there is none: sums are exact, so whichever it is
     let next = AtomicUsize::new(0);
     let task = |_| -> Result<(Partial, MemoryGrant)> {
-        let mut partial = collector.empty();
+        let mut partial = collection.empty();
         let mut grant = view.memory.reserve(partial.size_bytes())?;
         while let Some(segment) = rows.segments().get(next.fetch_add(1, Ordering::Relaxed)) {
             view.interrupt.check()?;
@@ -229,14 +230,14 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     };
     let mut partials = partials.into_iter();
     let Some((mut total, mut grant)) = partials.next() else {
-        return collector.finish(collector.empty());
+        return collection.finish(collection.empty());
     };
     for (partial, _grant) in partials {
         view.interrupt.check()?;
         total.merge(partial)?;
         grant.grow_to(total.size_bytes())?;
     }
-    collector.finish(total)
+    collection.finish(total)
 }
 
 /// Finds the rows that filters, ranges and the reader's rights leave; what the selection says is left

@@ -873,7 +873,9 @@ impl World {
             let measures = self.measures().into_iter().map(Arithmetic::Measure);
             let terms: Vec<Arithmetic> = measures.chain(ask.computed).collect();
             let rows = self.tenant.version.rows(SALES);
-            rows.aggregates().add(&keys, &terms, &self.tenant.version, SALES).expect("an aggregate");
+            rows.aggregates()
+                .add(&keys, &terms, &self.tenant.version, SALES)
+                .expect("an aggregate");
         }
     }
 

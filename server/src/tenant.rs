@@ -37,8 +37,8 @@ use crate::limits::{
     LEDGER_ENTRIES_KEPT, LEDGER_ENTRIES_MAX, READ_MEMORY_BYTES_DEFAULT, SHUTDOWN_WAIT,
 };
 use crate::tenant::actor::{SupervisorMessage, TenantMessage};
-use crate::tenant::maintenance::Maintenance;
 use crate::tenant::command::{Answer, Job, Queue, Refusal, Task};
+use crate::tenant::maintenance::Maintenance;
 use crate::tenant::replay::entry_line;
 use crate::tenant::store::{Engine, Opened};
 

@@ -91,7 +91,8 @@ impl Cells {
                 chunks.resize(chunk + 1, None);
             }
             let term_count = changes.values().next().map_or(0, |change| change.terms.len());
-            let before = chunks[chunk].clone().unwrap_or_else(|| Arc::new(Chunk::empty(term_count)));
+            let before =
+                chunks[chunk].clone().unwrap_or_else(|| Arc::new(Chunk::empty(term_count)));
             chunks[chunk] = Some(Arc::new(before.with(&changes)?));
         }
         Some(Self { chunks })
@@ -143,7 +144,8 @@ impl Chunk {
     }
 
     fn with(&self, changes: &BTreeMap<usize, Change>) -> Option<Self> {
-        let rows = changed(&self.rows, changes.iter().map(|(at, change)| (*at, change.rows.into())))?;
+        let rows =
+            changed(&self.rows, changes.iter().map(|(at, change)| (*at, change.rows.into())))?;
         let terms = self.terms.iter().enumerate().map(|(idx, term)| {
             let sums = changes.iter().map(|(at, change)| (*at, change.terms[idx].0));
             let sums = changed(&term.sums, sums)?;

@@ -180,13 +180,17 @@ impl Collected {
         let count: usize = of_segments.iter().map(|(_, listed)| listed.len()).sum();
         self.cells.resize(start + count, 0);
         self.rows.resize(start + count, sign);
-        // column by column: rows lie far apart, and waiting for one does not hinder the next
+        // rows lie far apart: all are asked for before one is waited for
         let each = || {
             of_segments.iter().flat_map(|(position, listed)| {
                 let segment = &rows.segments()[*position].segment;
                 listed.iter().map(move |&row| (segment.as_ref(), row as usize))
             })
         };
+        for (segment, row) in each() {
+            layout.axes.iter().for_each(|axis| axis.places.fetch(segment, row));
+            terms.iter().for_each(|term| term.fetch(segment, row));
+        }
         for axis in &layout.axes {
             for (cell, (segment, row)) in self.cells[start..].iter_mut().zip(each()) {
                 let place = axis.places.of_row(segment, row)?;
@@ -198,9 +202,8 @@ impl Collected {
         }
         for (idx, term) in terms.iter().enumerate() {
             for (segment, row) in each() {
-                let value = term.value(segment, row).ok()?;
-                let narrow = i64::try_from(value.unwrap_or(0)).ok()?;
-                self.sums[idx].push(narrow.checked_mul(sign)?);
+                let value = term.value(segment, row)?;
+                self.sums[idx].push(value.unwrap_or(0).checked_mul(sign)?);
                 self.counts[idx].push(if value.is_some() { sign } else { 0 });
             }
         }

@@ -231,6 +231,20 @@ impl Places {
         })
     }
 
+    /// Lets the CPU fetch what the place of a row is made of, which is read soon.
+    pub fn fetch(&self, segment: &Segment, row: usize) {
+        match self {
+            Self::Members(position) | Self::Groups(position, _) => {
+                segment.coordinates[*position].ints().fetch(row);
+            }
+            Self::Values(measure, _) => {
+                if let Some(values) = segment.values.get(measure.idx()) {
+                    values.ints().fetch(row);
+                }
+            }
+        }
+    }
+
     /// The place of a row; none where it has none.
     #[inline]
     pub fn of_row(&self, segment: &Segment, row: usize) -> Option<u32> {

@@ -194,10 +194,8 @@ impl Dimension {
         let shape = self.shape(hierarchy);
         let is_few =
             |count: usize| count <= GROUPS_MAX && count * MEMBERS_A_GROUP <= self.member_count();
-        let members_at =
-            |at: &usize| shape.depth.iter().filter(|&&depth| usize::from(depth) == *at).count();
         let upwards = (position..shape.ancestors.len()).rev();
-        let upwards = upwards.filter(|at| is_few(members_at(at)));
+        let upwards = upwards.filter(|&at| is_few(shape.sizes[at]));
         let mut groups = upwards.map(|at| self.groups(facts, hierarchy, at));
         groups.find(|groups| is_few(groups.len()))
     }

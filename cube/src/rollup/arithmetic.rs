@@ -126,27 +126,43 @@ impl Prepared {
         Ok(Some(Computed { integers, present }))
     }
 
-    /// The value of one row; none where it is blank.
-    pub fn value(&self, segment: &Segment, row: usize) -> Result<Option<i128>> {
-        Ok(match self {
+    /// The value of one row, blank perhaps; none where it needs more than 64 bits.
+    pub fn value(&self, segment: &Segment, row: usize) -> Option<Option<i64>> {
+        match self {
             // a measure declared later is blank in older segments
             Self::Measure(measure) => {
-                segment.values.get(*measure).and_then(|values| values.get(row)).map(i128::from)
+                Some(segment.values.get(*measure).and_then(|values| values.get(row)))
             }
-            Self::Constant(value) => Some(*value),
+            Self::Constant(value) => Some(Some(i64::try_from(*value).ok()?)),
             Self::Binary(operator, operands) => {
                 let a = operands.0.value(segment, row)?;
                 let (Some(a), Some(b)) = (a, operands.1.value(segment, row)?) else {
-                    return Ok(None);
+                    return Some(None);
                 };
                 let result = match operator {
                     Operator::Plus => a.checked_add(b),
                     Operator::Minus => a.checked_sub(b),
                     Operator::Times => a.checked_mul(b),
                 };
-                Some(result.ok_or_else(overflow)?)
+                Some(Some(result?))
             }
-        })
+        }
+    }
+
+    /// Lets the CPU fetch what the value of a row is made of, which is read soon.
+    pub fn fetch(&self, segment: &Segment, row: usize) {
+        match self {
+            Self::Measure(measure) => {
+                if let Some(values) = segment.values.get(*measure) {
+                    values.ints().fetch(row);
+                }
+            }
+            Self::Constant(_) => {}
+            Self::Binary(_, operands) => {
+                operands.0.fetch(segment, row);
+                operands.1.fetch(segment, row);
+            }
+        }
     }
 
     fn add_measures(&self, measures: &mut Vec<usize>) {

@@ -14,18 +14,23 @@ use crate::segment::{RowSet, Segment, SegmentView, Selector, Values};
 
 /// Rows that are grouped and added up at a time: what they take stays in the nearest caches.
 const BLOCK_ROWS: usize = 4_096;
-/// What is done with the rows of a request.
+/// What a request collects.
+pub(super) struct Collection<'a> {
+    pub plans: &'a [OutputPlan],
+    pub groups: GroupTables,
+}
+
+/// How it is collected from rows.
 pub(super) struct Collector<'a> {
+    pub collection: &'a Collection<'a>,
     pub selector: Selector<'a>,
     pub selection: Option<&'a Selection<'a>>,
     pub weights: WeightTables<'a>,
-    pub plans: &'a [OutputPlan],
-    pub groups: GroupTables,
     /// Per dimension, what its member is multiplied by in a leaf's combined code.
     pub leaves: Vec<u128>,
 }
 
-impl Collector<'_> {
+impl Collection<'_> {
     /// A partial result that has seen nothing.
     pub fn empty(&self) -> Partial {
         let groups = Groups::new(self.groups.space, self.groups.is_dense);
@@ -37,6 +42,28 @@ impl Collector<'_> {
         Partial { accumulators: accumulators.collect(), groups }
     }
 
+    /// The answer that a partial result makes.
+    pub fn finish(&self, mut partial: Partial) -> Result<Rollup> {
+        // without axes there is one group, even over no rows
+        if self.groups.axes.is_empty() {
+            partial.groups.see_first();
+            let count = partial.groups.count();
+            partial.accumulators.iter_mut().for_each(|accumulator| accumulator.grow(count));
+        }
+        let seen = partial.groups.seen();
+        let mut columns = Vec::new();
+        for (plan, accumulator) in self.plans.iter().zip(partial.accumulators) {
+            let values = finish_values(plan, accumulator)?;
+            let values = seen.iter().map(|&(_, group)| values[group]).collect();
+            columns.push(RollupColumn { scale: plan.scale, values });
+        }
+        let codes = self.groups.axes.iter();
+        let codes = codes.map(|axis| seen.iter().map(|&(code, _)| axis.code(code)).collect());
+        Ok(Rollup { group_count: seen.len(), codes: codes.collect(), columns })
+    }
+}
+
+impl Collector<'_> {
     /// Adds the rows of a segment to a partial result.
     pub fn collect(&self, view: &SegmentView, partial: &mut Partial) -> Result<()> {
         for mut rows in view.row_sets_with(&self.selector, BLOCK_ROWS) {
@@ -47,12 +74,12 @@ impl Collector<'_> {
                 continue;
             }
             let codes = match partial.groups.is_dense() {
-                true => RowCodes::Narrow(self.groups.codes(&view.segment, &rows)),
-                false => RowCodes::Wide(self.groups.codes(&view.segment, &rows)),
+                true => RowCodes::Narrow(self.collection.groups.codes(&view.segment, &rows)),
+                false => RowCodes::Wide(self.collection.groups.codes(&view.segment, &rows)),
             };
             let groups = partial.groups.add_rows(codes)?;
             let count = partial.groups.count();
-            for (plan, accumulator) in self.plans.iter().zip(&mut partial.accumulators) {
+            for (plan, accumulator) in self.collection.plans.iter().zip(&mut partial.accumulators) {
                 accumulator.grow(count);
                 self.accumulate(plan, &view.segment, &rows, &groups, accumulator)?;
             }
@@ -191,25 +218,6 @@ impl Collector<'_> {
         let columns = segment.coordinates.iter().zip(&self.leaves).enumerate();
         let parts = columns.filter(|(position, _)| *position != without);
         parts.map(|(_, (column, stride))| stride * u128::from(column.get(row).0)).sum()
-    }
-
-    pub fn finish(&self, mut partial: Partial) -> Result<Rollup> {
-        // without axes there is one group, even over no rows
-        if self.groups.axes.is_empty() {
-            partial.groups.see_first();
-            let count = partial.groups.count();
-            partial.accumulators.iter_mut().for_each(|accumulator| accumulator.grow(count));
-        }
-        let seen = partial.groups.seen();
-        let mut columns = Vec::new();
-        for (plan, accumulator) in self.plans.iter().zip(partial.accumulators) {
-            let values = finish_values(plan, accumulator)?;
-            let values = seen.iter().map(|&(_, group)| values[group]).collect();
-            columns.push(RollupColumn { scale: plan.scale, values });
-        }
-        let codes = self.groups.axes.iter();
-        let codes = codes.map(|axis| seen.iter().map(|&(code, _)| axis.code(code)).collect());
-        Ok(Rollup { group_count: seen.len(), codes: codes.collect(), columns })
     }
 }
 

@@ -1,13 +1,16 @@
 //! Rollups that an aggregate answers: its groups are added up in place of rows.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use roaring::RoaringBitmap;
 
 use super::accumulate::{Accumulator, Groups, Partial, overflow};
-use super::collect::Collector;
+use super::collect::Collection;
+use super::group::GroupTables;
 use super::{Arithmetic, DimensionWeights, Grain, Output, OutputKind, OutputPlan, Request};
 use crate::aggregate::{
     Aggregate, CELL_ROWS, CHUNK_CELLS, Cells, Chunk, Delta, Key, Layout, LayoutAxis, Places,
@@ -33,6 +36,9 @@ pub(super) struct Question<'a> {
     pub filters: &'a [Option<RoaringBitmap>],
     pub weights: &'a [DimensionWeights<'a>],
     shape: Shape,
+    /// The groups that are wanted of levels, once they were looked for; none where a level does not
+    /// tell them apart.
+    wanted_groups: RefCell<BTreeMap<Key, Option<Rc<Vec<u32>>>>>,
 }
 
 /// An aggregate that answers a question, in the version that is read.
@@ -60,7 +66,9 @@ impl<'a> Question<'a> {
             return None;
         }
         let shape = Shape::default();
-        let mut question = Self { view, request, dimensions, filters, weights, shape };
+        let wanted_groups = RefCell::default();
+        let mut question =
+            Self { view, request, dimensions, filters, weights, shape, wanted_groups };
         let mut is_weighted = false;
         for (output, kind) in request.outputs.iter().zip(kinds) {
             is_weighted |= matches!(kind, OutputKind::WeightedSum);
@@ -87,10 +95,7 @@ impl<'a> Question<'a> {
                 return Some(Some(self.request.computed[*at].clone()));
             }
             (
-                OutputKind::Sum
-                | OutputKind::WeightedSum
-                | OutputKind::Average
-                | OutputKind::Count,
+                OutputKind::Sum | OutputKind::WeightedSum | OutputKind::Average | OutputKind::Count,
                 Output::Consolidated(measure) | Output::Sum(measure) | Output::Count(measure),
             ) => *measure,
             _ => return None,
@@ -148,7 +153,7 @@ impl<'a> Question<'a> {
         let rows = self.view.version.rows(self.request.cube);
         let (aggregates, row_count) = (rows.aggregates(), rows.row_count());
         let candidates = aggregates.covering(&self.shape).into_iter().filter_map(|aggregate| {
-            let cells = self.cell_count(&aggregate.layout)?;
+            let cells = self.cell_count(&aggregate)?;
             (cells * CELL_ROWS <= row_count as u64 || row_count < ROWS_MIN)
                 .then_some((cells, aggregate))
         });
@@ -180,27 +185,44 @@ impl<'a> Question<'a> {
                 filter.len() as f32 / facts.len().max(1) as f32
             }),
             Key::Level(position, hierarchy, level) => {
-                self.filters[position].as_ref().map_or(1.0, |filter| {
-                    let facts = cube.levels[position];
-                    let groups = self.dimensions[position].groups(facts, hierarchy, level);
-                    let wanted = groups.first.iter().filter(|first| filter.contains(first.0));
-                    wanted.count() as f32 / groups.len().max(1) as f32
-                })
+                let groups =
+                    self.dimensions[position].groups(cube.levels[position], hierarchy, level);
+                let wanted = self.groups(*key, position, &groups);
+                wanted.map_or(1.0, |wanted| wanted.len() as f32 / groups.len().max(1) as f32)
             }
         };
         self.shape.keys.iter().map(part).collect()
     }
 
     /// How many cells have to be read.
-    fn cell_count(&self, layout: &Layout) -> Option<u64> {
-        let counts = layout.axes.iter().map(|axis| match &axis.places {
-            Places::Members(position) => match &self.filters[*position] {
-                Some(filter) => Some(filter.len()),
-                None => Some(self.facts(*position).len()),
-            },
-            _ => Some(self.places(axis)?.len() as u64),
+    fn cell_count(&self, aggregate: &Aggregate) -> Option<u64> {
+        let axes = aggregate.shape.keys.iter().zip(&aggregate.layout.axes);
+        let counts = axes.map(|(key, axis)| match (&axis.places, key.position()) {
+            (Places::Groups(position, groups), _) => {
+                Some(self.groups(*key, *position, groups)?.len() as u64)
+            }
+            (Places::Members(position), _) => Some(match &self.filters[*position] {
+                Some(filter) => filter.len(),
+                None => self.facts(*position).len(),
+            }),
+            _ => Some(self.places(*key, axis)?.len() as u64),
         });
         counts.collect::<Option<Vec<u64>>>().map(|counts| counts.into_iter().product())
+    }
+
+    /// The wanted ones of the groups of a level.
+    fn groups(&self, key: Key, position: usize, groups: &LevelGroups) -> Option<Rc<Vec<u32>>> {
+        let mut known = self.wanted_groups.borrow_mut();
+        let find = || {
+            let named = (0..).zip(&groups.first).filter(|(_, first)| **first != MemberId::NONE);
+            let Some(filter) = &self.filters[position] else {
+                return Some(Rc::new(named.map(|(group, _)| group).collect()));
+            };
+            let wanted = named.filter(|(_, first)| filter.contains(first.0));
+            let is_told_apart = self.is_told_apart(position, filter, groups);
+            is_told_apart.then(|| Rc::new(wanted.map(|(group, _)| group).collect()))
+        };
+        known.entry(key).or_insert_with(find).clone()
     }
 
     fn facts(&self, position: usize) -> &RoaringBitmap {
@@ -208,25 +230,16 @@ impl<'a> Question<'a> {
     }
 
     /// The places that are wanted of an axis, ascending; none where it does not tell them apart.
-    fn places(&self, axis: &LayoutAxis) -> Option<Vec<u32>> {
-        Some(match &axis.places {
+    fn places(&self, key: Key, axis: &LayoutAxis) -> Option<Rc<Vec<u32>>> {
+        match &axis.places {
+            Places::Groups(position, groups) => self.groups(key, *position, groups),
             Places::Members(position) => {
+                let facts = self.facts(*position);
                 let below = |member: &u32| *member < axis.count;
-                match &self.filters[*position] {
-                    Some(filter) => (filter & self.facts(*position)).iter().take_while(below).collect(),
-                    None => self.facts(*position).iter().take_while(below).collect(),
-                }
-            }
-            Places::Groups(position, groups) => {
-                let named = || (0..).zip(&groups.first).filter(|(_, first)| first.0 != u32::MAX);
-                match &self.filters[*position] {
-                    Some(filter) if self.is_told_apart(*position, filter, groups) => {
-                        let wanted = named().filter(|(_, first)| filter.contains(first.0));
-                        wanted.map(|(group, _)| group).collect()
-                    }
-                    Some(_) => return None,
-                    None => named().map(|(group, _)| group).collect(),
-                }
+                Some(Rc::new(match &self.filters[*position] {
+                    Some(filter) => (filter & facts).iter().take_while(below).collect(),
+                    None => facts.iter().take_while(below).collect(),
+                }))
             }
             Places::Values(measure, below) => {
                 let ranges = self.request.ranges.iter().filter(|range| range.measure == *measure);
@@ -236,19 +249,14 @@ impl<'a> Question<'a> {
                     let is_blank = *place == 0;
                     ranges.iter().all(|(low, high)| !is_blank && (*low..=*high).contains(&value))
                 };
-                (0..axis.count).filter(is_wanted).collect()
+                Some(Rc::new((0..axis.count).filter(is_wanted).collect()))
             }
-        })
+        }
     }
 
     /// Whether of each group all members are wanted or none: known of what was chosen by names of
     /// levels that make up the groups, looked at otherwise.
-    fn is_told_apart(
-        &self,
-        position: usize,
-        filter: &RoaringBitmap,
-        groups: &LevelGroups,
-    ) -> bool {
+    fn is_told_apart(&self, position: usize, filter: &RoaringBitmap, groups: &LevelGroups) -> bool {
         let mut asked = self.request.filters.iter().filter(|asked| asked.position == position);
         let is_restricted = self.view.allowed(self.cube().dimensions[position]).is_some();
         let by_names = asked.all(|asked| {
@@ -277,7 +285,7 @@ enum Source {
 
 /// The wanted places of an axis, and what they mean.
 struct WantedAxis {
-    places: Vec<u32>,
+    places: Rc<Vec<u32>>,
     stride: u32,
     /// Per place, its part of the combined code of a group.
     codes: Vec<u128>,
@@ -286,15 +294,19 @@ struct WantedAxis {
 }
 
 impl WantedAxis {
-    fn new(axis: &LayoutAxis, question: &Question<'_>, collector: &Collector<'_>) -> Result<Self> {
-        let places = question.places(axis).unwrap_or_default();
+    fn new(
+        (key, axis): (&Key, &LayoutAxis),
+        question: &Question<'_>,
+        groups_asked: &GroupTables,
+    ) -> Result<Self> {
+        let places = question.places(*key, axis).unwrap_or_default();
         let (position, groups) = match &axis.places {
             Places::Members(position) => (Some(*position), None),
             Places::Groups(position, groups) => (Some(*position), Some(groups)),
             Places::Values(..) => (None, None),
         };
         let member = |place: u32| groups.map_or(MemberId(place), |g| g.first[place as usize]);
-        let tables = collector.groups.axes.iter();
+        let tables = groups_asked.axes.iter();
         let tables = tables.filter(|table| position.is_some_and(|own| table.is_of(own)));
         let tables: Vec<_> = tables.collect();
         let code = |place: &u32| tables.iter().map(|table| table.combined(member(*place))).sum();
@@ -327,11 +339,11 @@ impl WantedAxis {
 
 impl Answer {
     /// The partial result of a question.
-    pub fn partial(&self, question: &Question<'_>, collector: &Collector<'_>) -> Result<Partial> {
-        let axes = self.layout.axes.iter();
-        let axes = axes.map(|axis| WantedAxis::new(axis, question, collector));
+    pub fn partial(&self, question: &Question<'_>, collection: &Collection<'_>) -> Result<Partial> {
+        let axes = self.aggregate.shape.keys.iter().zip(&self.layout.axes);
+        let axes = axes.map(|axis| WantedAxis::new(axis, question, &collection.groups));
         let mut axes = axes.collect::<Result<Vec<WantedAxis>>>()?;
-        let mut adder = Adder::new(self, question, collector);
+        let mut adder = Adder::new(self, question, collection);
         for (cells, totals) in self.delta.blocks() {
             for (at, &cell) in (0..).zip(cells) {
                 let mut places = axes.iter().zip(&self.layout.axes);
@@ -374,21 +386,22 @@ struct Adder {
 }
 
 impl Adder {
-    fn new(answer: &Answer, question: &Question<'_>, collector: &Collector<'_>) -> Self {
-        let Partial { groups, accumulators } = collector.empty();
+    fn new(answer: &Answer, question: &Question<'_>, collection: &Collection<'_>) -> Self {
+        let Partial { groups, accumulators } = collection.empty();
         let terms = &answer.aggregate.shape.terms;
         let place = |term: &Arithmetic| terms.iter().position(|own| own == term).unwrap_or(0);
-        let source = |(output, plan): (&Output, &OutputPlan)| {
-            match (question.term(output, &plan.kind).flatten(), &plan.kind) {
-                (None, _) => Source::Rows,
-                (Some(term), OutputKind::Count) => Source::Count(place(&term)),
-                (Some(term), OutputKind::WeightedSum) => {
-                    Source::Sum(place(&term), !question.weights.is_empty())
-                }
-                (Some(term), _) => Source::Sum(place(&term), false),
+        let source = |(output, plan): (&Output, &OutputPlan)| match (
+            question.term(output, &plan.kind).flatten(),
+            &plan.kind,
+        ) {
+            (None, _) => Source::Rows,
+            (Some(term), OutputKind::Count) => Source::Count(place(&term)),
+            (Some(term), OutputKind::WeightedSum) => {
+                Source::Sum(place(&term), !question.weights.is_empty())
             }
+            (Some(term), _) => Source::Sum(place(&term), false),
         };
-        let outputs = question.request.outputs.iter().zip(collector.plans);
+        let outputs = question.request.outputs.iter().zip(collection.plans);
         let sources: Vec<Source> = outputs.map(source).collect();
         Self {
             seen: (!groups.is_dense()).then(HashMap::default),
@@ -420,27 +433,35 @@ impl Adder {
         (cell, code, weight): (u32, u128, i128),
     ) -> Result<()> {
         let Some((axis, rest)) = axes.split_first() else {
-            return self.add_cell(cells, cell, code, weight);
+            self.turn_to(cells, cell)?;
+            return self.push(cell - self.start, code, weight);
         };
+        if rest.is_empty() && self.seen.is_none() && !self.is_weighted {
+            // most cells come here
+            for (&place, &own) in axis.places.iter().zip(&axis.codes) {
+                let cell = cell + place * axis.stride;
+                self.turn_to(cells, cell)?;
+                self.cells.push(cell - self.start);
+                self.groups.push((code + own) as u32);
+            }
+            return Ok(());
+        }
         for (at, place) in axis.places.iter().enumerate() {
             let (cell, code) = (cell + place * axis.stride, code + axis.codes[at]);
             let weight = weight.saturating_mul(axis.weight(at));
-            match rest {
-                [] => self.add_cell(cells, cell, code, weight)?,
-                rest => self.add_all(cells, rest, (cell, code, weight))?,
-            }
+            self.add_all(cells, rest, (cell, code, weight))?;
         }
         Ok(())
     }
 
-    #[inline]
-    fn add_cell(&mut self, cells: &Cells, cell: u32, code: u128, weight: i128) -> Result<()> {
-        let start = cell - cell % CHUNK_CELLS as u32;
-        if start != self.start || self.cells.is_empty() {
+    /// Lets cells of the chunk of a cell wait, and adds those of another one.
+    #[inline(always)]
+    fn turn_to(&mut self, cells: &Cells, cell: u32) -> Result<()> {
+        if cell.wrapping_sub(self.start) >= CHUNK_CELLS as u32 {
             self.add_waiting(cells)?;
-            self.start = start;
+            self.start = cell - cell % CHUNK_CELLS as u32;
         }
-        self.push(cell - start, code, weight)
+        Ok(())
     }
 
     /// Adds the cells that wait.
@@ -524,6 +545,9 @@ impl Adder {
                 }
                 _ => unreachable!("sources are those of outputs"),
             }
+        }
+        if let RowSet::List(list) = cells {
+            self.cells = list;
         }
         self.clear();
         if overflows { Err(overflow()) } else { Ok(()) }

@@ -38,7 +38,7 @@ impl Codes {
     }
 
     /// Their ids.
-    pub(super) fn ints(&self) -> &Ints {
+    pub(crate) fn ints(&self) -> &Ints {
         &self.0
     }
 }

@@ -33,7 +33,12 @@ pub(crate) struct Difference {
 impl CubeRows {
     /// What was in an earlier state and what is there now, as far as it can be seen in some columns;
     /// none where it is more than so many rows. The same rows may be among both.
-    pub(crate) fn difference(&self, before: &Self, reads: &Reads, limit: usize) -> Option<Difference> {
+    pub(crate) fn difference(
+        &self,
+        before: &Self,
+        reads: &Reads,
+        limit: usize,
+    ) -> Option<Difference> {
         let mut difference = Difference::default();
         let mut count = 0;
         let both = |old: usize, new: usize, difference: &mut Difference| {

@@ -353,21 +353,15 @@ impl SegmentView {
     /// The same in sets of up to `limit` rows, runs where rows follow each other.
     pub(crate) fn row_sets_with(&self, selector: &Selector<'_>, limit: usize) -> Vec<RowSet> {
         let Some(checks) = selector.checks(&self.segment) else { return Vec::new() };
-        if !checks.is_empty() {
-            if let Some(rows) = self.posted(&checks) {
-                return rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect();
-            }
-            return self.marked(&checks).row_sets(limit);
-        }
         let row_count = self.segment.row_count();
-        let set = |start: usize| {
-            let run = start as u32..row_count.min(start + limit) as u32;
-            if self.dead.range_cardinality(run.clone()) == 0 {
-                return RowSet::Run(run);
-            }
-            RowSet::of_list(run.filter(|&row| !self.dead.contains(row)).collect())
-        };
-        (0..row_count).step_by(limit).map(set).filter(|rows| !rows.is_empty()).collect()
+        if checks.is_empty() && self.dead.is_empty() {
+            let run = |start: usize| RowSet::Run(start as u32..row_count.min(start + limit) as u32);
+            return (0..row_count).step_by(limit).map(run).collect();
+        }
+        match self.posted(&checks) {
+            Some(rows) => rows.chunks(limit).map(|rows| RowSet::of_list(rows.to_vec())).collect(),
+            None => self.marked(&checks).row_sets(limit),
+        }
     }
 
     /// The rows as a set of all rows.

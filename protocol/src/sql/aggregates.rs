@@ -12,8 +12,10 @@ pub fn keys_of(version: &Version, cube: CubeId, aggregate: &AggregateInfo) -> St
         Key::Level(position, hierarchy, level) => {
             let dimension = version.dimension(def.dimensions[position]);
             let mut columns = dimension.level_columns_at(def.levels[position]).iter();
-            let column = columns.find(|column| (column.hierarchy, column.position) == (hierarchy, level));
-            let level = column.map_or_else(|| format!("l{}", level + 1), |column| column.name.clone());
+            let column =
+                columns.find(|column| (column.hierarchy, column.position) == (hierarchy, level));
+            let level =
+                column.map_or_else(|| format!("l{}", level + 1), |column| column.name.clone());
             format!("{}_{level}", dimension.def.name)
         }
         Key::Values(measure) => def.measure_def(measure).name.clone(),

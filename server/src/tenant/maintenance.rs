@@ -25,7 +25,7 @@ impl Maintenance {
     /// Begins a round where there is something to do, and none goes on.
     pub fn begin_if_due(&self, branches: &Arc<Branches>) {
         let cubes = &branches.main().revision.version.cubes;
-        if !cubes.iter().any(|rows| rows.aggregates().is_due())
+        if !cubes.iter().any(|rows| rows.aggregates().is_due(rows))
             || self.is_running.swap(true, Ordering::AcqRel)
         {
             return;
@@ -56,7 +56,7 @@ fn run(branches: &Branches, interrupt: &Interrupt) {
     let version = &branches.main().revision.version;
     for (at, rows) in version.cubes.iter().enumerate() {
         let aggregates = rows.aggregates();
-        if !aggregates.is_due() {
+        if !aggregates.is_due(rows) {
             continue;
         }
         let budget = rows.size_bytes() / 100 * AGGREGATES_PERCENT;

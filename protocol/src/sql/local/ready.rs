@@ -63,8 +63,8 @@ impl Kept {
     fn fits(&self, scope: &Scope) -> bool {
         let mut fits = true;
         let visited = self.plan.apply(|node| {
-            fits &= cube_exec(node)
-                .is_none_or(|leaf| snapshot_like(scope, leaf.snapshot()).is_some());
+            fits &=
+                cube_exec(node).is_none_or(|leaf| snapshot_like(scope, leaf.snapshot()).is_some());
             Ok(TreeNodeRecursion::Continue)
         });
         visited.is_ok() && fits
@@ -88,9 +88,9 @@ impl Ready {
 
     /// The plan for a basis, as if it had never run.
     pub fn get(&self, basis: &Basis) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let kept = self.kept().filter(|kept| {
-            kept.settings == basis.settings && kept.parameters == basis.parameters
-        });
+        let kept = self
+            .kept()
+            .filter(|kept| kept.settings == basis.settings && kept.parameters == basis.parameters);
         kept.map_or(Ok(None), |kept| kept.on(&basis.scope))
     }
 
@@ -113,7 +113,9 @@ impl Ready {
         }
         let without_rows = |node: Arc<dyn ExecutionPlan>| {
             Ok(match cube_exec(&node) {
-                Some(leaf) => Transformed::yes(Arc::new(leaf.on(leaf.snapshot().without_rows())) as _),
+                Some(leaf) => {
+                    Transformed::yes(Arc::new(leaf.on(leaf.snapshot().without_rows())) as _)
+                }
                 None => Transformed::no(node),
             })
         };

@@ -183,8 +183,10 @@ fn aggregates(view: &View) -> Result<RecordBatch> {
         let of_cube = version.rows(id).aggregates().list();
         found.extend(of_cube.into_iter().map(|aggregate| (id, cube.def.name.as_str(), aggregate)));
     }
-    let columns: Vec<String> = found.iter().map(|(id, _, each)| keys_of(version, *id, each)).collect();
-    let sums: Vec<String> = found.iter().map(|(id, _, each)| terms_of(version, *id, each)).collect();
+    let columns: Vec<String> =
+        found.iter().map(|(id, _, each)| keys_of(version, *id, each)).collect();
+    let sums: Vec<String> =
+        found.iter().map(|(id, _, each)| terms_of(version, *id, each)).collect();
     let number = |of: fn(&AggregateInfo) -> u64| {
         integers(found.iter().map(|(.., aggregate)| Some(of(aggregate))))
     };
