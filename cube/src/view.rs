@@ -116,6 +116,15 @@ impl MemoryGrant {
     }
 }
 
+impl MemoryGrant {
+    /// Gives back what is more than so many bytes.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.bytes -= less;
+        self.from.left_bytes.fetch_add(less, Ordering::Relaxed);
+    }
+}
+
 impl Drop for MemoryGrant {
     fn drop(&mut self) {
         self.from.left_bytes.fetch_add(self.bytes, Ordering::Relaxed);

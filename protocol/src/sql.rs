@@ -15,6 +15,7 @@ pub mod in_lists;
 pub mod local;
 pub mod measure;
 pub mod members;
+mod memory;
 mod misread;
 pub mod named_tables;
 pub mod relation;

@@ -1,5 +1,7 @@
 //! SQL over a small tenant in memory: one `check(statement, expected rows)` a behaviour.
 
+#[path = "sql/aggregates.rs"]
+mod aggregates;
 #[path = "sql/branches.rs"]
 mod branches;
 #[path = "sql/overrides.rs"]
@@ -222,6 +224,10 @@ async fn session() -> LocalSession {
 
 /// The tenant with more in its model.
 async fn session_with(more: Vec<ModelChange>) -> LocalSession {
+    opened(more).await.0
+}
+
+async fn opened(more: Vec<ModelChange>) -> (LocalSession, Arc<MemoryTenant>) {
     let formula = FormulaDef {
         target: "books.price".into(),
         text: "amount / units".into(),
@@ -283,13 +289,13 @@ async fn session_with(more: Vec<ModelChange>) -> LocalSession {
         backend_pid: 1,
         server_started_us: 0,
     };
-    let mut session = LocalSession::new(tenant, options).unwrap();
+    let mut session = LocalSession::new(Arc::clone(&tenant) as _, options).unwrap();
     let rows = "INSERT INTO books (date, account, amount, units) VALUES
         ('2025-01-31', 2, 100.50, 10), ('2025-01-31', 3, 40, NULL), ('2025-01-31', 5, 1000, NULL),
         ('2025-02-28', 2, 200, 20), ('2025-02-28', 3, 60.25, NULL), ('2025-02-28', 5, 1200, NULL),
         ('2025-05-31', 2, 50, 5), ('2025-05-31', 5, 900, NULL)";
     assert_eq!(run(&mut session, rows).await, ["INSERT 0 8"]);
-    session
+    (session, tenant)
 }
 
 /// The rows of a statement, one a line, or its command tag, or `error SQLSTATE message`.

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """The Star Schema Benchmark, flat: thirteen queries in our engine and its peers, from SQL text to rows.
 
-    ssb.py PROGRAM FOLDER SCALE ORDER ROUNDS ENGINES          as `cargo xtask bench ssb` calls it
+    ssb.py PROGRAM FOLDER SCALE ORDER ROUNDS ENGINES MEASURE          as `cargo xtask bench ssb` calls it
 
 PROGRAM makes the rows, keeps them as a cube, and writes them to an Arrow file in FOLDER, from which the
 peers load one table each into memory. All answers are compared before anything is timed. Then, query by
 query and round by round, each engine runs once, so that what else the machine does meets all alike.
+
+MEASURE is `scans`, without maintained aggregates, or `covered`: our engine has chosen aggregates after the
+thirteen queries, then 26 more are drawn; statements are prepared on all sides, and before each of its turns
+our engine writes 1,000 cells, which its peers are spared.
 """
 
 import importlib.metadata
@@ -13,6 +17,7 @@ import json
 import math
 import os
 import platform
+import random
 import re
 import statistics
 import subprocess
@@ -117,13 +122,26 @@ class Ours:
         renamed = re.sub(r"\b([dcsp])_(?=[a-z])", lambda match: self.PREFIXES[match[1]] + "_", query)
         return renamed.format(**self.words)
 
-    def run(self, sql):
-        self.process.stdin.write(sql + "\n")
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         answer = self.answer()
         if "error" in answer:
             raise RuntimeError(answer["error"])
+        return answer
+
+    def run(self, sql):
+        answer = self.tell(sql)
         return answer["ns"], answer["rows"]
+
+    def run_prepared(self, name, sql):
+        return self.run("prepare " + sql)
+
+    def source(self, sql):
+        """The aggregate that answers, as EXPLAIN has it."""
+        lines = [row[0] for row in self.run("EXPLAIN " + sql)[1]]
+        found = re.search(r"from aggregate \[(.*?)\]", "\n".join(lines))
+        return found[1] if found else ""
 
     def close(self):
         self.process.stdin.close()
@@ -144,6 +162,9 @@ class Peer:
         elapsed = time.perf_counter_ns() - start
         return elapsed, [[str(value) for value in row] for row in self.rows(result)]
 
+    def run_prepared(self, name, sql):
+        return self.run(sql)
+
     def close(self):
         pass
 
@@ -162,6 +183,7 @@ class Polars(Peer):
         kinds = {name: pl.Enum(texts) for name, texts in texts_by_column(file).items()}
         frame = pl.read_ipc(file).with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).rechunk()
         self.context = pl.SQLContext(lineorder=frame.lazy())
+        self.prepared = {}
 
     def sql(self, query):
         # its sum of a 32-bit column is of 32 bits
@@ -169,6 +191,13 @@ class Polars(Peer):
 
     def execute(self, sql):
         return self.context.execute(sql).collect()
+
+    def run_prepared(self, name, sql):
+        if name not in self.prepared:
+            self.prepared[name] = self.context.execute(sql)
+        start = time.perf_counter_ns()
+        result = self.prepared[name].collect()
+        return time.perf_counter_ns() - start, result.rows()
 
     def rows(self, result):
         return result.rows()
@@ -200,9 +229,16 @@ class DuckDb(Peer):
             self.connection.register("rows", rows)
             self.connection.execute(f"CREATE TABLE lineorder AS SELECT {columns} FROM rows")
             self.connection.unregister("rows")
+        self.prepared = {}
 
     def execute(self, sql):
         return self.connection.execute(sql).fetchall()
+
+    def run_prepared(self, name, sql):
+        if name not in self.prepared:
+            self.prepared[name] = re.sub(r"\W", "_", name)
+            self.connection.execute(f"PREPARE {self.prepared[name]} AS {sql}")
+        return self.run(f"EXECUTE {self.prepared[name]}")
 
     def rows(self, result):
         return result
@@ -239,10 +275,52 @@ class Chdb(Peer):
         self.session.close()
 
 
-def compare(engines):
+# What may be grouped by and filtered: per dimension its levels, and what of one there is on the next.
+DRAWN_LEVELS = {
+    "d": [("d_year", 7)],
+    "c": [("c_region", 5), ("c_nation", 25), ("c_city", 250)],
+    "s": [("s_region", 5), ("s_nation", 25), ("s_city", 250)],
+    "p": [("p_mfgr", 5), ("p_category", 25), ("p_brand", 1000)],
+}
+DRAWN_SUMS = ["lo_extendedprice * lo_discount", "lo_revenue", "lo_revenue - lo_supplycost"]
+DRAWN_RANGES = ["lo_discount BETWEEN 2 AND 4", "lo_quantity < 25", "lo_quantity BETWEEN 26 AND 35"]
+# groups of one answer: what somebody might look at
+DRAWN_GROUPS_MAX = 20_000
+
+
+def draw(texts, count, seed=2026):
+    """More queries of the same kind: sums, groups and filters by any levels, drawn from a seed."""
+    drawn, rng = {}, random.Random(seed)
+    while len(drawn) < count:
+        total = rng.choice(DRAWN_SUMS)
+        groups = {dimension: rng.choice(DRAWN_LEVELS[dimension]) for dimension in rng.sample("dcsp", rng.randint(1, 3))}
+        conditions, wanted = [], dict.fromkeys("dcsp", 1.0)
+        for dimension in rng.sample("dcsp", rng.randint(1, 3)):
+            column, size = rng.choice(DRAWN_LEVELS[dimension])
+            if dimension == "d":
+                first = rng.randint(1992, 1997)
+                conditions.append(f"d_year BETWEEN {first} AND {first + 1}")
+            else:
+                names = rng.sample(texts[column], rng.randint(1, 2))
+                names = ", ".join(f"'{name}'" for name in names)
+                conditions.append(f"{column} IN ({names})")
+            wanted[dimension] = 2.0 / size
+        if total == DRAWN_SUMS[0] and rng.random() < 0.5:
+            conditions.append(rng.choice(DRAWN_RANGES))
+        expected = math.prod(max(1.0, size * wanted[of]) for of, (_, size) in groups.items())
+        if expected > DRAWN_GROUPS_MAX:
+            continue
+        columns = ", ".join(column for column, _ in groups.values())
+        query = f"SELECT {columns}, sum({total}) AS total FROM lineorder WHERE {' AND '.join(conditions)}"
+        query += f" GROUP BY {columns} ORDER BY {columns}"
+        drawn[f"D{len(drawn) + 1}"] = (query, tuple(range(len(groups))))
+    return drawn
+
+
+def compare(engines, queries):
     """The number of rows of each answer; an error where engines differ, in the rows or in their order."""
     counts = {}
-    for name, (query, order) in QUERIES.items():
+    for name, (query, order) in queries.items():
         expected = None
         for engine in engines:
             try:
@@ -260,10 +338,22 @@ def compare(engines):
     return counts
 
 
-def measure(engines, rounds):
+def compare_with_rows(ours, queries):
+    """An error where aggregates answer otherwise than all rows do, after all that was written."""
+    for name, (query, _) in queries.items():
+        answers = []
+        for aggregates in ["on", "off"]:
+            ours.tell("use " + aggregates)
+            answers.append(ours.run(ours.sql(query))[1])
+        if answers[0] != answers[1]:
+            sys.exit(f"error: {name}: aggregates differ from rows\n{answers[0][:5]}\n{answers[1][:5]}")
+    ours.tell("use on")
+
+
+def measure(engines, queries, rounds):
     """Per query and engine, the times in milliseconds."""
     measured = {}
-    for name, (query, _) in QUERIES.items():
+    for name, (query, _) in queries.items():
         texts = [engine.sql(query) for engine in engines]
         times = [[] for _ in engines]
         for round_number in range(rounds):
@@ -274,11 +364,30 @@ def measure(engines, rounds):
     return measured
 
 
+def measure_covered(engines, queries, rounds):
+    """The same of prepared statements, right after our engine wrote 1,000 cells."""
+    measured = {}
+    for name, (query, _) in queries.items():
+        texts = [engine.sql(query) for engine in engines]
+        times = [[] for _ in engines]
+        for round_number in range(rounds + 1):
+            engines[0].tell("write 1000")
+            for at, engine in enumerate(engines):
+                elapsed, _ = engine.run_prepared(name, texts[at])
+                # the first round prepares
+                if round_number > 0:
+                    times[at].append(elapsed / 1e6)
+            # in `perfos` this is a thread in the background
+            engines[0].tell("choose")
+        measured[name] = times
+    return measured
+
+
 def geometric_mean(values):
     return math.exp(statistics.fmean(map(math.log, values)))
 
 
-def report(engines, counts, measured, figure):
+def report(engines, counts, measured, figure, digits=2):
     """A table of medians, or of least times; beside peers, also how many times as long as the fastest ours takes."""
     figures = {name: [figure(each) for each in times] for name, times in measured.items()}
     ratio = len(engines) > 1
@@ -288,11 +397,29 @@ def report(engines, counts, measured, figure):
     lines = dict(figures)
     lines["geometric mean"] = [geometric_mean(each) for each in zip(*figures.values())]
     for name, times in lines.items():
-        cells = [f"{each:.2f}" for each in times]
+        cells = [f"{each:.{digits}f}" for each in times]
         if ratio:
             ratios = [each[0] / min(each[1:]) for each in figures.values()]
-            cells.append(f"{geometric_mean(ratios) if name not in figures else times[0] / min(times[1:]):.2f}")
+            own = geometric_mean(ratios) if name not in figures else times[0] / min(times[1:])
+            cells.append(f"{own:.{digits}f}")
         print(f"| {name} | {counts.get(name, '')} | " + " | ".join(cells) + " |")
+
+
+def report_covered(engines, counts, measured, sources, kept, size):
+    """The thirteen queries and those drawn later, apart; which aggregate answers each."""
+    total = sum(int(row[4]) for row in kept)
+    print(f"{len(kept)} aggregates of {total / 1e6:.0f} MB, {100 * total / size:.0f} % of what the rows take")
+    for title, first in [("The thirteen queries, medians", "Q"), ("Drawn later, medians", "D")]:
+        chosen = {name: times for name, times in measured.items() if name.startswith(first)}
+        covered = {name: times for name, times in chosen.items() if sources[name]}
+        print(f"\n{title}: {len(covered)} of {len(chosen)} are covered\n")
+        report(engines, counts, chosen, statistics.median, 4)
+        if 0 < len(covered) < len(chosen):
+            print("\nThose that are covered\n")
+            report(engines, counts, covered, statistics.median, 4)
+    print("\n| query | aggregate |\n|---|---|")
+    for name, source in sources.items():
+        print(f"| {name} | {source} |")
 
 
 def check_memory(scale, engines):
@@ -311,7 +438,8 @@ def machine():
 
 
 def main():
-    program, folder, scale, order, rounds, names = sys.argv[1:]
+    program, folder, scale, order, rounds, names, what = sys.argv[1:]
+    queries = dict(QUERIES)
     check_memory(scale, 1 + len([name for name in names.split(",") if name]))
     # a machine with more cores gives every engine the same two
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
@@ -320,15 +448,32 @@ def main():
         ours = Ours(program, scale, order, file)
         peers = {"polars": lambda: Polars(file), "duckdb": lambda: DuckDb(file), "chdb": lambda: Chdb(file, work)}
         engines = [ours] + [peers[name]() for name in names.split(",") if name in peers]
+        texts = texts_by_column(file)
         os.remove(file)
-        counts = compare(engines)
-        measured = measure(engines, int(rounds))
+        if what == "covered":
+            for query, _ in QUERIES.values():
+                for _ in range(3):
+                    ours.run(ours.sql(query))
+            ours.tell("choose")
+            queries |= draw(texts, 26)
+            kept = ours.run("aggregates")[1]
+            counts = compare(engines, queries)
+            measured = measure_covered(engines, queries, int(rounds))
+            sources = {name: ours.source(ours.sql(query)) for name, (query, _) in queries.items()}
+            compare_with_rows(ours, queries)
+        else:
+            ours.tell("use off")
+            counts = compare(engines, queries)
+            measured = measure(engines, queries, int(rounds))
         for engine in engines:
             engine.close()
     rows, size = ours.loaded["rows"], ours.loaded["bytes"]
     print(f"\nStar Schema Benchmark, scale {scale}, order {order}: {rows} rows, {rounds} rounds; {machine()}")
     versions = [f"{engine.name} {importlib.metadata.version(engine.package)}" for engine in engines[1:]]
     print("; ".join(versions) + f"; ours: loaded in {ours.loaded['load_s']:.1f} s, {size / rows:.0f} bytes a row")
+    if what == "covered":
+        report_covered(engines, counts, measured, sources, kept, size)
+        return
     # other work on the machine touches the least times least
     for title, figure in [("Medians", statistics.median), ("Least times", min)]:
         print(f"\n{title}\n")

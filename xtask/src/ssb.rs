@@ -8,7 +8,8 @@ use anyhow::{Result, bail, ensure};
 
 use crate::{cargo, python_with, root, run, target_folder};
 
-const USAGE: &str = "usage: cargo xtask bench ssb [--scale N] [--order random|date] [--rounds R] [--engines polars,duckdb,chdb]";
+const USAGE: &str = "usage: cargo xtask bench ssb [--scale N] [--order random|date] [--rounds R] [--engines polars,duckdb,chdb] [--measure scans|covered]";
+const MEASURES: [&str; 2] = ["scans", "covered"];
 const PEERS: [&str; 3] = ["polars", "duckdb", "chdb"];
 const SCALES: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 const ROUNDS_MAX: u32 = 1_000;
@@ -21,12 +22,19 @@ struct Options {
     rounds: u32,
     /// Peers, with commas between them; ours alone where there are none.
     engines: String,
+    /// Scans, or what maintained aggregates cover.
+    measure: String,
 }
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
-        let mut options =
-            Self { scale: 1.0, order: "random".into(), rounds: 7, engines: PEERS.join(",") };
+        let mut options = Self {
+            scale: 1.0,
+            order: "random".into(),
+            rounds: 7,
+            engines: PEERS.join(","),
+            measure: MEASURES[0].into(),
+        };
         for pair in arguments.chunks(2) {
             let [flag, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match flag.as_str() {
@@ -51,6 +59,11 @@ impl Options {
                     );
                 }
                 "--engines" => options.engines = engines(value)?,
+                "--measure" => {
+                    let is_known = MEASURES.contains(&value.as_str());
+                    ensure!(is_known, "--measure is scans or covered, not {value:?}");
+                    options.measure.clone_from(value);
+                }
                 other => bail!("unknown argument {other:?}\n{USAGE}"),
             }
         }
@@ -89,7 +102,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
         .arg(target_folder().join("release/examples/ssb"))
         .arg(&folder)
         .args([options.scale.to_string(), options.order, options.rounds.to_string()])
-        .arg(options.engines));
+        .args([options.engines, options.measure]));
     fs::remove_dir_all(&folder)?;
     measured
 }
@@ -107,8 +120,13 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_read() {
         let options = parsed("--scale 0.5 --order date --rounds 3 --engines chdb,ours,polars");
-        let expected =
-            Options { scale: 0.5, order: "date".into(), rounds: 3, engines: "polars,chdb".into() };
+        let expected = Options {
+            scale: 0.5,
+            order: "date".into(),
+            rounds: 3,
+            engines: "polars,chdb".into(),
+            measure: "scans".into(),
+        };
         assert_eq!(options, Ok(expected));
         assert_eq!(parsed("").map(|options| options.engines), Ok("polars,duckdb,chdb".into()));
         assert_eq!(parsed("--engines ours").map(|options| options.engines), Ok(String::new()));
@@ -123,6 +141,7 @@ mod tests {
             ("--order sorted", "random or date"),
             ("--rounds -1", "from 1 to 1000"),
             ("--engines polars,sqlite", "not \"sqlite\""),
+            ("--measure speed", "scans or covered, not \"speed\""),
             ("--speed 3", "unknown argument"),
         ] {
             let error = parsed(line).unwrap_err();

@@ -105,7 +105,7 @@ pub(super) fn choose(seen: &Seen, version: &Version, cube: CubeId, budget: usize
         let open = candidates.iter().filter(|candidate| candidate.bytes <= left);
         let rated = open.map(|candidate| (saved(candidate), candidate));
         let rated = rated.filter(|(saved, _)| *saved > least);
-        let per_byte = |(saved, candidate): &(f64, &Candidate)| saved / candidate.bytes;
+        let per_byte = |(saved, candidate): &(f64, &Candidate)| saved / (candidate.bytes + FIXED_BYTES);
         let Some((_, best)) = rated.max_by(|a, b| per_byte(a).total_cmp(&per_byte(b))) else {
             break;
         };
@@ -240,7 +240,7 @@ fn candidates(questions: &[Question], sizes: &Sizes, budget: f64) -> Vec<Candida
     let candidate = |shape: Shape| {
         let cells = sizes.cells(&shape)?;
         let cell = CELL_BYTES.0 + CELL_BYTES.1 * shape.terms.len() as f64;
-        let bytes = cells * cell + FIXED_BYTES;
+        let bytes = cells * cell;
         (bytes <= budget).then_some(Candidate { shape, cells, bytes })
     };
     shapes.into_iter().filter_map(candidate).collect()

@@ -1,7 +1,8 @@
 //! What a version has otherwise than the base of an aggregate: rows that went count against their
 //! cells, rows that came count for them.
 
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, Weak};
 
 use super::cells::{Change, Chunk, ChunkTerm};
 use super::{Aggregate, Layout, MOVED_ROWS, lock};
@@ -29,11 +30,19 @@ struct Block {
 
 /// The deltas of the newest versions that were read.
 #[derive(Debug, Default)]
-pub(super) struct Deltas(Mutex<Vec<Kept>>);
+pub(super) struct Deltas(Mutex<KeptDeltas>);
+
+#[derive(Debug, Default)]
+struct KeptDeltas {
+    /// The newest last.
+    all: VecDeque<Kept>,
+    /// The rows of the newest, from which the next delta is made; those of others are not held.
+    newest: Option<Arc<CubeRows>>,
+}
 
 #[derive(Debug)]
 struct Kept {
-    rows: Arc<CubeRows>,
+    rows: Weak<CubeRows>,
     /// Where the groups of these rows are.
     layout: Layout,
     /// None where it is too much.
@@ -41,7 +50,7 @@ struct Kept {
 }
 
 impl Deltas {
-    /// The delta of a version's rows, made from that of a version near to it.
+    /// The delta of a version's rows, made from that of the version before.
     pub fn at(
         &self,
         aggregate: &Aggregate,
@@ -49,31 +58,34 @@ impl Deltas {
         rows: &Arc<CubeRows>,
     ) -> Option<Arc<Delta>> {
         let mut kept = lock(&self.0);
-        if let Some(known) = kept.iter().find(|known| Arc::ptr_eq(&known.rows, rows)) {
+        let is_known = |known: &&Kept| std::ptr::eq(known.rows.as_ptr(), Arc::as_ptr(rows));
+        if let Some(known) = kept.all.iter().find(is_known) {
             return known.delta.clone();
         }
-        let from_newest = kept.last().and_then(|newest| {
-            let before = (newest.rows.as_ref(), &newest.layout);
-            let block = Block::of(aggregate, before, (rows, layout))?;
-            Some(newest.delta.as_ref()?.with(block))
-        });
+        let from_newest =
+            kept.newest.as_ref().zip(kept.all.back()).and_then(|(rows_before, newest)| {
+                let before = (rows_before.as_ref(), &newest.layout);
+                let block = Block::of(aggregate, before, (rows, layout))?;
+                Some(newest.delta.as_ref()?.with(block))
+            });
         let delta = from_newest.or_else(|| {
             let base = (aggregate.base.as_ref(), &aggregate.layout);
             Some(Delta::default().with(Block::of(aggregate, base, (rows, layout))?))
         });
         let delta = delta.filter(|delta| delta.len() <= DELTA_ROWS_MAX).map(Arc::new);
-        if kept.len() >= KEPT_MAX {
-            kept.remove(0);
+        if kept.all.len() >= KEPT_MAX {
+            kept.all.pop_front();
         }
-        let (rows, layout) = (Arc::clone(rows), layout.clone());
-        kept.push(Kept { rows, layout, delta: delta.clone() });
+        let weak = Arc::downgrade(rows);
+        kept.all.push_back(Kept { rows: weak, layout: layout.clone(), delta: delta.clone() });
+        kept.newest = delta.is_some().then(|| Arc::clone(rows));
         delta
     }
 
     /// Memory of the differences.
     pub fn size_bytes(&self) -> usize {
         let kept = lock(&self.0);
-        let newest = kept.last().and_then(|newest| newest.delta.as_ref());
+        let newest = kept.all.back().and_then(|newest| newest.delta.as_ref());
         let bytes = |block: &Arc<Block>| block.cells.len() * 4 + block.totals.size_bytes();
         newest.map_or(0, |delta| delta.0.iter().map(bytes).sum())
     }

@@ -20,7 +20,9 @@ pub fn keys_of(version: &Version, cube: CubeId, aggregate: &AggregateInfo) -> St
         }
         Key::Values(measure) => def.measure_def(measure).name.clone(),
     };
-    aggregate.keys.iter().map(name).collect::<Vec<_>>().join(", ")
+    let mut keys: Vec<&Key> = aggregate.keys.iter().collect();
+    keys.sort_by_key(|key| key.position().unwrap_or(usize::MAX));
+    keys.into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// What an aggregate adds up, beside the rows: `revenue, price * discount`.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -15,6 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::stream;
 
+use crate::error::SqlError;
 use crate::tenant::Snapshot;
 
 /// Makes one batch. Runs on the compute pool, never on a task of the server.
@@ -66,12 +68,42 @@ impl CubeExec {
     }
 }
 
+/// Pieces of work that may wait for the compute pool; more are refused with 53000.
+const WAITING_MAX: usize = 4_096;
+
+/// Those that wait or run.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, as long as it lives.
+struct Place;
+
+impl Place {
+    fn take() -> Result<Self> {
+        let place = Self;
+        match WAITING.fetch_add(1, Ordering::Relaxed) {
+            ..WAITING_MAX => Ok(place),
+            _ => Err(DataFusionError::from(
+                SqlError::new("53000", format!("{WAITING_MAX} queries wait for a processor"))
+                    .with_hint("try again when there is less to do"),
+            )),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs work on the compute pool and waits without blocking a task of the server.
 pub async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    let place = Place::take()?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     rayon::spawn(move || {
+        let _place = place;
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         let result = result
             .unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())));

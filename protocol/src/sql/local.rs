@@ -19,6 +19,7 @@ use cube::Change;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
@@ -37,6 +38,7 @@ use super::explain_cell::{EXPLAIN_CELL, ExplainCell};
 use super::in_lists::ListsUnderOr;
 use super::measure::measure_function;
 use super::members::MemberCache;
+use super::memory;
 use super::misread;
 use super::rewrite;
 use super::rollup_rule::RollupRule;
@@ -134,7 +136,9 @@ impl LocalSession {
     pub fn new(tenant: Arc<dyn Tenant>, options: SessionOptions) -> Result<Self, SqlError> {
         let scope = CurrentScope::default();
         let settings: Arc<Mutex<Settings>> = Arc::default();
-        let state = engine_state(&tenant, &scope, &settings, &options);
+        let budget = tenant.read(&options.user)?.memory;
+        let runtime = memory::runtime(&budget).map_err(|error| from_engine(&error, ""))?;
+        let state = engine_state(&tenant, &scope, &settings, &options, runtime);
         let mut session = Self {
             tenant,
             user: options.user,
@@ -606,12 +610,15 @@ fn engine_state(
     scope: &CurrentScope,
     settings: &Arc<Mutex<Settings>>,
     options: &SessionOptions,
+    runtime: Arc<RuntimeEnv>,
 ) -> SessionState {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(tenant.name(), PUBLIC)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
         .with_target_partitions(rayon::current_num_threads());
+    // kept for merging what was put on disk, which nothing is
+    config.options_mut().execution.sort_spill_reservation_bytes = 0;
     let parser = &mut config.options_mut().sql_parser;
     parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     // 1.10 is exact, as in PostgreSQL
@@ -626,6 +633,7 @@ fn engine_state(
     rules.push(Arc::new(RollupRule::new(setting)));
     let state = SessionStateBuilder::new()
         .with_config(config)
+        .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(rules)
         .with_analyzer_rule(catalog::subquery_rule())

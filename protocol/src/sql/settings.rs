@@ -80,6 +80,7 @@ impl Settings {
         }
         match name.as_str() {
             "perfos.aggregates" => drop(parse_aggregates(value)?),
+            "perfos.maintained_aggregates" => drop(parse_switch(&name, value)?),
             "statement_timeout" => drop(parse_milliseconds(&name, value)?),
             "server_version" | "server_version_num" | "server_encoding" | "integer_datetimes" => {
                 return Err(SqlError::new(
@@ -119,8 +120,7 @@ impl Settings {
 
     /// Whether a setting that is on or off is on.
     pub fn is_on(&self, name: &str) -> bool {
-        let value = self.get(name).unwrap_or_default();
-        ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
+        parse_switch(name, &self.get(name).unwrap_or_default()).unwrap_or(false)
     }
 
     /// The schemas that are searched for names, in order.
@@ -146,6 +146,15 @@ impl Settings {
             ((*name).to_string(), value, (*meaning).to_string())
         };
         KNOWN.iter().map(row).collect()
+    }
+}
+
+fn parse_switch(name: &str, value: &str) -> Result<bool, SqlError> {
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    match value {
+        _ if is_one_of(["on", "true", "yes", "1"]) => Ok(true),
+        _ if is_one_of(["off", "false", "no", "0"]) => Ok(false),
+        _ => Err(invalid(name, value).with_hint("it is on or off")),
     }
 }
 
