@@ -1,10 +1,13 @@
 //! A running server, as the command line speaks to it.
 
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::compare::Comparison;
 use protocol::explain::ExplainOptions;
 use reqwest::Method;
+use reqwest::blocking::multipart::{Form, Part};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
@@ -17,8 +20,8 @@ use crate::commands::{ApplyMode, ApplyReport, LoadAnswer};
 use crate::error::{Result, ServerError};
 use crate::explain::ExplainFormat;
 use crate::http::problem::{PROBLEM_JSON, Problem};
-use crate::limits::CLIENT_WAIT;
-use crate::load::LoadRequest;
+use crate::limits::{CLIENT_LOAD_WAIT, CLIENT_WAIT};
+use crate::load::{LoadRequest, Progress, Reader, Stage};
 use crate::model_files::ModelFiles;
 use crate::render::Format;
 use crate::rules::{Candidate, RuleAnswer, RuleComparison, RuleLine};
@@ -43,12 +46,24 @@ struct ApplyBody<'a> {
     reason: &'a str,
 }
 
-#[derive(Serialize)]
-struct LoadBody<'a> {
-    #[serde(flatten)]
-    load: &'a LoadRequest,
-    branch: &'a str,
-    reason: &'a str,
+/// A file on its way, with who is told how much of it went.
+struct Sending {
+    reader: Reader,
+    sent: u64,
+    all: u64,
+    progress: Arc<dyn Progress>,
+}
+
+impl Read for Sending {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.sent += read as u64;
+        self.progress.is_at(self.sent, self.all);
+        if self.sent == self.all {
+            self.progress.begins(Stage::Waiting);
+        }
+        Ok(read)
+    }
 }
 
 #[derive(Serialize)]
@@ -99,7 +114,20 @@ impl RemoteTenant {
 
     /// Loads a file.
     pub fn load(&self, load: &LoadRequest, branch: &str, reason: &str) -> Result<LoadAnswer> {
-        self.json(self.post("load").json(&LoadBody { load, branch, reason }))
+        let words = json!({ "target": &load.target, "branch": branch, "reason": reason });
+        let mut form = Form::new().text("load", words.to_string());
+        if let Some(map) = &load.map {
+            form = form.part("map", Part::text(map.content.clone()).file_name(map.name.clone()));
+        }
+        for (name, lookup) in &load.lookups {
+            let part = Part::reader_with_length(lookup.reader(), lookup.bytes());
+            form = form.part("lookup", part.file_name(name.clone()));
+        }
+        let (reader, all) = (load.file.reader(), load.file.bytes());
+        let sending = Sending { reader, sent: 0, all, progress: Arc::clone(&load.progress) };
+        let part = Part::reader_with_length(sending, all).file_name(load.file.name.clone());
+        load.progress.begins(Stage::Sending);
+        self.json(self.post("load").multipart(form.part("file", part)).timeout(CLIENT_LOAD_WAIT))
     }
 
     /// Checks the model's assertions.

@@ -57,6 +57,11 @@ impl DigitSum {
         Some(())
     }
 
+    /// Adds another sum.
+    pub fn append(&mut self, other: &Self) {
+        self.places.iter_mut().zip(&other.places).for_each(|(sum, digits)| *sum += digits);
+    }
+
     /// The sum, without zeros at the end of the digits after the point.
     pub fn total(&self) -> String {
         let (negative, places) = match self.carried(1) {
