@@ -110,7 +110,7 @@ impl<'a> Columns<'a> {
         let reading = table.read(
             &Unwatched,
             |_| (),
-            |read, ()| {
+            |read, (), _| {
                 if let Some((number, count)) = read.ragged.first() {
                     let message = format!("row {number} has {count} fields, not {column_count}");
                     return Err(TableError::new(message));

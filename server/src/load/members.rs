@@ -75,9 +75,10 @@ pub(super) fn plan(load: &Members<'_>, mut table: Table) -> Result<LoadPlan, Loa
         table.read(
             load.request.progress.as_ref(),
             |_| (),
-            |block, ()| {
+            |block, (), _| {
                 rows_read += block.row_count() + block.ragged.len();
-                block.ragged.iter().for_each(|&row| rejects.add(load.columns.ragged(row)));
+                let ragged = block.ragged.iter().map(|&row| load.columns.ragged(row));
+                let mut rejected: Vec<RejectedRow> = ragged.collect();
                 for row in 0..block.row_count() {
                     let noted = load.columns.row(&block, row).and_then(|row| {
                         let (member, from) = load.member(&layout, &row)?;
@@ -85,9 +86,11 @@ pub(super) fn plan(load: &Members<'_>, mut table: Table) -> Result<LoadPlan, Loa
                     });
                     match noted {
                         Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
-                        Err(rejected) => rejects.add(rejected),
+                        Err(row) => rejected.push(row),
                     }
                 }
+                rejected.sort_by_key(|rejected| rejected.row);
+                rejected.into_iter().for_each(|rejected| rejects.add(rejected));
                 Ok(())
             },
         )

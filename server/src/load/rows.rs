@@ -9,6 +9,7 @@ use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
 use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueType, Version};
+use foldhash::fast::RandomState;
 
 use super::axis::Axis;
 use super::block::Block;
@@ -25,6 +26,7 @@ use super::totals::DigitSum;
 use super::{LoadPlan, LoadRequest, with_source};
 use crate::limits::ENTRY_PAYLOAD_BYTES_MAX;
 use crate::model_files::FileProblem;
+use rayon::prelude::*;
 use toml::Spanned;
 
 /// A load of cells or rows.
@@ -64,7 +66,7 @@ struct Piece {
 }
 
 /// Texts that were looked up already, per dimension: a thread's own.
-type Known = Vec<HashMap<String, MemberId>>;
+type Known = Vec<HashMap<String, MemberId, RandomState>>;
 
 /// One measure's sums of texts.
 #[derive(Clone)]
@@ -86,11 +88,18 @@ pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadEr
         table.read(
             load.request.progress.as_ref(),
             |block| known.with(|known| layout.piece(load, block, known)),
-            |block, Piece { reading: piece, rejected }| {
+            |block, Piece { reading: piece, rejected }, expected| {
+                reading.reserve(expected.min(ENTRY_PAYLOAD_BYTES_MAX / layout.width()), &layout);
                 rows_read += block.row_count() + block.ragged.len();
-                block.ragged.iter().for_each(|&row| rejects.add(load.columns.ragged(row)));
-                for row in rejected {
-                    rejects.add_with(|| layout.rejection(load, &block, row, &mut suggestions));
+                let ragged = block.ragged.iter().map(|&row| (row.0, Err(row)));
+                let rejected = rejected.into_iter().map(|row| (block.number(row), Ok(row)));
+                let mut refused: Vec<_> = ragged.chain(rejected).collect();
+                refused.sort_unstable_by_key(|(number, _)| *number);
+                for (_, row) in refused {
+                    rejects.add_with(|| match row {
+                        Ok(row) => layout.rejection(load, &block, row, &mut suggestions),
+                        Err(ragged) => Some(load.columns.ragged(ragged)),
+                    });
                 }
                 reading.append(piece, &layout)
             },
@@ -99,7 +108,11 @@ pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadEr
     read.map_err(|error| LoadError::of_table(file, error))?;
     let placed = Placed { layout, reading };
     load.request.progress.begins(Stage::Checking);
-    placed.check_keys(load, &mut rejects);
+    // the digest is wanted soon, and is kept; whether there is one is said then
+    let (_, ()) = rayon::join(
+        || load.request.file.digest().is_ok(),
+        || placed.check_keys(load, &mut rejects),
+    );
     rejects.into_result(file, rows_read)?;
     placed.into_plan(load, rows_read)
 }
@@ -113,12 +126,18 @@ impl Layout<'_> {
         key.chain(dimensions).chain(measures).flat_map(Expression::columns)
     }
 
+    /// Fields of a row that are stored; a row has one at least.
+    fn width(&self) -> usize {
+        (self.key.len() + self.dimensions.len() + self.measures.len()).max(1)
+    }
+
     /// What a block brings. Why rows cannot be placed is said later, of those that are listed.
     fn piece(&self, load: &Rows<'_>, block: &Block, known: &mut Known) -> Piece {
-        known.resize_with(self.dimensions.len(), HashMap::new);
+        known.resize_with(self.dimensions.len(), HashMap::default);
         let mut reading = Reading::new(load.cube, self);
+        reading.reserve(block.row_count(), self);
         let mut rejected = Vec::new();
-        let member = |position: usize, raw: &str| {
+        let mut member = |position: usize, raw: &str| {
             if let Some(&member) = known[position].get(raw) {
                 return Ok(member);
             }
@@ -128,7 +147,6 @@ impl Layout<'_> {
             known[position].insert(raw.to_string(), member);
             Ok(member)
         };
-        let mut member = member;
         for row in 0..block.row_count() {
             let read = load.columns.row(block, row);
             if read.and_then(|row| reading.row(self, &row, &mut member)).is_err() {
@@ -272,6 +290,15 @@ impl Reading {
         }
     }
 
+    /// Makes room for so many rows in all, so that what is there is not moved again and again.
+    fn reserve(&mut self, rows: usize, layout: &Layout<'_>) {
+        let more = rows.saturating_sub(self.numbers.len());
+        self.numbers.reserve(more);
+        self.write.keys.reserve(more * layout.key.len());
+        self.write.coordinates.reserve(more * layout.dimensions.len());
+        self.write.values.reserve(more * layout.measures.len());
+    }
+
     /// Reads one row. What was read of one that is rejected is left out again; its part of the totals
     /// stays, and nobody looks at them then.
     fn row(
@@ -399,14 +426,14 @@ impl<'a> Placed<'a> {
     fn check_keys(&self, load: &Rows<'a>, rejects: &mut Rejects) {
         let (key_width, dimension_count) = (self.layout.key.len(), self.layout.dimensions.len());
         let mut rows = load.version.empty_rows(load.cube);
-        for (position, part) in self.reading.write.keys.iter().enumerate() {
-            rows.keys[position % key_width].push(part.clone());
-        }
-        for (position, member) in self.reading.write.coordinates.iter().enumerate() {
-            rows.coordinates[position % dimension_count].push(*member);
-        }
-        let mut order: Vec<usize> = (0..self.reading.numbers.len()).collect();
-        order.sort_by(|&a, &b| rows.compare(a, &rows, b));
+        let write = &self.reading.write;
+        rows.keys.par_iter_mut().enumerate().for_each(|(position, column)| {
+            column.extend(write.keys.iter().skip(position).step_by(key_width).cloned());
+        });
+        rows.coordinates.par_iter_mut().enumerate().for_each(|(position, column)| {
+            column.extend(write.coordinates.iter().skip(position).step_by(dimension_count));
+        });
+        let order = cube::order::positions(&rows);
         let mut first = 0;
         for position in 1..order.len() {
             if rows.compare(order[first], &rows, order[position]).is_ne() {

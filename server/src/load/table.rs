@@ -14,6 +14,9 @@ use super::parquet::{ParquetReader, Rows};
 use super::progress::{Progress, Stage};
 use crate::limits::{LOAD_BLOCKS_A_THREAD, LOAD_COLUMNS_MAX};
 
+/// Rows are not all of one length: so many-th more of them may come than the first ones promise.
+const EXPECTED_SLACK: u128 = 32;
+
 /// A file that is not a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableError {
@@ -117,12 +120,13 @@ impl Table {
         }
     }
 
-    /// Reads all rows: `work` on blocks side by side, `take` of what comes of them in order.
+    /// Reads all rows: `work` on blocks side by side, `take` of what comes of them in order, with the
+    /// number of rows that the file seems to have.
     pub fn read<T: Send>(
         &mut self,
         progress: &dyn Progress,
         work: impl Fn(&Block) -> T + Sync,
-        mut take: impl FnMut(Block, T) -> Result<(), TableError>,
+        mut take: impl FnMut(Block, T, usize) -> Result<(), TableError>,
     ) -> Result<(), TableError> {
         let selected = Arc::clone(&self.selected);
         let read = |unread: Result<Unread, TableError>| -> Result<(Block, T), TableError> {
@@ -136,10 +140,13 @@ impl Table {
             let (done, all) = self.done();
             let work = || window.into_par_iter().map(&read).collect::<Vec<_>>();
             let (next, worked) = rayon::join(|| self.window(), work);
+            let in_window = worked.iter().flatten().map(|(block, _)| block.row_count());
+            row_count += in_window.sum::<usize>();
+            let expected = row_count as u128 * u128::from(all) / u128::from(done.max(1));
+            let expected = expected + expected / EXPECTED_SLACK;
             for block in worked {
                 let (block, worked) = block?;
-                row_count += block.row_count();
-                take(block, worked)?;
+                take(block, worked, expected as usize)?;
             }
             progress.is_at(done, all);
             progress.has_rows(row_count);
@@ -175,6 +182,100 @@ impl Table {
         match &mut self.reader {
             Reader::Csv(reader) => Ok(reader.next()?.map(Unread::Csv)),
             Reader::Parquet(reader) => Ok(reader.next()?.map(Unread::Parquet)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::LoadFile;
+    use super::super::progress::Unwatched;
+    use super::{Table, TableError};
+
+    /// Rows as they are shown: number and fields, or how many fields there are where that is wrong.
+    fn rows(bytes: &[u8]) -> Result<Vec<String>, TableError> {
+        let mut table = Table::open(&LoadFile::of_bytes("file.csv", bytes))?;
+        let count = table.header.names.len();
+        table.select(0..count)?;
+        let mut shown = vec![format!("{:?}", table.header.names)];
+        let reading = table.read(
+            &Unwatched,
+            |block| {
+                let fields = |row| (0..count).map(move |column| block.field(row, column));
+                let rows = (0..block.row_count()).map(|row| {
+                    format!("{} {:?}", block.number(row), fields(row).collect::<Vec<_>>())
+                });
+                rows.collect::<Vec<String>>()
+            },
+            |block, rows, _| {
+                shown.extend(rows);
+                shown
+                    .extend(block.ragged.iter().map(|(row, fields)| format!("{row} has {fields}")));
+                Ok(())
+            },
+        );
+        if let Err(error) = reading {
+            shown.push(error.message);
+        }
+        Ok(shown)
+    }
+
+    fn check(text: &str, expected: &str) {
+        let shown = rows(text.as_bytes()).unwrap_or_else(|error| vec![error.message]);
+        assert_eq!(shown.join("\n"), expected, "{text:?}");
+    }
+
+    #[test]
+    fn rows_are_read_as_rfc_4180_says() {
+        check("a,b\n1,2\n", "[\"a\", \"b\"]\n2 [\"1\", \"2\"]");
+        check("a,b\r\n1,\r\n,2", "[\"a\", \"b\"]\n2 [\"1\", \"\"]\n3 [\"\", \"2\"]");
+        check("\u{feff}a\n\"x, \"\"y\"\"\nz\"\n", "[\"a\"]\n2 [\"x, \\\"y\\\"\\nz\"]");
+        check("\u{feff}\"a\n\"\"b\"\"\"\n1\n", "[\"a\\n\\\"b\\\"\"]\n2 [\"1\"]");
+        check("a,b\n\n1,2\n\n", "[\"a\", \"b\"]\n3 [\"1\", \"2\"]");
+        check("a,b\n\"\",\"\"\n", "[\"a\", \"b\"]\n2 [\"\", \"\"]");
+        check("a,b\n5\" pipe,2", "[\"a\", \"b\"]\n2 [\"5\\\" pipe\", \"2\"]");
+        check("\"a\",\"b\"\r\n\"1\",\"2\"\r\n", "[\"a\", \"b\"]\n2 [\"1\", \"2\"]");
+        check("a,b\n1,2,3\n1\n1,2\n", "[\"a\", \"b\"]\n4 [\"1\", \"2\"]\n2 has 3\n3 has 1");
+        check("a,b", "[\"a\", \"b\"]");
+    }
+
+    #[test]
+    fn a_text_that_is_no_table_is_an_error() {
+        check("", "the file is empty; the first row names the columns");
+        check("\n\n", "the file is empty; the first row names the columns");
+        check("\u{feff}", "the file is empty; the first row names the columns");
+        check(
+            "a,b\n1,\"2\n3,4\n",
+            "[\"a\", \"b\"]\nrow 2: a quoted field is not closed; the file may be cut off",
+        );
+        check("\"a,b\n1", "row 1: a quoted field is not closed; the file may be cut off");
+        check("a\n\"x\"y\n", "[\"a\"]\nrow 2: text follows a closed quote");
+        let found = rows(b"a\n\n1\n\xff\n2\n").expect("a header");
+        assert_eq!(
+            found.last().expect("an error"),
+            "the file is not UTF-8: row 4 holds other bytes"
+        );
+    }
+
+    /// Rows lie across chunks in every way, quotes and ends of lines too.
+    #[test]
+    fn chunks_end_where_rows_do() {
+        for (quoted, length) in [(true, 911), (false, 911), (true, 70_001), (true, 1_500_000)] {
+            let mut text = String::from("id,text\r\n");
+            let mut expected = Vec::new();
+            for (row, id) in (2..).zip(0..4_000_000 / length) {
+                let (field, shown) = match quoted {
+                    true => ("\"\r\n,\"\"", "\r\n,\""),
+                    false => ("", ""),
+                };
+                let filling = "x".repeat(length + id % 13);
+                let end = if quoted { "\"" } else { "" };
+                text += &format!("{id},{field}{filling}{end}\r\n");
+                expected
+                    .push(format!("{row} {:?}", [&id.to_string(), &format!("{shown}{filling}")]));
+            }
+            let found = rows(text.as_bytes()).expect("a table");
+            assert!(found[1..] == expected, "{quoted} {length}");
         }
     }
 }
