@@ -62,10 +62,19 @@ fn files_of_every_writer_give_the_same_state_offline_and_through_a_server() -> R
         ensure!(printed.contains(CERTIFICATE), "{printed}");
         ensure!(printed.contains("400 rows read, 400 loaded"), "{printed}");
         states.push(state(&offline)?);
+        let piped = tenant()?;
+        let mut command = piped.command(&["load", "/dev/stdin", "--cube", "deals"])?;
+        let mut cat = std::process::Command::new("cat");
+        let mut cat = cat.arg(path(file)).stdout(std::process::Stdio::piped()).spawn()?;
+        command.stdin(cat.stdout.take().context("standard output is piped")?);
+        ensure!(succeed(command)?.contains(CERTIFICATE));
+        cat.wait()?;
+        states.push(state(&piped)?);
         let served = tenant()?;
         let server = served.serve()?;
         let output = on_server(&served, &server, &["load", &path(file), "--cube", "deals"])?;
         ensure!(output.status.success(), "{}", text_of(&output));
+        ensure!(output.stderr.is_empty(), "a bar is for terminals:\n{}", text_of(&output));
         ensure!(String::from_utf8(output.stdout)?.contains(CERTIFICATE));
         // deal 5 stands in row 6, whatever the file
         let explained = ["explain", "deals.amount[deal=5]"];
@@ -106,6 +115,23 @@ fn a_file_that_is_cut_off_changes_nothing() -> Result<()> {
     ensure!(file_count(data.path())? == files_before, "an upload was left behind");
     server.kill()?;
     ensure!(state(&data)? == before);
+    Ok(())
+}
+
+/// A server that says no does so before it has all of a large file, and is heard.
+#[test]
+fn who_may_not_load_is_told_so() -> Result<()> {
+    const LARGE_BYTES: u64 = 256 << 20;
+    let data = tenant()?;
+    let server = data.serve()?;
+    let folder = tempfile::tempdir()?;
+    let large = folder.path().join("large.csv");
+    fs::File::create(&large)?.set_len(LARGE_BYTES)?;
+    let mut command = data.command(&["load", &large.to_string_lossy(), "--cube", "deals"])?;
+    command.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
+    command.env("PERFOS_USER", USER).env("PERFOS_PASSWORD", "wrong horse battery");
+    let printed = text_of(&command.output()?);
+    ensure!(printed.contains("wrong user or password"), "{printed}");
     Ok(())
 }
 

@@ -40,12 +40,11 @@ impl LoadFile {
     /// Files that cannot be opened or are too large, in words.
     pub fn open(path: &Path) -> Result<Self, String> {
         let name = path.file_name().unwrap_or(path.as_os_str());
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-        let (metadata, file) = opened.map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err("it is no file that can be read at any place".into());
+        let mut file = File::open(path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            file = copied(file).map_err(unreadable)?;
         }
-        Self::new(name.to_string_lossy().into_owned(), file, &metadata)
+        Self::received(name.to_string_lossy().into_owned(), file)
     }
 
     /// Takes a file that was received and is complete.
@@ -108,6 +107,13 @@ impl LoadFile {
         }
         Ok(digest)
     }
+}
+
+/// What comes out of a pipe, as a file that can be read at any place.
+fn copied(pipe: File) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    std::io::copy(&mut pipe.take(LOAD_FILE_BYTES_MAX + 1), &mut file)?;
+    Ok(file)
 }
 
 fn unreadable(error: std::io::Error) -> String {
