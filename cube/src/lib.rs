@@ -12,6 +12,7 @@ pub mod id;
 pub mod limits;
 pub mod model;
 pub mod number;
+pub mod order;
 mod prefetch;
 pub mod region;
 pub mod rollup;

@@ -261,13 +261,17 @@ impl Number {
         if whole.is_empty() && fraction.is_empty() {
             return None;
         }
-        let mut mantissa: i128 = 0;
-        for digit in whole.bytes().chain(fraction.bytes()) {
-            if !digit.is_ascii_digit() {
-                return None;
-            }
-            mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        if !whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit()) {
+            return None;
         }
+        let mut digits = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0');
+        let mut mantissa = if whole.len() + fraction.len() <= NARROW_DIGITS {
+            i128::from(digits.fold(0, |number: u64, digit| number * 10 + u64::from(digit)))
+        } else {
+            digits.try_fold(0i128, |number, digit| {
+                number.checked_mul(10)?.checked_add(i128::from(digit))
+            })?
+        };
         if negative {
             mantissa = -mantissa;
         }
@@ -280,6 +284,9 @@ impl Number {
         }
     }
 }
+
+/// So many digits fit into 64 bits.
+const NARROW_DIGITS: usize = 19;
 
 /// The integer in 128 bits, where they hold it.
 fn narrow(value: I256) -> Option<i128> {

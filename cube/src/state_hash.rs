@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// Pieces that are hashed one after the other; more are hashed side by side.
 const PIECES_A_TASK: usize = 1_024;
+/// Room for the fields of a piece, as rows have them.
+const PIECE_BYTES: usize = 512;
 
 /// A sum of hashes modulo 2^256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,32 +74,33 @@ impl std::fmt::Display for StateHash {
     }
 }
 
-/// One piece of the state, hashed field by field; every field carries its length.
-pub struct Piece(Sha256);
+/// One piece of the state, field by field; every field carries its length. The fields are short, so
+/// they are gathered and hashed together.
+pub struct Piece(Vec<u8>);
 
 impl Piece {
     /// A piece of a kind: `member`, `row`, `model`.
     pub fn new(kind: &str) -> Self {
-        Self(Sha256::new()).text(kind)
+        Self(Vec::with_capacity(PIECE_BYTES)).text(kind)
     }
 
     /// Adds a text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        self.0.update((text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+        self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 
     /// Adds an integer.
     #[must_use]
     pub fn integer(mut self, value: i64) -> Self {
-        self.0.update(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
     fn words(self) -> [u64; 4] {
-        let digest = self.0.finalize();
+        let digest = Sha256::digest(&self.0);
         let mut words = [0; 4];
         for (word, chunk) in words.iter_mut().zip(digest.chunks_exact(8)) {
             *word = chunk.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));

@@ -142,14 +142,21 @@ impl ValueType {
         };
         match self {
             Self::Decimal { scale, .. } => {
-                let number = Number::parse(text).ok_or_else(|| invalid(""))?.normalized();
+                let mut number = Number::parse(text).ok_or_else(|| invalid(""))?;
+                if number.scale > u32::from(scale) {
+                    // zeros at the end are no digits that are lost
+                    number = number.normalized();
+                }
                 if number.scale > u32::from(scale) {
                     return Err(invalid(&format!("more than {scale} digits after the point")));
                 }
                 self.check_range(number.rescaled(u32::from(scale), Rounding::HalfEven)?)
             }
             Self::Integer => {
-                let number = Number::parse(text).ok_or_else(|| invalid(""))?.normalized();
+                let mut number = Number::parse(text).ok_or_else(|| invalid(""))?;
+                if number.scale > 0 {
+                    number = number.normalized();
+                }
                 if number.scale > 0 {
                     return Err(invalid("digits after the point"));
                 }

@@ -16,6 +16,7 @@ use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, Member
 use crate::model::{
     Assertion, Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange,
 };
+use crate::order;
 use crate::region::Region;
 use crate::segment::{CubeRows, Location, Patch, Rows};
 use crate::state_hash::{Piece, StateHash};
@@ -218,10 +219,13 @@ impl Version {
         self.regions = Arc::new(regions);
         for cube in cubes {
             let rows = self.rows(cube).all(self.empty_rows(cube));
+            let (old, new) = (before.row_pieces(cube), self.row_pieces(cube));
+            let mut hash = self.hash;
             for row in 0..rows.len() {
-                before.row_piece(cube, &rows, row).into_iter().for_each(|p| self.hash.remove(p));
-                self.row_piece(cube, &rows, row).into_iter().for_each(|p| self.hash.add(p));
+                old.piece(&rows, row).into_iter().for_each(|piece| hash.remove(piece));
+                new.piece(&rows, row).into_iter().for_each(|piece| hash.add(piece));
             }
+            self.hash = hash;
         }
         Ok(self)
     }
@@ -365,27 +369,28 @@ impl Version {
             )));
         }
         let mut rows = self.empty_rows(write.cube);
-        for (idx, part) in write.keys.iter().enumerate() {
-            rows.keys[idx % key_width].push(part.clone());
+        for (position, column) in rows.keys.iter_mut().enumerate() {
+            column.extend(write.keys.iter().skip(position).step_by(key_width).cloned());
         }
-        if removes_records {
-            rows.coordinates.iter_mut().for_each(|column| column.resize(row_count, MemberId(0)));
-        }
-        for (idx, &member) in write.coordinates.iter().enumerate() {
-            let position = idx % dimension_count;
-            if !self.holds_facts(write.cube, position, member) {
+        for (position, column) in rows.coordinates.iter_mut().enumerate() {
+            if removes_records {
+                column.resize(row_count, MemberId(0));
+                continue;
+            }
+            column.extend(write.coordinates.iter().skip(position).step_by(dimension_count));
+            let mut members = column.iter();
+            if let Some(member) = members.find(|&&m| !self.holds_facts(write.cube, position, m)) {
                 return Err(CubeError::Inconsistent(format!(
                     "member {} of dimension {} holds no facts",
                     member.0, cube.def.dimensions[position]
                 )));
             }
-            rows.coordinates[position].push(member);
         }
-        rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
         if write.action == RowsAction::Set {
             fill_values(write, cube, texts, interner, &mut rows)?;
         }
-        Ok(rows.sorted())
+        rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
+        Ok(order::sorted(rows))
     }
 
     fn merge_row(
@@ -447,13 +452,12 @@ impl Version {
         replaced.extend(update.before.iter().flatten());
         let mut old = self.empty_rows(update.cube);
         replaced.iter().for_each(|&location| current.copy_row(location, &mut old));
-        for row in 0..old.len() {
-            self.row_piece(update.cube, &old, row)
-                .into_iter()
-                .for_each(|piece| next.hash.remove(piece));
-        }
         let mut hash = next.hash;
-        hash.add_all(update.rows.len(), |row| next.row_piece(update.cube, &update.rows, row));
+        let (pieces, next_pieces) = (self.row_pieces(update.cube), next.row_pieces(update.cube));
+        for row in 0..old.len() {
+            pieces.piece(&old, row).into_iter().for_each(|piece| hash.remove(piece));
+        }
+        hash.add_all(update.rows.len(), |row| next_pieces.piece(&update.rows, row));
         next.hash = hash;
         let keeps_blank = cube.def.kind == CubeKind::Records;
         let rows = &update.rows;
@@ -485,31 +489,15 @@ impl Version {
         format!("({})", parts.join(", "))
     }
 
-    /// The hash of a row's inputs; none where it has none.
-    fn row_piece(&self, cube: CubeId, rows: &Rows, row: usize) -> Option<Piece> {
-        let def = self.model.cube_def(cube);
-        let mut has_inputs = def.def.kind == CubeKind::Records;
-        let mut piece = Piece::new("row").text(&def.def.name);
-        for (key, column) in def.def.key.iter().zip(&rows.keys) {
-            piece = piece.text(&column[row].format(key.key_type));
+    /// How rows of a cube are hashed.
+    fn row_pieces(&self, cube: CubeId) -> RowPieces<'_> {
+        let measures = (0..self.model.cube_def(cube).def.measures.len()).map(MeasureId::from_idx);
+        RowPieces {
+            version: self,
+            cube,
+            is_input: measures.map(|measure| self.model.is_input(cube, measure)).collect(),
+            has_regions: self.regions.iter().any(|region| region.cube == cube),
         }
-        for (&id, column) in def.dimensions.iter().zip(&rows.coordinates) {
-            let dimension = self.dimension(id);
-            piece = piece.text(&dimension.def.name).text(dimension.key(column[row]));
-        }
-        for (idx, (measure, column)) in def.def.measures.iter().zip(&rows.values).enumerate() {
-            let Some(value) = column[row] else { continue };
-            let member = |position: usize| rows.coordinates[position][row];
-            if !self.is_computed(cube, MeasureId::from_idx(idx), member) {
-                has_inputs = true;
-                piece = piece.text(&measure.name);
-                piece = match measure.value_type {
-                    ValueType::Text => piece.text(self.texts.text(value)),
-                    _ => piece.integer(value),
-                };
-            }
-        }
-        has_inputs.then_some(piece)
     }
 
     /// The hashes of the definitions, each by itself, so that their order does not count.
@@ -526,6 +514,50 @@ impl Version {
     }
 }
 
+/// Hashes rows of a cube: what is the same for all of them is looked up once.
+struct RowPieces<'a> {
+    version: &'a Version,
+    cube: CubeId,
+    /// Per measure, whether no formula computes all of it.
+    is_input: Vec<bool>,
+    has_regions: bool,
+}
+
+impl RowPieces<'_> {
+    /// The hash of a row's inputs; none where it has none.
+    fn piece(&self, rows: &Rows, row: usize) -> Option<Piece> {
+        let version = self.version;
+        let def = version.model.cube_def(self.cube);
+        let mut has_inputs = def.def.kind == CubeKind::Records;
+        let mut piece = Piece::new("row").text(&def.def.name);
+        for (key, column) in def.def.key.iter().zip(&rows.keys) {
+            piece = piece.text(&column[row].format(key.key_type));
+        }
+        for (&id, column) in def.dimensions.iter().zip(&rows.coordinates) {
+            let dimension = version.dimension(id);
+            piece = piece.text(&dimension.def.name).text(dimension.key(column[row]));
+        }
+        for (idx, (measure, column)) in def.def.measures.iter().zip(&rows.values).enumerate() {
+            let Some(value) = column[row] else { continue };
+            if !self.is_input[idx] {
+                continue;
+            }
+            let member = |position: usize| rows.coordinates[position][row];
+            let measure_id = MeasureId::from_idx(idx);
+            if self.has_regions && version.is_computed(self.cube, measure_id, member) {
+                continue;
+            }
+            has_inputs = true;
+            piece = piece.text(&measure.name);
+            piece = match measure.value_type {
+                ValueType::Text => piece.text(version.texts.text(value)),
+                _ => piece.integer(value),
+            };
+        }
+        has_inputs.then_some(piece)
+    }
+}
+
 /// Puts the values of a write into the columns of their measures.
 fn fill_values(
     write: &RowsWrite,
@@ -534,23 +566,29 @@ fn fill_values(
     interner: &mut Interner,
     rows: &mut Rows,
 ) -> Result<()> {
+    let width = write.measures.len();
+    let values_count = write.values.len() / width.max(1);
     for (position, &measure) in write.measures.iter().enumerate() {
         let def = cube.def.measures.get(measure.idx()).ok_or_else(|| {
             CubeError::Inconsistent(format!("no measure {} in {}", measure.0, cube.def.name))
         })?;
-        let values = write.values.iter().skip(position).step_by(write.measures.len());
-        for (row, value) in values.enumerate() {
-            rows.values[measure.idx()][row] = match *value {
-                None => None,
-                Some(place) if def.value_type == ValueType::Text => {
-                    let text = usize::try_from(place).ok().and_then(|place| texts.get(place));
-                    let text = text.ok_or_else(|| {
-                        CubeError::Inconsistent(format!("no text {place} before {}", def.name))
-                    })?;
-                    Some(interner.code(text)?)
-                }
-                Some(value) => Some(def.value_type.check_range(i128::from(value))?),
-            };
+        let values = write.values.iter().skip(position).step_by(width);
+        let stored = values.map(|value| match *value {
+            None => Ok(None),
+            Some(place) if def.value_type == ValueType::Text => {
+                let text = usize::try_from(place).ok().and_then(|place| texts.get(place));
+                let text = text.ok_or_else(|| {
+                    CubeError::Inconsistent(format!("no text {place} before {}", def.name))
+                })?;
+                interner.code(text).map(Some)
+            }
+            Some(value) => def.value_type.check_range(i128::from(value)).map(Some),
+        });
+        // with room for all of them, which a collection of results would not know of
+        let column = &mut rows.values[measure.idx()];
+        *column = Vec::with_capacity(values_count);
+        for value in stored {
+            column.push(value?);
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ pub mod branch;
 pub mod comparison;
 pub mod demo;
 pub mod explain;
+pub mod load_bar;
 pub mod local;
 pub mod model;
 pub mod output;

@@ -1,12 +1,15 @@
 //! A running server, as the command line speaks to it.
 
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::compare::Comparison;
 use protocol::explain::ExplainOptions;
-use reqwest::Method;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,14 +20,17 @@ use crate::commands::{ApplyMode, ApplyReport, LoadAnswer};
 use crate::error::{Result, ServerError};
 use crate::explain::ExplainFormat;
 use crate::http::problem::{PROBLEM_JSON, Problem};
-use crate::limits::CLIENT_WAIT;
-use crate::load::LoadRequest;
+use crate::limits::{CLIENT_LOAD_WAIT, CLIENT_WAIT};
+use crate::load::{LoadFile, LoadRequest, Progress, Reader, Stage, Unwatched};
 use crate::model_files::ModelFiles;
 use crate::render::Format;
 use crate::rules::{Candidate, RuleAnswer, RuleComparison, RuleLine};
 
 /// Time to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a file that are sent together.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// A tenant of a running server.
 pub struct RemoteTenant {
@@ -43,12 +49,55 @@ struct ApplyBody<'a> {
     reason: &'a str,
 }
 
-#[derive(Serialize)]
-struct LoadBody<'a> {
-    #[serde(flatten)]
-    load: &'a LoadRequest,
-    branch: &'a str,
-    reason: &'a str,
+/// The pieces of a file on its way, with who is told how much of it went.
+struct Sending {
+    reader: Reader,
+    sent: u64,
+    all: u64,
+    progress: Arc<dyn Progress>,
+}
+
+impl Iterator for Sending {
+    type Item = std::io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let read = self.reader.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece);
+        self.sent += piece.len() as u64;
+        self.progress.is_at(self.sent, self.all);
+        match read {
+            Ok(0) => {
+                self.progress.begins(Stage::Waiting);
+                None
+            }
+            Ok(_) => Some(Ok(piece)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// What a server answered, whole.
+struct Answer {
+    status: StatusCode,
+    media_type: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body of an answer that is no problem.
+    fn body(self) -> Result<Vec<u8>> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let problem = match self.media_type.as_deref() {
+            Some(PROBLEM_JSON) => serde_json::from_slice(&self.body).ok(),
+            _ => None,
+        };
+        let problem = problem.unwrap_or_else(|| {
+            Problem::new(self.status.as_u16(), format!("the server answers {}", self.status))
+        });
+        Err(ServerError::Remote(Box::new(problem)))
+    }
 }
 
 #[derive(Serialize)]
@@ -99,7 +148,36 @@ impl RemoteTenant {
 
     /// Loads a file.
     pub fn load(&self, load: &LoadRequest, branch: &str, reason: &str) -> Result<LoadAnswer> {
-        self.json(self.post("load").json(&LoadBody { load, branch, reason }))
+        // The blocking client says that it could not send all, where the server had answered why not.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(ServerError::io("start", "a runtime"))?;
+        let answer = runtime.block_on(self.send_load(load, branch, reason));
+        let body = answer.map_err(|error| unreachable(&self.server, &error))?.body()?;
+        serde_json::from_slice(&body).map_err(|error| self.unexpected(&error))
+    }
+
+    async fn send_load(
+        &self,
+        load: &LoadRequest,
+        branch: &str,
+        reason: &str,
+    ) -> reqwest::Result<Answer> {
+        let words = json!({ "target": &load.target, "branch": branch, "reason": reason });
+        let mut form = Form::new().text("load", words.to_string());
+        if let Some(map) = &load.map {
+            form = form.part("map", Part::text(map.content.clone()).file_name(map.name.clone()));
+        }
+        for (name, lookup) in &load.lookups {
+            form = form.part("lookup", part(name, lookup, Arc::new(Unwatched)));
+        }
+        form = form.part("file", part(&load.file.name, &load.file, Arc::clone(&load.progress)));
+        let client = reqwest::Client::builder().connect_timeout(CONNECT_WAIT);
+        let request = client.timeout(CLIENT_LOAD_WAIT).build()?.post(self.url("load"));
+        load.progress.begins(Stage::Sending);
+        let request = request.basic_auth(&self.user, Some(&self.password)).multipart(form);
+        let response = request.send().await?;
+        let (status, media_type) = (response.status(), media_type(response.headers()));
+        Ok(Answer { status, media_type, body: response.bytes().await?.to_vec() })
     }
 
     /// Checks the model's assertions.
@@ -124,8 +202,7 @@ impl RemoteTenant {
         let numbers = [("top", options.top), ("page", options.page), ("writes", options.writes)];
         let request = self.request(Method::GET, "explain").header(ACCEPT, media_type);
         let request = request.query(&[("cell", cell), ("branch", branch)]).query(&numbers);
-        let text = self.send(request)?.text();
-        text.map_err(|error| unreachable(&self.server, &error))
+        self.text(request)
     }
 
     /// Runs a query and gives back the rendered answer.
@@ -137,8 +214,7 @@ impl RemoteTenant {
         };
         let request =
             self.post("query").header(ACCEPT, media_type).json(&QueryBody { query, branch });
-        let text = self.send(request)?.text();
-        text.map_err(|error| unreachable(&self.server, &error))
+        self.text(request)
     }
 
     /// All branches.
@@ -230,30 +306,47 @@ impl RemoteTenant {
     }
 
     fn request(&self, method: Method, what: &str) -> RequestBuilder {
-        let url = format!("{}/api/v1/tenants/{}/{what}", self.server, self.tenant);
-        self.client.request(method, url).basic_auth(&self.user, Some(&self.password))
+        self.client.request(method, self.url(what)).basic_auth(&self.user, Some(&self.password))
+    }
+
+    fn url(&self, what: &str) -> String {
+        format!("{}/api/v1/tenants/{}/{what}", self.server, self.tenant)
     }
 
     fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        self.send(request)?.json().map_err(|error| unreachable(&self.server, &error))
+        let body = self.send(request)?;
+        serde_json::from_slice(&body).map_err(|error| self.unexpected(&error))
     }
 
-    fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().map_err(|error| unreachable(&self.server, &error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let problem = match media_type {
-            Some(PROBLEM_JSON) => response.json().ok(),
-            _ => None,
-        };
-        let problem = problem.unwrap_or_else(|| {
-            Problem::new(status.as_u16(), format!("the server answers {status}"))
-        });
-        Err(ServerError::Remote(Box::new(problem)))
+    fn text(&self, request: RequestBuilder) -> Result<String> {
+        String::from_utf8(self.send(request)?).map_err(|error| self.unexpected(&error))
     }
+
+    fn send(&self, request: RequestBuilder) -> Result<Vec<u8>> {
+        let receive = |response: Response| -> reqwest::Result<Answer> {
+            let (status, media_type) = (response.status(), media_type(response.headers()));
+            Ok(Answer { status, media_type, body: response.bytes()?.to_vec() })
+        };
+        let answer = request.send().and_then(receive);
+        answer.map_err(|error| unreachable(&self.server, &error))?.body()
+    }
+
+    fn unexpected(&self, error: &dyn std::fmt::Display) -> ServerError {
+        let reason = format!("the answer is not what is expected: {error}");
+        ServerError::Unreachable { server: self.server.clone(), reason }
+    }
+}
+
+/// A file as a part of a form, read as it is sent.
+fn part(name: &str, file: &LoadFile, progress: Arc<dyn Progress>) -> Part {
+    let all = file.bytes();
+    let sending = Sending { reader: file.reader(), sent: 0, all, progress };
+    let body = Body::wrap_stream(futures::stream::iter(sending));
+    Part::stream_with_length(body, all).file_name(name.to_owned())
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    headers.get(CONTENT_TYPE)?.to_str().ok().map(str::to_owned)
 }
 
 fn percent_encoded(byte: u8) -> String {

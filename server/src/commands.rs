@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::error::{Result, ServerError, sql_of_calc};
 use crate::limits::PLAN_ATTEMPTS_MAX;
-use crate::load::{self, LoadError, LoadReport, LoadRequest};
+use crate::load::{self, LoadError, LoadReport, LoadRequest, Stage};
 use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
 use crate::tenant::actor::{on_rayon, panic_text};
@@ -170,6 +170,7 @@ pub async fn load(
     let shared = Arc::clone(&request);
     let plan = move |_: &Branches, head: &Branch| -> Result<(Vec<Change>, LoadReport)> {
         let plan = load::plan(&head.revision, &shared)?;
+        shared.progress.begins(Stage::Recording);
         Ok((plan.changes, plan.report))
     };
     let refuse =

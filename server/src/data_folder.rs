@@ -134,6 +134,12 @@ impl DataFolder {
         Ok(TenantFolder { name: name.to_owned(), device: Arc::new(device), _lock: lock })
     }
 
+    /// A file on the folder's disk that stands in no folder: it is gone when it is closed, or when the
+    /// process ends.
+    pub fn unnamed_file(&self) -> Result<fs::File> {
+        tempfile::tempfile_in(&self.root).map_err(ServerError::io("make a file in", &self.root))
+    }
+
     fn tenant_path(&self, name: &str) -> PathBuf {
         self.root.join(TENANTS).join(name)
     }

@@ -9,6 +9,7 @@ pub mod branches;
 pub mod handlers;
 pub mod problem;
 pub mod rules;
+pub mod upload;
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -57,7 +57,13 @@ pub const ELSEWHERE_TENANTS_MAX: usize = 8;
 /// Body of a request that brings a model.
 pub const MODEL_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Body of a request that brings data.
-pub const LOAD_BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const LOAD_BODY_BYTES_MAX: u64 = 64 << 30;
+/// What a request says of the data that it brings, in bytes.
+pub const LOAD_WORDS_BYTES_MAX: usize = 64 * 1024;
+/// Time a client has to send the next piece of such a request.
+pub const LOAD_PART_WAIT: Duration = Duration::from_secs(60);
+/// Bytes of an upload that are written to disk together.
+pub const LOAD_WRITE_BYTES: usize = 1 << 20;
 /// Body of a request that brings a query.
 pub const QUERY_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Time one query of the HTTP API may take.
@@ -72,6 +78,8 @@ pub const HTTP_BODY_WAIT: Duration = Duration::from_secs(300);
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 /// Time a command line client waits for a server's answer.
 pub const CLIENT_WAIT: Duration = Duration::from_secs(600);
+/// Time it waits where it sends data, all of it included.
+pub const CLIENT_LOAD_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Time that the query of one assertion may take, in milliseconds.
 pub const ASSERTION_WAIT_MS: u64 = 60_000;
@@ -82,7 +90,17 @@ pub const MODEL_FILE_BYTES_MAX: usize = 1 << 20;
 /// Size of all files of a model, in bytes.
 pub const MODEL_BYTES_MAX: usize = 16 << 20;
 /// Size of a file that is loaded, and of each file that its map looks up, in bytes.
-pub const LOAD_FILE_BYTES_MAX: usize = 1 << 30;
+pub const LOAD_FILE_BYTES_MAX: u64 = 64 << 30;
+/// Bytes of a CSV file that are read at once; more where a row is longer.
+pub const LOAD_CHUNK_BYTES: usize = 1 << 20;
+/// Size of one row of a CSV file, in bytes.
+pub const LOAD_ROW_BYTES_MAX: usize = 64 << 20;
+/// Rows of a Parquet file that are read at once, and fields in them.
+pub const LOAD_BLOCK_ROWS_MAX: usize = 8_192;
+/// Fields of a Parquet file that are read at once, where its rows are wide.
+pub const LOAD_BLOCK_FIELDS: usize = 1 << 20;
+/// Blocks of a file per thread that are in memory at once, read and being read.
+pub const LOAD_BLOCKS_A_THREAD: usize = 4;
 /// Size of a map, in bytes.
 pub const LOAD_MAP_BYTES_MAX: usize = 1 << 20;
 /// Lookups of one map.

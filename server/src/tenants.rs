@@ -1,6 +1,7 @@
 //! All tenants of a data folder, open: the directory that every door looks them up in.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 
 use protocol::tenant::Tenant;
@@ -93,6 +94,11 @@ impl Tenants {
         self.open.insert(name, tenant);
         self.folders.push(folder);
         Ok(())
+    }
+
+    /// A file for what is on its way to a tenant.
+    pub fn unnamed_file(&self) -> Result<File> {
+        self.data.unnamed_file()
     }
 
     /// How many tenants could not be opened.

@@ -1,13 +1,13 @@
 //! `perfos apply` and `perfos load`.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::cli::PlaceArgs;
+use crate::cli::load_bar::LoadBar;
 use crate::cli::local::{LocalTenant, asking};
 use crate::cli::output::{print, print_line};
 use crate::cli::query::remote;
@@ -108,59 +108,34 @@ pub fn load(args: LoadArgs, below: Settings) -> Result<()> {
         (Some(cube), _) => Target::Cube(cube.clone()),
         (None, name) => Target::Dimension(name.clone().unwrap_or_default()),
     };
+    let bar = LoadBar::over(args.files.len());
     let request = |file: &PathBuf| -> Result<LoadRequest> {
         let target = target(&args.cube, &args.dimension);
-        Ok(load::read_request(file, target, args.map.as_deref())?)
+        let request = load::read_request(file, target, args.map.as_deref())?;
+        Ok(LoadRequest { progress: Arc::clone(&bar) as Arc<dyn load::Progress>, ..request })
     };
     match settings.place()? {
         Place::Server(server) => {
             let remote = remote(&server, &settings)?;
-            let progress = Progress::over(&args.files);
             args.files.iter().try_for_each(|file| {
-                progress.of(file, || remote.load(&request(file)?, &args.branch, &args.reason))
+                let load = || remote.load(&request(file)?, &args.branch, &args.reason);
+                bar.of(file, load, print_loaded)
             })
         }
         Place::Data(data) => {
             let local = LocalTenant::open(&data, &settings)?;
-            let progress = Progress::over(&args.files);
             let loaded = args.files.iter().try_for_each(|file| {
                 let asking = asking(&settings, format!("load {}", file.display()))
                     .on(&args.branch)
                     .because(&args.reason);
-                progress.of(file, || {
+                let load = || {
                     local.runtime.block_on(commands::load(&local.tenant, &asking, request(file)?))
-                })
+                };
+                bar.of(file, load, print_loaded)
             });
             local.close();
             loaded
         }
-    }
-}
-
-/// A bar on the terminal while files are loaded; nothing where standard error is no terminal.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn over(files: &[PathBuf]) -> Self {
-        let style = ProgressStyle::with_template("{spinner} {bar:20} {pos}/{len} {msg} {elapsed}");
-        let bar = ProgressBar::new(files.len() as u64);
-        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
-    }
-
-    /// Loads one file under the bar and prints what came of it above.
-    fn of(&self, file: &Path, load: impl FnOnce() -> Result<LoadAnswer>) -> Result<()> {
-        self.0.set_message(file.display().to_string());
-        self.0.enable_steady_tick(Duration::from_millis(100));
-        let loaded = load();
-        self.0.disable_steady_tick();
-        self.0.inc(1);
-        self.0.suspend(|| print_loaded(&loaded?))
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

@@ -20,10 +20,8 @@ use crate::http::HttpState;
 use crate::http::authentication::{Authenticated, authenticate};
 use crate::http::body;
 use crate::http::problem::Rejection;
-use crate::limits::{
-    LEDGER_ENTRIES_MAX, LOAD_BODY_BYTES_MAX, MODEL_BODY_BYTES_MAX, QUERY_BODY_BYTES_MAX, QUERY_WAIT,
-};
-use crate::load::LoadRequest;
+use crate::http::upload;
+use crate::limits::{LEDGER_ENTRIES_MAX, MODEL_BODY_BYTES_MAX, QUERY_BODY_BYTES_MAX, QUERY_WAIT};
 use crate::model_files::ModelFiles;
 use crate::postgres::session;
 use crate::query;
@@ -90,16 +88,6 @@ pub async fn apply(
     Ok(HttpResponse::Ok().json(on_runtime(&state, applying).await?))
 }
 
-#[derive(Deserialize)]
-struct LoadBody {
-    #[serde(flatten)]
-    load: LoadRequest,
-    #[serde(default = "main_branch")]
-    branch: String,
-    #[serde(default)]
-    reason: String,
-}
-
 /// Loads a file.
 pub async fn load(
     state: State,
@@ -109,9 +97,8 @@ pub async fn load(
 ) -> Answer {
     let who = authenticate(&state, &request, &tenant).await?;
     need(&who, "load data", Role::may_write)?;
-    let LoadBody { load, branch, reason } =
-        body::json(&request, payload, LOAD_BODY_BYTES_MAX).await?;
-    let (asking, tenant) = (asking(&who, branch, reason), who.tenant);
+    let (words, load) = upload::receive(&state, &request, payload).await?;
+    let (asking, tenant) = (asking(&who, words.branch, words.reason), who.tenant);
     let loading = async move { commands::load(&tenant, &asking, load).await };
     Ok(HttpResponse::Ok().json(on_runtime(&state, loading).await?))
 }

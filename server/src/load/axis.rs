@@ -56,6 +56,20 @@ impl<'a> Axis<'a> {
         Ok(Self { dimension, source, level, keys })
     }
 
+    /// The member of a key; none where there is none, and [`Self::member`] says why.
+    pub fn find(&self, key: &str) -> Option<MemberId> {
+        let level = Some(self.level).filter(|_| self.keys == Keys::OfFacts).flatten();
+        let found = self.dimension.find(key).or_else(|| {
+            let canonical = self.dimension.key_type_at(level).canonical(key);
+            self.dimension.find(&canonical.ok()?)
+        });
+        let member = found.filter(|&member| self.dimension.holds_facts_at(level, member))?;
+        match (self.keys, self.level) {
+            (Keys::OfLeaves, Some(level)) => self.dimension.ancestor_at(level, member),
+            _ => Some(member),
+        }
+    }
+
     /// The member of a key, or why there is none. Nearest names are looked for a few times only.
     pub fn member(&self, key: &str, suggestions: &mut Suggestions) -> Result<MemberId, String> {
         match (self.keys, self.level) {

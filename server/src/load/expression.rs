@@ -41,21 +41,61 @@ enum Part {
 }
 
 impl Expression {
-    /// Resolves what a map says of anything but a cube's dimension.
+    /// Resolves what a map says of anything but a cube's dimension and numbers.
     pub fn new(
         columns: &Columns<'_>,
         map: &MapFile<'_>,
         source: &Spanned<Source>,
     ) -> Result<Self, FileProblem> {
-        if source.get_ref().level.is_some() {
-            let message = "level goes with a dimension that the cube uses at a level";
-            return Err(map.problem(source, message));
-        }
+        check_no_level(map, source)?;
         Self::of_dimension(columns, map, source)
+    }
+
+    /// Resolves what a map says of a number: that may be a float, where it says to how many digits
+    /// it is rounded.
+    pub fn of_number(
+        columns: &Columns<'_>,
+        map: &MapFile<'_>,
+        source: &Spanned<Source>,
+    ) -> Result<Self, FileProblem> {
+        check_no_level(map, source)?;
+        let found = Self::resolved(columns, map, source)?;
+        match (&found.parts, found.round) {
+            (Parts::Column(_), Some(_)) => Ok(found),
+            _ => found.exact(columns, source),
+        }
     }
 
     /// Resolves what a map says of a cube's dimension; its level is the caller's business.
     pub fn of_dimension(
+        columns: &Columns<'_>,
+        map: &MapFile<'_>,
+        source: &Spanned<Source>,
+    ) -> Result<Self, FileProblem> {
+        Self::resolved(columns, map, source)?.exact(columns, source)
+    }
+
+    /// The expression, if none of its columns holds floats.
+    fn exact(self, columns: &Columns<'_>, source: &Spanned<Source>) -> Result<Self, FileProblem> {
+        self.columns().try_for_each(|column| columns.check_exact(column, source))?;
+        Ok(self)
+    }
+
+    /// The columns that it needs.
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        let (own, parts) = match &self.parts {
+            Parts::Column(column) => (Some(*column), &[][..]),
+            Parts::Text(parts) => (None, parts.as_slice()),
+            Parts::Constant(_) => (None, &[][..]),
+        };
+        let of_parts = parts.iter().filter_map(|part| match part {
+            Part::Column(column) => Some(*column),
+            Part::Literal(_) => None,
+        });
+        own.into_iter().chain(of_parts)
+    }
+
+    fn resolved(
         columns: &Columns<'_>,
         map: &MapFile<'_>,
         source: &Spanned<Source>,
@@ -87,7 +127,7 @@ impl Expression {
     }
 
     /// What the row's columns say, before anything else is done to it.
-    pub fn raw<'r>(&'r self, row: &'r Row<'_, '_>) -> Cow<'r, str> {
+    pub fn raw<'r>(&'r self, row: &'r Row<'_>) -> Cow<'r, str> {
         match &self.parts {
             Parts::Column(column) => Cow::Borrowed(row.get(*column)),
             Parts::Constant(text) => Cow::Borrowed(text),
@@ -126,6 +166,16 @@ impl Expression {
                 Ok(date) => Ok(Cow::Owned(date.format("%Y-%m-%d").to_string())),
                 Err(_) => Err(format!("it is not a date of the form {format}")),
             },
+        }
+    }
+}
+
+fn check_no_level(map: &MapFile<'_>, source: &Spanned<Source>) -> Result<(), FileProblem> {
+    match source.get_ref().level {
+        None => Ok(()),
+        Some(_) => {
+            let message = "level goes with a dimension that the cube uses at a level";
+            Err(map.problem(source, message))
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Members from a file: keys, names, levels, parents and attributes of one dimension.
 
-use std::borrow::Cow;
-
 use cube::change::{MemberWrite, MembersWrite};
 use cube::dimension::Dimension;
 use cube::model::HierarchyKind;
@@ -13,13 +11,13 @@ use cube::{
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::columns::{Columns, Row};
+use super::columns::{Column, Columns, Row};
 use super::expression::Expression;
 use super::history::{History, first_day, members_of};
 use super::map::MapFile;
+use super::progress::Stage;
 use super::references;
 use super::report::{LoadError, LoadReport, RejectedRow, Rejects, Unresolved};
-use super::rows::ragged;
 use super::suggest::Suggestions;
 use super::table::Table;
 use super::{LoadPlan, LoadRequest, with_source};
@@ -47,6 +45,16 @@ struct Layout {
     valid_from: Option<Expression>,
 }
 
+impl Layout {
+    /// The columns that it needs.
+    fn columns(&self) -> impl Iterator<Item = Column> {
+        let parents = self.parents.iter().map(|(_, source)| source);
+        let attributes = self.attributes.iter().map(|(_, source)| source);
+        let one = std::iter::once(&self.key).chain(&self.name).chain(&self.valid_from);
+        one.chain(parents).chain(attributes).flat_map(Expression::columns)
+    }
+}
+
 /// What is read so far.
 #[derive(Default)]
 struct Found {
@@ -57,26 +65,38 @@ struct Found {
 }
 
 /// The changes that load members.
-pub(super) fn plan<'a>(load: &Members<'a>, mut table: Table<'a>) -> Result<LoadPlan, LoadError> {
+pub(super) fn plan(load: &Members<'_>, mut table: Table) -> Result<LoadPlan, LoadError> {
     let file = load.request.file.name.as_str();
     let layout = load.layout().map_err(|problem| LoadError::of_problem(file, problem))?;
     let mut found = Found::default();
     let mut rejects = Rejects::default();
     let (mut rows_read, mut rows_repeated) = (0, 0);
-    let mut fields = Vec::new();
-    loop {
-        let row = table.read(&mut fields);
-        let row = row.map_err(|error| LoadError::new(file, error.message).with_hint(error.hint))?;
-        let Some(number) = row else { break };
-        rows_read += 1;
-        match load
-            .member(&layout, number, &fields)
-            .and_then(|(member, from)| load.note(&layout, &mut found, number, member, from))
-        {
-            Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
-            Err(rejected) => rejects.add(rejected),
-        }
-    }
+    let reading = table.select(load.columns.used(layout.columns())).and_then(|()| {
+        table.read(
+            load.request.progress.as_ref(),
+            |_| (),
+            |block, (), _| {
+                rows_read += block.row_count() + block.ragged.len();
+                let ragged = block.ragged.iter().map(|&row| load.columns.ragged(row));
+                let mut rejected: Vec<RejectedRow> = ragged.collect();
+                for row in 0..block.row_count() {
+                    let noted = load.columns.row(&block, row).and_then(|row| {
+                        let (member, from) = load.member(&layout, &row)?;
+                        load.note(&layout, &mut found, row.number, member, from)
+                    });
+                    match noted {
+                        Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
+                        Err(row) => rejected.push(row),
+                    }
+                }
+                rejected.sort_by_key(|rejected| rejected.row);
+                rejected.into_iter().for_each(|rejected| rejects.add(rejected));
+                Ok(())
+            },
+        )
+    });
+    reading.map_err(|error| LoadError::of_table(file, error))?;
+    load.request.progress.begins(Stage::Checking);
     load.check_parents(&layout, &found, &mut rejects);
     rejects.into_result(file, rows_read)?;
     for (member, values) in found.history.undated() {
@@ -133,8 +153,13 @@ impl Members<'_> {
         }
         let mut attributes = Vec::new();
         for (name, source) in &map.attributes {
-            attributes
-                .push((self.known(name, def.attribute(name.get_ref()))?, expression(source)?));
+            let id = self.known(name, def.attribute(name.get_ref()))?;
+            let is_number = def.attributes[id.idx()].value_type.is_number();
+            let source = match is_number {
+                true => Expression::of_number(self.columns, self.map, source)?,
+                false => expression(source)?,
+            };
+            attributes.push((id, source));
         }
         if let Some(valid_from) = members.valid_from.as_ref().filter(|_| attributes.is_empty()) {
             let message = "valid_from is of attributes, and the map has no [attributes]";
@@ -160,32 +185,24 @@ impl Members<'_> {
     fn member(
         &self,
         layout: &Layout,
-        number: usize,
-        fields: &[Cow<'_, str>],
+        row: &Row<'_>,
     ) -> Result<(MemberWrite, Option<i32>), RejectedRow> {
-        ragged(number, fields.len(), self.columns.own_count())?;
-        let row = self.columns.row(number, fields).map_err(|(value, reason)| RejectedRow {
-            row: number,
-            column: String::new(),
-            value,
-            reason,
-        })?;
-        let key = evaluate(&layout.key, &row, |text| self.key(layout.level, text))?;
+        let key = evaluate(&layout.key, row, |text| self.key(layout.level, text))?;
         let mut member = MemberWrite { key, level: layout.level, ..MemberWrite::default() };
         if let Some(name) = &layout.name {
-            let name = evaluate(name, &row, |text| self.name(layout.level, text))?;
+            let name = evaluate(name, row, |text| self.name(layout.level, text))?;
             member.name = Some(name.unwrap_or_else(|| member.key.clone()));
         }
         for (hierarchy, source) in &layout.parents {
-            let parent = evaluate(source, &row, |text| self.parent_key(*hierarchy, text))?;
+            let parent = evaluate(source, row, |text| self.parent_key(*hierarchy, text))?;
             member.parents.push((*hierarchy, parent));
         }
         for (attribute, source) in &layout.attributes {
-            let value = evaluate(source, &row, |text| self.attribute(*attribute, source, text))?;
+            let value = evaluate(source, row, |text| self.attribute(*attribute, source, text))?;
             member.attributes.push((*attribute, value));
         }
-        self.check_existing(layout, &row, &member)?;
-        let from = layout.valid_from.as_ref().map(|source| evaluate(source, &row, first_day));
+        self.check_existing(layout, row, &member)?;
+        let from = layout.valid_from.as_ref().map(|source| evaluate(source, row, first_day));
         Ok((member, from.transpose()?.flatten()))
     }
 
@@ -261,7 +278,7 @@ impl Members<'_> {
     fn check_existing(
         &self,
         layout: &Layout,
-        row: &Row<'_, '_>,
+        row: &Row<'_>,
         member: &MemberWrite,
     ) -> Result<(), RejectedRow> {
         let refuse = |reason: String| RejectedRow {
@@ -433,7 +450,7 @@ impl Members<'_> {
         let members = Some(write).filter(|write| !write.members.is_empty()).map(Change::Members);
         let members = members.into_iter().zip([rows]);
         let dated = dated.into_iter().map(Change::Dated).zip(dated_rows);
-        let changes = with_source(members.chain(dated).collect(), &self.request.file);
+        let changes = with_source(members.chain(dated).collect(), &self.request.file)?;
         Ok(LoadPlan { changes, report })
     }
 
@@ -481,7 +498,7 @@ fn fits(text: String) -> Result<String, String> {
 /// What a source gives for a row, read by `read`; the rejection where it cannot be read.
 pub(super) fn evaluate<T>(
     source: &Expression,
-    row: &Row<'_, '_>,
+    row: &Row<'_>,
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, RejectedRow> {
     let raw = source.raw(row);

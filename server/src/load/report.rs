@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Target;
+use super::table::TableError;
 use crate::assertions::{self, AssertionResult};
 use crate::limits::LOAD_REJECTED_LISTED_MAX;
 use crate::model_files::FileProblem;
@@ -121,6 +122,11 @@ impl LoadError {
         Self { hint, problem: Some(Box::new(problem)), ..Self::new(file, message) }
     }
 
+    /// The error that the file is no table.
+    pub(super) fn of_table(file: &str, error: TableError) -> Self {
+        Self::new(file, error.message).with_hint(error.hint)
+    }
+
     /// The error that assertions do not hold of what the file would bring.
     pub fn of_assertions(file: &str, failed: &[&AssertionResult]) -> Self {
         let message = assertions::refusal(failed, "nothing was loaded");
@@ -224,6 +230,14 @@ impl Rejects {
         self.count += 1;
         if self.listed.len() < LOAD_REJECTED_LISTED_MAX {
             self.listed.push(rejected);
+        }
+    }
+
+    /// Notes a row; what is wrong with it is only asked of those that are listed.
+    pub fn add_with(&mut self, rejected: impl FnOnce() -> Option<RejectedRow>) {
+        self.count += 1;
+        if self.listed.len() < LOAD_REJECTED_LISTED_MAX {
+            self.listed.extend(rejected());
         }
     }
 

@@ -1,6 +1,5 @@
 //! Cells and rows from a file, with the certificate that nothing was lost on the way.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use calc::Plan;
@@ -10,18 +9,24 @@ use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
 use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueType, Version};
+use foldhash::fast::RandomState;
 
 use super::axis::Axis;
-use super::columns::{Columns, Row};
+use super::block::Block;
+use super::columns::{Column, Columns, Row};
 use super::expression::Expression;
 use super::map::{MapFile, Source, Sources};
 use super::members::{evaluate, rejected};
+use super::pool::Pool;
+use super::progress::Stage;
 use super::report::{Certificate, LoadError, LoadReport, RejectedRow, Rejects};
 use super::suggest::Suggestions;
-use super::table::Table;
+use super::table::{Table, TableError};
 use super::totals::DigitSum;
 use super::{LoadPlan, LoadRequest, with_source};
+use crate::limits::ENTRY_PAYLOAD_BYTES_MAX;
 use crate::model_files::FileProblem;
+use rayon::prelude::*;
 use toml::Spanned;
 
 /// A load of cells or rows.
@@ -41,86 +46,131 @@ struct Layout<'a> {
     measures: Vec<(MeasureId, &'a MeasureDef, Expression)>,
 }
 
-/// What is read so far.
-struct Reading<'a> {
-    layout: Layout<'a>,
+/// What is read so far, of a block or of the file.
+struct Reading {
     write: RowsWrite,
     /// The texts that values of the write name by position.
     texts: TextTable,
     /// Per row of the write, its number in the file.
     numbers: Vec<usize>,
-    /// Per dimension, texts to members.
-    members: Vec<HashMap<String, MemberId>>,
-    suggestions: Suggestions,
+    /// Rows that are cells without any value.
+    blank_count: usize,
     totals: Vec<Totals>,
 }
 
+/// What came of one block.
+struct Piece {
+    reading: Reading,
+    /// Rows of the block that cannot be placed.
+    rejected: Vec<usize>,
+}
+
+/// Texts that were looked up already, per dimension: a thread's own.
+type Known = Vec<HashMap<String, MemberId, RandomState>>;
+
 /// One measure's sums of texts.
+#[derive(Clone)]
 struct Totals {
     rounded: DigitSum,
     raw: Option<DigitSum>,
 }
 
-/// One row, read.
-struct Parsed {
-    key: Vec<KeyPart>,
-    coordinate: Vec<MemberId>,
-    values: Vec<Option<i64>>,
-}
-
 /// The changes that load cells or rows.
-pub(super) fn plan<'a>(load: &Rows<'a>, mut table: Table<'a>) -> Result<LoadPlan, LoadError> {
+pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadError> {
     let file = load.request.file.name.as_str();
     let layout = load.layout().map_err(|problem| LoadError::of_problem(file, problem))?;
-    let mut reading = Reading::new(load, layout);
     let mut rejects = Rejects::default();
-    let (mut rows_read, mut rows_blank) = (0, 0);
-    let mut fields = Vec::new();
-    loop {
-        let row = table.read(&mut fields);
-        let row = row.map_err(|error| LoadError::new(file, error.message).with_hint(error.hint))?;
-        let Some(number) = row else { break };
-        rows_read += 1;
-        match reading.row(load, number, &fields) {
-            Ok(is_blank) => rows_blank += usize::from(is_blank),
-            Err(rejected) => rejects.add(rejected),
-        }
-    }
-    reading.check_keys(load, &mut rejects);
+    let mut rows_read = 0;
+    let mut reading = Reading::new(load.cube, &layout);
+    let mut suggestions = Suggestions::default();
+    let known = Pool::default();
+    let read = table.select(load.columns.used(layout.columns())).and_then(|()| {
+        table.read(
+            load.request.progress.as_ref(),
+            |block| known.with(|known| layout.piece(load, block, known)),
+            |block, Piece { reading: piece, rejected }, expected| {
+                reading.reserve(expected.min(ENTRY_PAYLOAD_BYTES_MAX / layout.width()), &layout);
+                rows_read += block.row_count() + block.ragged.len();
+                let ragged = block.ragged.iter().map(|&row| (row.0, Err(row)));
+                let rejected = rejected.into_iter().map(|row| (block.number(row), Ok(row)));
+                let mut refused: Vec<_> = ragged.chain(rejected).collect();
+                refused.sort_unstable_by_key(|(number, _)| *number);
+                for (_, row) in refused {
+                    rejects.add_with(|| match row {
+                        Ok(row) => layout.rejection(load, &block, row, &mut suggestions),
+                        Err(ragged) => Some(load.columns.ragged(ragged)),
+                    });
+                }
+                reading.append(piece, &layout)
+            },
+        )
+    });
+    read.map_err(|error| LoadError::of_table(file, error))?;
+    let placed = Placed { layout, reading };
+    load.request.progress.begins(Stage::Checking);
+    // the digest is wanted soon, and is kept; whether there is one is said then
+    let (_, ()) = rayon::join(
+        || load.request.file.digest().is_ok(),
+        || placed.check_keys(load, &mut rejects),
+    );
     rejects.into_result(file, rows_read)?;
-    let certificates = reading.certificates(file, rows_read)?;
-    let report = LoadReport {
-        file: file.into(),
-        target: load.request.target.clone(),
-        rows_read,
-        rows_loaded: reading.numbers.len() - rows_blank,
-        members_added: 0,
-        members_changed: 0,
-        members_unchanged: 0,
-        values_dated: 0,
-        rows_repeated: 0,
-        rows_blank,
-        certificates,
-        unresolved: Vec::new(),
-    };
-    let is_empty = reading.numbers.len() == rows_blank;
-    let Reading { write, numbers, texts, .. } = reading;
-    let changes = if is_empty {
-        Vec::new()
-    } else {
-        let texts = texts.into_change().map(|texts| (texts, Vec::new()));
-        let writes = load.formulas.redirected(load.version, write).map_err(|twice| {
-            let name = &load.version.model.cube_def(load.cube).measure_def(twice).name;
-            let message =
-                format!("{name} is loaded twice: by itself and as the inputs of another measure");
-            LoadError::new(file, message)
-        })?;
-        let rows = writes.into_iter().map(|(write, rows)| {
-            (Change::Rows(write), rows.into_iter().map(|row| numbers[row]).collect())
-        });
-        with_source(texts.into_iter().chain(rows).collect(), &load.request.file)
-    };
-    Ok(LoadPlan { changes, report })
+    placed.into_plan(load, rows_read)
+}
+
+impl Layout<'_> {
+    /// The columns that it needs.
+    fn columns(&self) -> impl Iterator<Item = Column> {
+        let key = self.key.iter().map(|(_, source)| source);
+        let dimensions = self.dimensions.iter().map(|axis| &axis.source);
+        let measures = self.measures.iter().map(|(.., source)| source);
+        key.chain(dimensions).chain(measures).flat_map(Expression::columns)
+    }
+
+    /// Fields of a row that are stored; a row has one at least.
+    fn width(&self) -> usize {
+        (self.key.len() + self.dimensions.len() + self.measures.len()).max(1)
+    }
+
+    /// What a block brings. Why rows cannot be placed is said later, of those that are listed.
+    fn piece(&self, load: &Rows<'_>, block: &Block, known: &mut Known) -> Piece {
+        known.resize_with(self.dimensions.len(), HashMap::default);
+        let mut reading = Reading::new(load.cube, self);
+        reading.reserve(block.row_count(), self);
+        let mut rejected = Vec::new();
+        let mut member = |position: usize, raw: &str| {
+            if let Some(&member) = known[position].get(raw) {
+                return Ok(member);
+            }
+            let axis = &self.dimensions[position];
+            let text = axis.source.finish(raw)?;
+            let member = axis.find(&text).ok_or_else(String::new)?;
+            known[position].insert(raw.to_string(), member);
+            Ok(member)
+        };
+        for row in 0..block.row_count() {
+            let read = load.columns.row(block, row);
+            if read.and_then(|row| reading.row(self, &row, &mut member)).is_err() {
+                rejected.push(row);
+            }
+        }
+        Piece { reading, rejected }
+    }
+
+    /// Why a row of a block cannot be placed.
+    fn rejection(
+        &self,
+        load: &Rows<'_>,
+        block: &Block,
+        row: usize,
+        suggestions: &mut Suggestions,
+    ) -> Option<RejectedRow> {
+        let mut member = |position: usize, raw: &str| {
+            let axis: &Axis<'_> = &self.dimensions[position];
+            axis.member(&axis.source.finish(raw)?, suggestions)
+        };
+        let read = load.columns.row(block, row);
+        read.and_then(|row| Reading::new(load.cube, self).row(self, &row, &mut member)).err()
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -208,21 +258,25 @@ impl<'a> Rows<'a> {
                 let message = format!("{} is a {}, which is not rounded", def.name, def.value_type);
                 return Err(self.map.problem(source, message));
             }
-            measures.push((id, def, self.expression(source)?));
+            let source = match def.value_type.is_number() {
+                true => Expression::of_number(self.columns, self.map, source)?,
+                false => self.expression(source)?,
+            };
+            measures.push((id, def, source));
         }
         Ok(measures)
     }
 }
 
-impl<'a> Reading<'a> {
-    fn new(load: &Rows<'a>, layout: Layout<'a>) -> Self {
+impl Reading {
+    fn new(cube: CubeId, layout: &Layout<'_>) -> Self {
         let totals = layout.measures.iter().map(|(_, _, source)| Totals {
             rounded: DigitSum::new(),
             raw: source.round.map(|_| DigitSum::new()),
         });
         Self {
             write: RowsWrite {
-                cube: load.cube,
+                cube,
                 action: RowsAction::Set,
                 measures: layout.measures.iter().map(|(id, ..)| *id).collect(),
                 keys: Vec::new(),
@@ -231,89 +285,140 @@ impl<'a> Reading<'a> {
             },
             texts: TextTable::default(),
             numbers: Vec::new(),
-            members: layout.dimensions.iter().map(|_| HashMap::new()).collect(),
-            suggestions: Suggestions::default(),
+            blank_count: 0,
             totals: totals.collect(),
-            layout,
         }
     }
 
-    /// Reads one row; whether it is a cell without any value.
+    /// Makes room for so many rows in all, so that what is there is not moved again and again.
+    fn reserve(&mut self, rows: usize, layout: &Layout<'_>) {
+        let more = rows.saturating_sub(self.numbers.len());
+        self.numbers.reserve(more);
+        self.write.keys.reserve(more * layout.key.len());
+        self.write.coordinates.reserve(more * layout.dimensions.len());
+        self.write.values.reserve(more * layout.measures.len());
+    }
+
+    /// Reads one row. What was read of one that is rejected is left out again; its part of the totals
+    /// stays, and nobody looks at them then.
     fn row(
         &mut self,
-        load: &Rows<'a>,
-        number: usize,
-        fields: &[Cow<'a, str>],
-    ) -> Result<bool, RejectedRow> {
-        ragged(number, fields.len(), load.columns.own_count())?;
-        let row = load.columns.row(number, fields).map_err(|(value, reason)| {
-            let column = String::new();
-            RejectedRow { row: number, column, value, reason }
-        })?;
-        let Parsed { key, coordinate, values } = self.parse(&row)?;
-        let is_blank = key.is_empty() && values.iter().all(Option::is_none);
-        self.numbers.push(number);
-        self.write.keys.extend(key);
-        self.write.coordinates.extend(coordinate);
-        self.write.values.extend(values);
-        let measures = self.layout.measures.iter().zip(&mut self.totals);
-        for ((_, def, source), totals) in
-            measures.filter(|((_, def, _), _)| def.value_type.is_number())
-        {
-            let raw = source.raw(&row);
-            if let Ok(text) = source.finish(&raw).as_deref() {
-                totals.add(text, source.round, def.rounding);
-            }
+        layout: &Layout<'_>,
+        row: &Row<'_>,
+        member: &mut impl FnMut(usize, &str) -> Result<MemberId, String>,
+    ) -> Result<(), RejectedRow> {
+        let write = &self.write;
+        let (keys, places, values) =
+            (write.keys.len(), write.coordinates.len(), write.values.len());
+        if let Err(rejected) = self.fields(layout, row, member) {
+            self.write.keys.truncate(keys);
+            self.write.coordinates.truncate(places);
+            self.write.values.truncate(values);
+            return Err(rejected);
         }
-        Ok(is_blank)
+        self.numbers.push(row.number);
+        let is_blank =
+            layout.key.is_empty() && self.write.values[values..].iter().all(Option::is_none);
+        self.blank_count += usize::from(is_blank);
+        Ok(())
     }
 
-    fn parse(&mut self, row: &Row<'_, '_>) -> Result<Parsed, RejectedRow> {
-        let mut key = Vec::with_capacity(self.layout.key.len());
-        for (def, source) in &self.layout.key {
-            let part = evaluate(source, row, |text| {
+    fn fields(
+        &mut self,
+        layout: &Layout<'_>,
+        row: &Row<'_>,
+        member: &mut impl FnMut(usize, &str) -> Result<MemberId, String>,
+    ) -> Result<(), RejectedRow> {
+        for (def, source) in &layout.key {
+            self.write.keys.push(evaluate(source, row, |text| {
                 KeyPart::parse(def.key_type, text).map_err(|error| error.to_string())
-            });
-            key.push(part?);
+            })?);
         }
-        let mut coordinate = Vec::with_capacity(self.layout.dimensions.len());
-        for (position, axis) in self.layout.dimensions.iter().enumerate() {
-            let source = &axis.source;
-            let raw = source.raw(row);
-            if let Some(&member) = self.members[position].get(raw.as_ref()) {
-                coordinate.push(member);
-                continue;
-            }
-            let text = source.finish(&raw);
-            let member = text.and_then(|text| axis.member(&text, &mut self.suggestions));
-            let member = member.map_err(|reason| rejected(row.number, source, &raw, reason))?;
-            self.members[position].insert(raw.into_owned(), member);
-            coordinate.push(member);
+        for (position, axis) in layout.dimensions.iter().enumerate() {
+            let raw = axis.source.raw(row);
+            let member = member(position, &raw);
+            let member =
+                member.map_err(|reason| rejected(row.number, &axis.source, &raw, reason))?;
+            self.write.coordinates.push(member);
         }
-        let mut values = Vec::with_capacity(self.layout.measures.len());
-        for (_, def, source) in &self.layout.measures {
+        for ((_, def, source), totals) in layout.measures.iter().zip(&mut self.totals) {
             let texts = &mut self.texts;
-            values.push(evaluate(source, row, |text| stored(def, source.round, text, texts))?);
+            self.write.values.push(evaluate(source, row, |text| {
+                let value = stored(def, source.round, text, texts)?;
+                if def.value_type.is_number() {
+                    totals.add(text, source.round, def.rounding);
+                }
+                Ok(value)
+            })?);
         }
-        Ok(Parsed { key, coordinate, values })
+        Ok(())
     }
 
+    /// Appends what came of the next block.
+    fn append(&mut self, mut piece: Self, layout: &Layout<'_>) -> Result<(), TableError> {
+        piece.move_texts(&mut self.texts, layout)?;
+        self.write.keys.append(&mut piece.write.keys);
+        self.write.coordinates.append(&mut piece.write.coordinates);
+        self.write.values.append(&mut piece.write.values);
+        self.numbers.append(&mut piece.numbers);
+        self.blank_count += piece.blank_count;
+        self.totals.iter_mut().zip(&piece.totals).for_each(|(sum, part)| sum.append(part));
+        let write = &self.write;
+        let fields = write.keys.len() + write.coordinates.len() + write.values.len();
+        if fields > ENTRY_PAYLOAD_BYTES_MAX {
+            // each takes a byte at least
+            return Err(TableError::new(format!(
+                "up to row {} it has more than fits into one ledger entry, which has up to \
+                 {ENTRY_PAYLOAD_BYTES_MAX} bytes",
+                self.numbers.last().unwrap_or(&0)
+            ))
+            .with_hint("split the file; each part is an entry of its own"));
+        }
+        Ok(())
+    }
+
+    /// Makes the values of text measures positions in the texts of all blocks.
+    fn move_texts(&mut self, texts: &mut TextTable, layout: &Layout<'_>) -> Result<(), TableError> {
+        if self.texts.texts().is_empty() {
+            return Ok(());
+        }
+        let positions = self.texts.texts().iter().map(|text| texts.position(text));
+        let positions = positions.collect::<Result<Vec<i64>, _>>();
+        let positions = positions.map_err(|error| TableError::new(error.to_string()))?;
+        let width = layout.measures.len();
+        for (place, (_, def, _)) in layout.measures.iter().enumerate() {
+            if def.value_type == ValueType::Text {
+                let values = self.write.values.iter_mut().skip(place).step_by(width);
+                values.flatten().for_each(|value| *value = positions[*value as usize]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of which every row was read, with what the map says.
+struct Placed<'a> {
+    layout: Layout<'a>,
+    reading: Reading,
+}
+
+impl<'a> Placed<'a> {
     /// A rejection of a row of the write for its primary key.
     fn refused(&self, row: usize, reason: String) -> RejectedRow {
         let (key_width, dimension_count) = (self.layout.key.len(), self.layout.dimensions.len());
         let (names, values): (Vec<&str>, Vec<String>) = if key_width > 0 {
-            let parts = &self.write.keys[row * key_width..(row + 1) * key_width];
+            let parts = &self.reading.write.keys[row * key_width..(row + 1) * key_width];
             let pairs = self.layout.key.iter().zip(parts);
             pairs.map(|((def, _), part)| (def.name.as_str(), part.format(def.key_type))).unzip()
         } else {
             let range = row * dimension_count..(row + 1) * dimension_count;
-            let pairs = self.layout.dimensions.iter().zip(&self.write.coordinates[range]);
+            let pairs = self.layout.dimensions.iter().zip(&self.reading.write.coordinates[range]);
             let words = pairs.map(|(axis, &member)| {
                 (axis.dimension.def.name.as_str(), axis.dimension.key(member).to_string())
             });
             words.unzip()
         };
-        let (row, column, value) = (self.numbers[row], names.join(", "), values.join(", "));
+        let (row, column, value) = (self.reading.numbers[row], names.join(", "), values.join(", "));
         RejectedRow { row, column, value, reason }
     }
 
@@ -321,14 +426,14 @@ impl<'a> Reading<'a> {
     fn check_keys(&self, load: &Rows<'a>, rejects: &mut Rejects) {
         let (key_width, dimension_count) = (self.layout.key.len(), self.layout.dimensions.len());
         let mut rows = load.version.empty_rows(load.cube);
-        for (position, part) in self.write.keys.iter().enumerate() {
-            rows.keys[position % key_width].push(part.clone());
-        }
-        for (position, member) in self.write.coordinates.iter().enumerate() {
-            rows.coordinates[position % dimension_count].push(*member);
-        }
-        let mut order: Vec<usize> = (0..self.numbers.len()).collect();
-        order.sort_by(|&a, &b| rows.compare(a, &rows, b));
+        let write = &self.reading.write;
+        rows.keys.par_iter_mut().enumerate().for_each(|(position, column)| {
+            column.extend(write.keys.iter().skip(position).step_by(key_width).cloned());
+        });
+        rows.coordinates.par_iter_mut().enumerate().for_each(|(position, column)| {
+            column.extend(write.coordinates.iter().skip(position).step_by(dimension_count));
+        });
+        let order = cube::order::positions(&rows);
         let mut first = 0;
         for position in 1..order.len() {
             if rows.compare(order[first], &rows, order[position]).is_ne() {
@@ -336,7 +441,7 @@ impl<'a> Reading<'a> {
                 continue;
             }
             let what = if key_width > 0 { "row key" } else { "coordinate" };
-            let earlier = self.numbers[order[first]];
+            let earlier = self.reading.numbers[order[first]];
             let reason = format!("the {what} stands in row {earlier} already");
             rejects.add(self.refused(order[position], reason));
         }
@@ -353,9 +458,9 @@ impl<'a> Reading<'a> {
             return;
         }
         let (axes, width) = (self.layout.dimensions.len(), self.layout.measures.len());
-        for row in 0..self.numbers.len() {
-            let coordinate = &self.write.coordinates[row * axes..(row + 1) * axes];
-            let values = &self.write.values[row * width..(row + 1) * width];
+        for row in 0..self.reading.numbers.len() {
+            let coordinate = &self.reading.write.coordinates[row * axes..(row + 1) * axes];
+            let values = &self.reading.write.values[row * width..(row + 1) * width];
             let mut loaded = self.layout.measures.iter().zip(values);
             let refused = loaded.find(|((id, ..), value)| {
                 value.is_some()
@@ -373,7 +478,7 @@ impl<'a> Reading<'a> {
     fn check_existing(&self, load: &Rows<'a>, rows: &cube::segment::Rows, rejects: &mut Rejects) {
         let current = load.version.rows(load.cube);
         let mut old = load.version.empty_rows(load.cube);
-        for row in 0..self.numbers.len() {
+        for row in 0..self.reading.numbers.len() {
             let Some(location) = current.find(rows, row) else { continue };
             let coordinate = rows.coordinate(row);
             let mut measures = self.layout.measures.iter();
@@ -395,6 +500,42 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The changes, once nothing is wrong with any row.
+    fn into_plan(self, load: &Rows<'a>, rows_read: usize) -> Result<LoadPlan, LoadError> {
+        let file = &load.request.file;
+        let certificates = self.certificates(&file.name, rows_read)?;
+        let Reading { write, numbers, texts, blank_count, .. } = self.reading;
+        let report = LoadReport {
+            file: file.name.clone(),
+            target: load.request.target.clone(),
+            rows_read,
+            rows_loaded: numbers.len() - blank_count,
+            members_added: 0,
+            members_changed: 0,
+            members_unchanged: 0,
+            values_dated: 0,
+            rows_repeated: 0,
+            rows_blank: blank_count,
+            certificates,
+            unresolved: Vec::new(),
+        };
+        if report.rows_loaded == 0 {
+            return Ok(LoadPlan { changes: Vec::new(), report });
+        }
+        let texts = texts.into_change().map(|texts| (texts, Vec::new()));
+        let writes = load.formulas.redirected(load.version, write).map_err(|twice| {
+            let name = &load.version.model.cube_def(load.cube).measure_def(twice).name;
+            let message =
+                format!("{name} is loaded twice: by itself and as the inputs of another measure");
+            LoadError::new(&file.name, message)
+        })?;
+        let rows = writes.into_iter().map(|(write, rows)| {
+            (Change::Rows(write), rows.into_iter().map(|row| numbers[row]).collect())
+        });
+        let changes = with_source(texts.into_iter().chain(rows).collect(), file)?;
+        Ok(LoadPlan { changes, report })
+    }
+
     /// Compares, for every numeric measure, the sum of texts with the sum of stored values.
     fn certificates(&self, file: &str, rows_read: usize) -> Result<Vec<Certificate>, LoadError> {
         let mut certificates = Vec::new();
@@ -403,13 +544,13 @@ impl<'a> Reading<'a> {
             if !def.value_type.is_number() {
                 continue;
             }
-            let values = self.write.values.iter().skip(position).step_by(width);
+            let values = self.reading.write.values.iter().skip(position).step_by(width);
             let (mut loaded, mut values_loaded) = (0i128, 0);
             for value in values.flatten() {
                 loaded += i128::from(*value);
                 values_loaded += 1;
             }
-            let totals = &self.totals[position];
+            let totals = &self.reading.totals[position];
             let source_total = totals.rounded.total();
             let loaded = Number::new(loaded, def.value_type.scale());
             let loaded_total = loaded.normalized().to_string();
@@ -443,6 +584,15 @@ impl Totals {
         if self.raw.as_mut().is_some_and(|raw| raw.add(text, None).is_none()) {
             self.raw = None;
         }
+    }
+
+    /// Adds the sums of further texts.
+    fn append(&mut self, other: &Self) {
+        self.rounded.append(&other.rounded);
+        self.raw = self.raw.take().zip(other.raw.as_ref()).map(|(mut sum, raw)| {
+            sum.append(raw);
+            sum
+        });
     }
 }
 
@@ -485,13 +635,4 @@ fn stored(
         }
         _ => error.to_string(),
     })
-}
-
-/// Rejects a row that has more or fewer fields than there are columns.
-pub(super) fn ragged(row: usize, fields: usize, columns: usize) -> Result<(), RejectedRow> {
-    if fields == columns {
-        return Ok(());
-    }
-    let reason = format!("the row has {fields} fields where the header has {columns}");
-    Err(RejectedRow { row, column: String::new(), value: String::new(), reason })
 }

@@ -1,162 +1,227 @@
-//! CSV text as rows of fields: UTF-8, RFC 4180, a header first.
+//! A file as a table: a header, then blocks of rows, whether it is CSV or Parquet.
 //!
-//! Rows are counted as a spreadsheet shows them: the header is row 1, blank lines count and hold
-//! nothing. A field is borrowed from the text wherever it stands there as it is.
+//! Blocks are read and worked on side by side, a few at a time, and what comes of them is taken in
+//! the file's order: memory holds some blocks and not the file.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::limits::LOAD_COLUMNS_MAX;
+use rayon::prelude::*;
 
-/// A text that is not a table.
+use super::block::{Block, Selected};
+use super::csv::{Chunk, CsvReader};
+use super::file::LoadFile;
+use super::parquet::{ParquetReader, Rows};
+use super::progress::{Progress, Stage};
+use crate::limits::{LOAD_BLOCKS_A_THREAD, LOAD_COLUMNS_MAX};
+
+/// Rows are not all of one length: so many-th more of them may come than the first ones promise.
+const EXPECTED_SLACK: u128 = 32;
+
+/// A file that is not a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableError {
     pub message: String,
     pub hint: Option<String>,
 }
 
-/// One row's fields.
-pub(super) type Fields<'a> = Vec<Cow<'a, str>>;
-
-/// Reads a text row by row.
-#[derive(Debug)]
-pub(super) struct Table<'a> {
-    /// Names of the columns.
-    pub header: Vec<String>,
-    text: &'a str,
-    at: usize,
-    row: usize,
-}
-
-fn error(message: String) -> TableError {
-    TableError { message, hint: None }
-}
-
-impl<'a> Table<'a> {
-    /// Reads the header.
-    pub fn open(text: &'a str) -> Result<Self, TableError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut table = Self { header: Vec::new(), text, at: 0, row: 0 };
-        let mut fields = Vec::new();
-        if table.read(&mut fields)?.is_none() {
-            return Err(error("the file is empty; the first row names the columns".into()));
-        }
-        if fields.len() > LOAD_COLUMNS_MAX {
-            return Err(error(format!("the file has more than {LOAD_COLUMNS_MAX} columns")));
-        }
-        table.header = fields.into_iter().map(Cow::into_owned).collect();
-        Ok(table)
+impl TableError {
+    /// An error in words.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
     }
 
+    /// The error with what to do about it.
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// What a column holds, as far as it decides what may be read from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Texts, or what has one exact text.
+    Exact,
+    /// Floats, of which the texts are only near what they stand for. With the type's name.
+    Float(String),
+    /// What is no value of a row. With the type's name.
+    NoValue(String),
+}
+
+/// The columns of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub names: Vec<String>,
+    pub kinds: Vec<Kind>,
+}
+
+impl Header {
     /// What may be wrong where a column is not found: another separator than a comma.
     pub fn separator_hint(&self) -> Option<String> {
-        let [only] = self.header.as_slice() else { return None };
+        let [only] = self.names.as_slice() else { return None };
         let separator = [';', '\t', '|'].into_iter().find(|&separator| only.contains(separator))?;
         Some(format!("the columns seem to be separated by {separator:?}; a comma is expected"))
     }
+}
 
-    /// Reads the next row that is not blank into `fields`; its number, or none at the end.
-    pub fn read(&mut self, fields: &mut Fields<'a>) -> Result<Option<usize>, TableError> {
-        let bytes = self.text.as_bytes();
-        while self.at < bytes.len() {
-            self.row += 1;
-            let rest = &bytes[self.at..];
-            let blank = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest[0] == b'\n') };
-            if blank > 0 {
-                self.at += blank;
-                continue;
-            }
-            fields.clear();
-            while self.field(fields)? {}
-            return Ok(Some(self.row));
+/// Reads a file block by block.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub header: Header,
+    selected: Arc<Selected>,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Csv(CsvReader),
+    Parquet(ParquetReader),
+}
+
+/// Rows as they stand in the file.
+enum Unread {
+    Csv(Chunk),
+    Parquet(Rows),
+}
+
+impl Unread {
+    fn read(self, selected: &Arc<Selected>) -> Result<Block, TableError> {
+        match self {
+            Self::Csv(chunk) => chunk.read(selected),
+            Self::Parquet(rows) => rows.read(selected),
         }
-        Ok(None)
     }
+}
 
-    /// Reads one field; whether another one follows in the row.
-    fn field(&mut self, fields: &mut Fields<'a>) -> Result<bool, TableError> {
-        let bytes = self.text.as_bytes();
-        if bytes.get(self.at) == Some(&b'"') {
-            let field = self.quoted()?;
-            fields.push(field);
+impl Table {
+    /// Reads the header.
+    pub fn open(file: &LoadFile) -> Result<Self, TableError> {
+        let (reader, header) = if ParquetReader::reads(file)? {
+            let (reader, header) = ParquetReader::open(file.clone())?;
+            (Reader::Parquet(reader), header)
         } else {
-            let start = self.at;
-            let mut end = start;
-            while end < bytes.len() {
-                let byte = bytes[end];
-                if byte == b',' || byte == b'\n' {
-                    break;
-                }
-                end += 1;
-            }
-            self.at = end;
-            let ends_line = end == bytes.len() || bytes[end] == b'\n';
-            let has_return = ends_line && end > start && bytes[end - 1] == b'\r';
-            fields.push(Cow::Borrowed(&self.text[start..end - usize::from(has_return)]));
-        }
-        Ok(self.separator())
-    }
-
-    /// Steps over what ends a field; whether it was a comma.
-    fn separator(&mut self) -> bool {
-        let rest = &self.text.as_bytes()[self.at..];
-        let (length, is_comma) = match rest {
-            [b',', ..] => (1, true),
-            [b'\r', b'\n', ..] => (2, false),
-            [b'\n', ..] => (1, false),
-            _ => (0, false),
+            let (reader, names) = CsvReader::open(file.clone())?;
+            let kinds = vec![Kind::Exact; names.len()];
+            (Reader::Csv(reader), Header { names, kinds })
         };
-        self.at += length;
-        is_comma
+        if header.names.len() > LOAD_COLUMNS_MAX {
+            let message = format!("the file has more than {LOAD_COLUMNS_MAX} columns");
+            return Err(TableError::new(message));
+        }
+        let selected = Arc::new(Selected::new(header.names.len(), []));
+        Ok(Self { header, selected, reader })
     }
 
-    /// Reads a field in quotes, in which a doubled quote stands for one.
-    fn quoted(&mut self) -> Result<Cow<'a, str>, TableError> {
-        let mut start = self.at + 1;
-        let mut field = Cow::Borrowed("");
-        loop {
-            let Some(length) = self.text[start..].find('"') else {
-                return Err(error(format!(
-                    "row {}: a quoted field is not closed; the file may be cut off",
-                    self.row
-                )));
-            };
-            field += &self.text[start..start + length];
-            let after = start + length + 1;
-            if self.text[after..].starts_with('"') {
-                field += "\"";
-                start = after + 1;
-                continue;
+    /// Says which columns are read; until then none is.
+    pub fn select(&mut self, used: impl IntoIterator<Item = usize>) -> Result<(), TableError> {
+        self.selected = Arc::new(Selected::new(self.header.names.len(), used));
+        match &mut self.reader {
+            Reader::Csv(_) => Ok(()),
+            Reader::Parquet(reader) => reader.select(&self.selected),
+        }
+    }
+
+    /// Reads all rows: `work` on blocks side by side, `take` of what comes of them in order, with the
+    /// number of rows that the file seems to have.
+    pub fn read<T: Send>(
+        &mut self,
+        progress: &dyn Progress,
+        work: impl Fn(&Block) -> T + Sync,
+        mut take: impl FnMut(Block, T, usize) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        let selected = Arc::clone(&self.selected);
+        let read = |unread: Result<Unread, TableError>| -> Result<(Block, T), TableError> {
+            let block = unread?.read(&selected)?;
+            let worked = work(&block);
+            Ok((block, worked))
+        };
+        progress.begins(Stage::Reading);
+        let (mut window, mut row_count) = (self.window(), 0);
+        while !window.is_empty() {
+            let (done, all) = self.done();
+            let work = || window.into_par_iter().map(&read).collect::<Vec<_>>();
+            let (next, worked) = rayon::join(|| self.window(), work);
+            let in_window = worked.iter().flatten().map(|(block, _)| block.row_count());
+            row_count += in_window.sum::<usize>();
+            let expected = row_count as u128 * u128::from(all) / u128::from(done.max(1));
+            let expected = expected + expected / EXPECTED_SLACK;
+            for block in worked {
+                let (block, worked) = block?;
+                take(block, worked, expected as usize)?;
             }
-            self.at = after;
-            let rest = &self.text[after..];
-            if rest.is_empty() || rest.starts_with([',', '\n']) || rest.starts_with("\r\n") {
-                return Ok(field);
+            progress.is_at(done, all);
+            progress.has_rows(row_count);
+            window = next;
+        }
+        Ok(())
+    }
+
+    /// How much was read, and how much there is.
+    fn done(&self) -> (u64, u64) {
+        match &self.reader {
+            Reader::Csv(reader) => reader.bytes_read(),
+            Reader::Parquet(reader) => reader.rows_read(),
+        }
+    }
+
+    /// The next blocks, or where they end in an error.
+    fn window(&mut self) -> Vec<Result<Unread, TableError>> {
+        let count = rayon::current_num_threads() * LOAD_BLOCKS_A_THREAD;
+        let mut window = Vec::with_capacity(count);
+        while window.len() < count {
+            let Some(next) = self.next().transpose() else { break };
+            let is_error = next.is_err();
+            window.push(next);
+            if is_error {
+                break;
             }
-            return Err(TableError {
-                message: format!("row {}: text follows a closed quote", self.row),
-                hint: Some("a quote within a quoted field is written twice".into()),
-            });
+        }
+        window
+    }
+
+    fn next(&mut self) -> Result<Option<Unread>, TableError> {
+        match &mut self.reader {
+            Reader::Csv(reader) => Ok(reader.next()?.map(Unread::Csv)),
+            Reader::Parquet(reader) => Ok(reader.next()?.map(Unread::Parquet)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::super::file::LoadFile;
+    use super::super::progress::Unwatched;
+    use super::{Table, TableError};
 
-    fn check(text: &str, expected: &str) {
-        let mut shown = Vec::new();
-        let result = Table::open(text).and_then(|mut table| {
-            shown.push(format!("{:?}", table.header));
-            let mut fields = Vec::new();
-            while let Some(row) = table.read(&mut fields)? {
-                shown.push(format!("{row} {fields:?}"));
-            }
-            Ok(())
-        });
-        if let Err(error) = result {
+    /// Rows as they are shown: number and fields, or how many fields there are where that is wrong.
+    fn rows(bytes: &[u8]) -> Result<Vec<String>, TableError> {
+        let mut table = Table::open(&LoadFile::of_bytes("file.csv", bytes))?;
+        let count = table.header.names.len();
+        table.select(0..count)?;
+        let mut shown = vec![format!("{:?}", table.header.names)];
+        let reading = table.read(
+            &Unwatched,
+            |block| {
+                let fields = |row| (0..count).map(move |column| block.field(row, column));
+                let rows = (0..block.row_count()).map(|row| {
+                    format!("{} {:?}", block.number(row), fields(row).collect::<Vec<_>>())
+                });
+                rows.collect::<Vec<String>>()
+            },
+            |block, rows, _| {
+                shown.extend(rows);
+                shown
+                    .extend(block.ragged.iter().map(|(row, fields)| format!("{row} has {fields}")));
+                Ok(())
+            },
+        );
+        if let Err(error) = reading {
             shown.push(error.message);
         }
+        Ok(shown)
+    }
+
+    fn check(text: &str, expected: &str) {
+        let shown = rows(text.as_bytes()).unwrap_or_else(|error| vec![error.message]);
         assert_eq!(shown.join("\n"), expected, "{text:?}");
     }
 
@@ -165,20 +230,52 @@ mod tests {
         check("a,b\n1,2\n", "[\"a\", \"b\"]\n2 [\"1\", \"2\"]");
         check("a,b\r\n1,\r\n,2", "[\"a\", \"b\"]\n2 [\"1\", \"\"]\n3 [\"\", \"2\"]");
         check("\u{feff}a\n\"x, \"\"y\"\"\nz\"\n", "[\"a\"]\n2 [\"x, \\\"y\\\"\\nz\"]");
+        check("\u{feff}\"a\n\"\"b\"\"\"\n1\n", "[\"a\\n\\\"b\\\"\"]\n2 [\"1\"]");
         check("a,b\n\n1,2\n\n", "[\"a\", \"b\"]\n3 [\"1\", \"2\"]");
         check("a,b\n\"\",\"\"\n", "[\"a\", \"b\"]\n2 [\"\", \"\"]");
         check("a,b\n5\" pipe,2", "[\"a\", \"b\"]\n2 [\"5\\\" pipe\", \"2\"]");
         check("\"a\",\"b\"\r\n\"1\",\"2\"\r\n", "[\"a\", \"b\"]\n2 [\"1\", \"2\"]");
+        check("a,b\n1,2,3\n1\n1,2\n", "[\"a\", \"b\"]\n4 [\"1\", \"2\"]\n2 has 3\n3 has 1");
+        check("a,b", "[\"a\", \"b\"]");
     }
 
     #[test]
     fn a_text_that_is_no_table_is_an_error() {
         check("", "the file is empty; the first row names the columns");
         check("\n\n", "the file is empty; the first row names the columns");
+        check("\u{feff}", "the file is empty; the first row names the columns");
         check(
             "a,b\n1,\"2\n3,4\n",
             "[\"a\", \"b\"]\nrow 2: a quoted field is not closed; the file may be cut off",
         );
+        check("\"a,b\n1", "row 1: a quoted field is not closed; the file may be cut off");
         check("a\n\"x\"y\n", "[\"a\"]\nrow 2: text follows a closed quote");
+        let found = rows(b"a\n\n1\n\xff\n2\n").expect("a header");
+        assert_eq!(
+            found.last().expect("an error"),
+            "the file is not UTF-8: row 4 holds other bytes"
+        );
+    }
+
+    /// Rows lie across chunks in every way, quotes and ends of lines too.
+    #[test]
+    fn chunks_end_where_rows_do() {
+        for (quoted, length) in [(true, 911), (false, 911), (true, 70_001), (true, 1_500_000)] {
+            let mut text = String::from("id,text\r\n");
+            let mut expected = Vec::new();
+            for (row, id) in (2..).zip(0..4_000_000 / length) {
+                let (field, shown) = match quoted {
+                    true => ("\"\r\n,\"\"", "\r\n,\""),
+                    false => ("", ""),
+                };
+                let filling = "x".repeat(length + id % 13);
+                let end = if quoted { "\"" } else { "" };
+                text += &format!("{id},{field}{filling}{end}\r\n");
+                expected
+                    .push(format!("{row} {:?}", [&id.to_string(), &format!("{shown}{filling}")]));
+            }
+            let found = rows(text.as_bytes()).expect("a table");
+            assert!(found[1..] == expected, "{quoted} {length}");
+        }
     }
 }

@@ -4,12 +4,15 @@ mod adventureworks;
 mod attributes;
 mod inputs;
 mod levels;
+mod parquet;
+
+use std::sync::Arc;
 
 use calc::Revision;
 use calc::branches::Alone;
 use cube::Change;
 
-use super::{LoadRequest, NamedText, Target, plan, read_request};
+use super::{LoadFile, LoadRequest, NamedText, Target, Unwatched, plan, read_request};
 use crate::model_files::{ModelFiles, difference};
 
 const MODEL: [(&str, &str); 8] = [
@@ -90,10 +93,14 @@ fn shop() -> Revision {
 const PRODUCTS: &str = "[members]\nkey = \"Id\"\nname = \"Name\"\nparent = { group = \"Group\" }\n";
 
 fn request(target: Target, csv: &str, map: &str) -> LoadRequest {
-    let file = NamedText { name: "file.csv".into(), content: csv.into() };
+    request_of(target, LoadFile::of_bytes("file.csv", csv.as_bytes()), map)
+}
+
+fn request_of(target: Target, file: LoadFile, map: &str) -> LoadRequest {
     let map = NamedText { name: "map.toml".into(), content: map.into() };
     let map = Some(map).filter(|map| !map.content.is_empty());
-    LoadRequest { target, file, map, lookups: std::collections::BTreeMap::new() }
+    let lookups = std::collections::BTreeMap::new();
+    LoadRequest { target, file, map, lookups, progress: Arc::new(Unwatched) }
 }
 
 fn members(dimension: &str, csv: &str, map: &str) -> LoadRequest {
@@ -767,8 +774,13 @@ error: people.csv has no column "Key"
   = help: its columns are Id, National, Name
 "#,
     );
-    write("staff.csv", "Id,National\nd,\u{1}\n");
+    write("map.toml", map);
     std::fs::write(path("staff.csv"), b"Id,National\n\nd,\xff\n").expect("a file");
-    let found = read().expect_err("not UTF-8").message;
-    assert_eq!(found, "the file is not UTF-8: line 3 holds other bytes");
+    check(
+        &read().expect("all files"),
+        r#"
+error: staff.csv: the file is not UTF-8: row 3 holds other bytes
+  = help: save it as UTF-8
+"#,
+    );
 }

@@ -37,6 +37,10 @@ impl DigitSum {
     /// None where the text is no decimal, or too long for one.
     #[must_use]
     pub fn add(&mut self, text: &str, round: Option<(u32, Rounding)>) -> Option<()> {
+        let most_places = round.map_or(FRACTION_PLACES, |(scale, _)| scale as usize);
+        if self.add_plain(text.as_bytes(), most_places).is_some() {
+            return Some(());
+        }
         let mut digits = Digits::read(text)?;
         if let Some((scale, rounding)) = round {
             digits.round(i32::try_from(scale).ok()?, rounding);
@@ -55,6 +59,34 @@ impl DigitSum {
             place += 1;
         }
         Some(())
+    }
+
+    /// Adds a text that is only digits, with a sign and a point at most and up to so many digits behind
+    /// the point, as most are; none where it is something else, and nothing was added then.
+    fn add_plain(&mut self, text: &[u8], most_places: usize) -> Option<()> {
+        let (sign, digits) = match text {
+            [b'-', digits @ ..] => (-1, digits),
+            digits => (1, digits),
+        };
+        let point = digits.iter().position(|&byte| byte == b'.').unwrap_or(digits.len());
+        let (whole, fraction) = (&digits[..point], digits.get(point + 1..).unwrap_or_default());
+        let is_plain = !whole.is_empty()
+            && whole.len() <= WHOLE_PLACES
+            && fraction.len() <= most_places.min(FRACTION_PLACES)
+            && whole.iter().chain(fraction).all(u8::is_ascii_digit);
+        if !is_plain {
+            return None;
+        }
+        let (below, above) = self.places.split_at_mut(FRACTION_PLACES);
+        let add = |(place, digit): (&mut i64, &u8)| *place += sign * i64::from(digit - b'0');
+        below.iter_mut().rev().zip(fraction).for_each(add);
+        above.iter_mut().zip(whole.iter().rev()).for_each(add);
+        Some(())
+    }
+
+    /// Adds another sum.
+    pub fn append(&mut self, other: &Self) {
+        self.places.iter_mut().zip(&other.places).for_each(|(sum, digits)| *sum += digits);
     }
 
     /// The sum, without zeros at the end of the digits after the point.

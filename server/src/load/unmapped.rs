@@ -26,7 +26,7 @@ pub(super) fn of_cube<'a>(
     revision: &Revision,
     cube: CubeId,
     file: &'a str,
-    table: &Table<'_>,
+    table: &Table,
 ) -> Result<MapFile<'a>, FileProblem> {
     let def = &revision.version.model.cube_def(cube).def;
     let takes_input = |position: usize| {
@@ -46,7 +46,7 @@ pub(super) fn of_cube<'a>(
     let inputs: Vec<&str> = inputs.map(|(_, measure)| measure.name.as_str()).collect();
     check_header(file, table, &needed, &inputs)?;
     for measure in inputs {
-        if table.header.iter().any(|column| column == measure) {
+        if table.header.names.iter().any(|column| column == measure) {
             add(&mut map.measures, measure, measure);
         }
     }
@@ -63,10 +63,10 @@ pub(super) fn of_dimension<'a>(
     version: &Version,
     id: DimensionId,
     file: &'a str,
-    table: &Table<'_>,
+    table: &Table,
 ) -> Result<MapFile<'a>, FileProblem> {
     let dimension: &Dimension = version.dimension(id);
-    let has = |name: &str| table.header.iter().any(|column| column == name);
+    let has = |name: &str| table.header.names.iter().any(|column| column == name);
     let hierarchies = dimension.def.hierarchies.iter().enumerate();
     let parents: Vec<(String, String)> = hierarchies
         .filter(|(_, hierarchy)| hierarchy.same_as.is_none())
@@ -99,15 +99,16 @@ pub(super) fn of_dimension<'a>(
 
 fn check_header(
     file: &str,
-    table: &Table<'_>,
+    table: &Table,
     needed: &[&str],
     optional: &[&str],
 ) -> Result<(), FileProblem> {
-    let missing = needed.iter().find(|name| !table.header.iter().any(|column| column == *name));
-    let unknown = table
-        .header
-        .iter()
-        .find(|column| !needed.contains(&column.as_str()) && !optional.contains(&column.as_str()));
+    let missing =
+        needed.iter().find(|name| !table.header.names.iter().any(|column| column == *name));
+    let unknown =
+        table.header.names.iter().find(|column| {
+            !needed.contains(&column.as_str()) && !optional.contains(&column.as_str())
+        });
     let message = match (missing, unknown) {
         (None, None) => return Ok(()),
         (Some(missing), _) => format!("the file has no column {missing:?}"),
@@ -117,7 +118,7 @@ fn check_header(
         true => needed.join(", "),
         false => format!("{} and any of {}", needed.join(", "), optional.join(", ")),
     };
-    let hint = table.separator_hint();
+    let hint = table.header.separator_hint();
     let hint = hint.unwrap_or_else(|| format!("without a map the columns are {expected}"));
     Err(FileProblem::of_file(file, message).with_hint(Some(hint)))
 }

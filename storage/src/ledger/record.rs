@@ -136,6 +136,21 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// SHA-256 of what a reader gives.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        const CHUNK_BYTES: usize = 1 << 20;
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; CHUNK_BYTES]);
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(Self(hasher.finalize().into())),
+                length => hasher.update(&buffer[..length]),
+            }
+        }
+    }
+
     /// SHA-256 of these bytes behind a byte that says what they are, so that hashes of different
     /// things never meet.
     pub(crate) fn of_domain(domain: u8, bytes: &[u8]) -> Self {

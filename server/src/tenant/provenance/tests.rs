@@ -15,7 +15,7 @@ use storage::{LedgerId, LedgerWriter, MemoryDevice};
 
 use crate::auth::Users;
 use crate::commands::{self, ApplyMode, Asking};
-use crate::load::{LoadRequest, NamedText, Target};
+use crate::load::{LoadFile, LoadRequest, NamedText, Target, Unwatched};
 use crate::model_files::ModelFiles;
 use crate::tenant::actor::Supervisor;
 use crate::tenant::store::Opened;
@@ -85,8 +85,9 @@ impl Shop {
     }
 
     async fn load_by(&self, target: Target, name: &str, csv: &str, map: Option<NamedText>) {
-        let file = NamedText { name: name.into(), content: csv.into() };
-        let request = LoadRequest { target, file, map, lookups: BTreeMap::new() };
+        let file = LoadFile::of_bytes(name, csv.as_bytes());
+        let (lookups, progress) = (BTreeMap::new(), Arc::new(Unwatched));
+        let request = LoadRequest { target, file, map, lookups, progress };
         let asking = Asking::on_main("bob", "http");
         commands::load(&self.tenant, &asking, request).await.unwrap();
     }
