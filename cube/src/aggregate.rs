@@ -13,7 +13,8 @@ mod choose;
 mod delta;
 mod shape;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
@@ -39,8 +40,10 @@ pub(crate) const ROWS_MIN: usize = 32_768;
 pub(crate) const CELL_ROWS: u64 = 16;
 /// Rows that differ from the base before it is moved.
 const MOVED_ROWS: usize = 16_384;
-/// Rows scanned, in so many times the cube's, before aggregates are chosen again.
+/// Rows scanned, in so many times the cube's, before aggregates are chosen for the first time; twice as
+/// many before the next time, and so on up to a limit.
 const SCANS_BEFORE_CHOICE: u64 = 3;
+const SCANS_BEFORE_CHOICE_MAX: u64 = 1_000;
 
 /// The aggregates of a cube: of all its versions and on all branches that began with them.
 #[derive(Debug, Default)]
@@ -49,6 +52,8 @@ pub struct Aggregates {
     seen: Mutex<Seen>,
     /// Rows that were scanned by rollups which an aggregate might have answered.
     scanned: AtomicU64,
+    /// How often aggregates were chosen.
+    choices: AtomicU32,
     is_due: AtomicBool,
     /// The rows that aggregates were brought to last, by their address.
     brought_to: AtomicUsize,
@@ -135,9 +140,14 @@ impl Aggregates {
         lock(&self.seen).add(shape, parts);
         let Some(rows) = scanned else { return };
         let scanned = self.scanned.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
-        if scanned >= SCANS_BEFORE_CHOICE * rows as u64 {
+        if scanned >= self.scans_before_choice() * rows as u64 {
             self.is_due.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn scans_before_choice(&self) -> u64 {
+        let doublings = self.choices.load(Ordering::Relaxed).min(16);
+        (SCANS_BEFORE_CHOICE << doublings).min(SCANS_BEFORE_CHOICE_MAX)
     }
 
     /// Asks for maintenance: an aggregate has much to take into account.
@@ -205,25 +215,35 @@ impl Aggregates {
         }
         self.publish(&kept);
         let row_count = version.rows(cube).row_count() as u64;
-        let scanned = self.scanned.swap(0, Ordering::Relaxed);
-        if scanned < SCANS_BEFORE_CHOICE * row_count || row_count < ROWS_MIN as u64 {
-            self.scanned.fetch_add(scanned, Ordering::Relaxed);
+        let is_choice_due =
+            self.scanned.load(Ordering::Relaxed) >= self.scans_before_choice() * row_count;
+        if !is_choice_due || row_count < ROWS_MIN as u64 {
             return Ok(());
         }
+        self.scanned.store(0, Ordering::Relaxed);
+        self.choices.fetch_add(1, Ordering::Relaxed);
         let seen = lock(&self.seen).take();
-        let chosen = choose::choose(&seen, version, cube, budget);
-        kept.retain(|aggregate| chosen.contains(&aggregate.shape));
-        for shape in chosen.into_iter().take(AGGREGATES_MAX) {
-            let is_there = |kept: &Arc<Aggregate>| kept.shape == shape;
-            let used: usize = kept.iter().map(|aggregate| aggregate.size_bytes()).sum();
-            if kept.iter().any(is_there) || used >= budget {
-                continue;
+        let mut chosen = choose::choose(&seen, version, cube, budget);
+        chosen.retain(|shape| kept.iter().all(|kept| kept.shape != *shape));
+        // those that are there make room for those that are missing: the least asked ones first
+        kept.sort_by_key(|aggregate| Reverse(aggregate.hits.load(Ordering::Relaxed)));
+        for shape in chosen {
+            let Some(made) = Aggregate::build(shape, version, cube, interrupt)? else { continue };
+            let bytes = made.size_bytes();
+            let used = |kept: &[Arc<Aggregate>]| -> usize {
+                kept.iter().map(|aggregate| aggregate.size_bytes()).sum()
+            };
+            let unused = |kept: &[Arc<Aggregate>]| {
+                kept.last().is_some_and(|last| last.hits.load(Ordering::Relaxed) == 0)
+            };
+            while used(&kept) + bytes > budget && unused(&kept) {
+                kept.pop();
             }
-            let made = Aggregate::build(shape, version, cube, interrupt)?;
-            kept.extend(made.filter(|made| used + made.size_bytes() <= budget).map(Arc::new));
+            if used(&kept) + bytes <= budget && kept.len() < AGGREGATES_MAX {
+                kept.insert(0, Arc::new(made));
+            }
             self.publish(&kept);
         }
-        self.publish(&kept);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 mod column;
 mod difference;
+mod history;
 mod ints;
 mod level_column;
 mod mask;
@@ -31,9 +32,11 @@ pub use row_set::RowSet;
 pub use select::{Selector, ValueRange};
 
 pub(crate) use difference::Reads;
+pub(crate) use history::Step;
 
 pub(crate) use select::Wanted;
 
+use history::{History, STEP_ROWS_MAX};
 use level_column::LevelColumns;
 
 use postings::Postings;
@@ -296,10 +299,17 @@ pub struct Location {
 }
 
 /// All rows of a cube in one version.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CubeRows {
     segments: Vec<SegmentView>,
     aggregates: Arc<Aggregates>,
+    history: History,
+}
+
+impl Default for CubeRows {
+    fn default() -> Self {
+        Self { segments: Vec::new(), aggregates: Arc::default(), history: History::new() }
+    }
 }
 
 impl CubeRows {
@@ -313,9 +323,14 @@ impl CubeRows {
         &self.aggregates
     }
 
+    /// The steps that led from an earlier state to this one, if they are still known.
+    pub(crate) fn steps_since(&self, earlier: &Self) -> Option<&[Arc<Step>]> {
+        self.history.since(&earlier.history)
+    }
+
     /// Other segments of the same cube.
-    fn of_same_cube(&self, segments: Vec<SegmentView>) -> Self {
-        Self { segments, aggregates: Arc::clone(&self.aggregates) }
+    fn of_same_cube(&self, segments: Vec<SegmentView>, history: History) -> Self {
+        Self { segments, aggregates: Arc::clone(&self.aggregates), history }
     }
 
     /// Number of rows.
@@ -387,11 +402,30 @@ impl CubeRows {
         for location in replaced {
             Arc::make_mut(&mut segments[location.segment].dead).insert(location.row as u32);
         }
-        self.assembled(segments, added)
+        // for aggregates alone
+        let is_told = !self.aggregates.is_empty() && replaced.len() + added.len() <= STEP_ROWS_MAX;
+        let gone = is_told.then(|| self.apart(replaced, added));
+        self.assembled(segments, added, |come| match gone {
+            Some(gone) => self.history.with(Step::Rows { gone, come }),
+            None => History::new(),
+        })
     }
 
-    /// The live ones of some segments, and new ones for sorted rows with keys not alive in them.
-    fn assembled(&self, mut segments: Vec<SegmentView>, added: &Rows) -> Self {
+    /// Members and values of rows as a segment of their own, in the shape of others.
+    fn apart(&self, locations: &[Location], shape: &Rows) -> Option<Arc<Segment>> {
+        let mut rows = Rows::empty(0, shape.coordinates.len(), shape.values.len());
+        locations.iter().for_each(|location| self.copy_row(*location, &mut rows));
+        (!rows.is_empty()).then(|| Arc::new(Segment::new(&rows)))
+    }
+
+    /// The live ones of some segments, and new ones for sorted rows with keys not alive in them. Few new
+    /// rows are one segment, of which the history may tell.
+    fn assembled(
+        &self,
+        mut segments: Vec<SegmentView>,
+        added: &Rows,
+        history: impl FnOnce(Option<Arc<Segment>>) -> History,
+    ) -> Self {
         segments.retain(|view| view.live_count() > 0);
         let mut start = 0;
         while start < added.len() {
@@ -406,8 +440,10 @@ impl CubeRows {
                 .push(SegmentView { segment: Arc::new(Segment::new(&rows)), dead: Arc::default() });
             start = end;
         }
+        let come = segments.last().filter(|_| !added.is_empty());
+        let come = come.map(|view| Arc::clone(&view.segment));
         merge_small(&mut segments, added);
-        self.of_same_cube(segments)
+        self.of_same_cube(segments, history(come))
     }
 }
 

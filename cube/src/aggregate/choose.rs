@@ -16,17 +16,21 @@ use crate::version::Version;
 /// Shapes that are remembered.
 const SEEN_MAX: usize = 256;
 /// Likely shapes that are looked at beside those seen.
-const LIKELY_MAX: usize = 384;
+const LIKELY_MAX: usize = 640;
+/// Terms that likely shapes ask for: those that were asked for most often.
+const LIKELY_TERMS_MAX: usize = 4;
+/// What was asked for counts less from one choice to the next.
+const FADING: f64 = 0.8;
 /// Weight of all likely shapes together, of all that count.
 const LIKELY_SHARE: f64 = 0.4;
 /// Estimated bytes of a cell: of its count of rows, and of a sum.
 const CELL_BYTES: (f64, f64) = (1.0, 4.0);
 /// Fewer cells take no less time: a query has more to do than that.
 const CELLS_MIN: f64 = 2_000.0;
-/// What an aggregate takes beside its cells, in bytes: the time for each write, above all.
-const FIXED_BYTES: f64 = 100_000.0;
+/// What an aggregate takes beside its cells, as a part of the budget: time for each write, above all.
+const FIXED_PART: f64 = 0.002;
 /// An aggregate must save this part of what all questions took without any.
-const SAVED_MIN: f64 = 1e-3;
+const SAVED_MIN: f64 = 2e-4;
 
 /// The rollups of a cube that were asked for.
 #[derive(Debug, Default)]
@@ -56,12 +60,12 @@ impl Seen {
         self.0.insert(shape.clone(), Asked { count: 1.0, parts });
     }
 
-    /// What was seen so far; it counts half from now on.
+    /// What was seen so far; it counts less from now on.
     pub fn take(&mut self) -> Self {
         let seen = Self(self.0.clone());
         self.0.values_mut().for_each(|asked| {
-            asked.count /= 2.0;
-            asked.parts.iter_mut().for_each(|sum| *sum /= 2.0);
+            asked.count *= FADING;
+            asked.parts.iter_mut().for_each(|sum| *sum *= FADING);
         });
         self.0.retain(|_, asked| asked.count >= 0.1);
         seen
@@ -88,56 +92,59 @@ struct Candidate {
 pub(super) fn choose(seen: &Seen, version: &Version, cube: CubeId, budget: usize) -> Vec<Shape> {
     let sizes = Sizes::new(seen, version, cube);
     let scan = version.rows(cube).row_count() as f64;
+    let budget = budget as f64;
     let questions = questions(seen);
-    let mut costs = vec![scan; questions.len()];
-    let candidates = candidates(&questions, &sizes, budget as f64);
-    let mut chosen: Vec<&Candidate> = Vec::new();
-    let mut left = budget as f64;
-    let least: f64 = questions.iter().map(|question| question.weight * scan * SAVED_MIN).sum();
+    let candidates = candidates(&questions, &sizes, budget);
+    // what each question takes with each candidate
+    let costs: Vec<Vec<f64>> = candidates
+        .iter()
+        .map(|candidate| questions.iter().map(|question| candidate.cost(question, scan)).collect())
+        .collect();
+    let with = |chosen: &[usize]| -> Vec<f64> {
+        let least =
+            |question: usize| chosen.iter().map(|&at| costs[at][question]).fold(scan, f64::min);
+        (0..questions.len()).map(least).collect()
+    };
+    let saved = |before: &[f64], after: &[f64]| -> f64 {
+        let each = questions.iter().zip(before).zip(after);
+        each.map(|((question, before), after)| question.weight * (before - after).max(0.0)).sum()
+    };
+    let least = SAVED_MIN * scan;
+    let mut chosen: Vec<usize> = Vec::new();
+    let mut left = budget;
     while chosen.len() < AGGREGATES_MAX {
-        let saved = |candidate: &Candidate| -> f64 {
-            let saved = |(q, now): (&Question, &f64)| match candidate.shape.covers(&q.shape) {
-                true => q.weight * (now - candidate.cost(q)).max(0.0),
-                false => 0.0,
-            };
-            questions.iter().zip(&costs).map(saved).sum()
-        };
-        let open = candidates.iter().filter(|candidate| candidate.bytes <= left);
-        let rated = open.map(|candidate| (saved(candidate), candidate));
-        let rated = rated.filter(|(saved, _)| *saved > least);
-        let per_byte = |(saved, candidate): &(f64, &Candidate)| saved / (candidate.bytes + FIXED_BYTES);
+        let now = with(&chosen);
+        let open = (0..candidates.len()).filter(|&at| candidates[at].bytes <= left);
+        let rated =
+            open.map(|at| (saved(&now, &costs[at]), at)).filter(|(saved, _)| *saved > least);
+        let per_byte =
+            |(saved, at): &(f64, usize)| saved / (candidates[*at].bytes + FIXED_PART * budget);
         let Some((_, best)) = rated.max_by(|a, b| per_byte(a).total_cmp(&per_byte(b))) else {
             break;
         };
-        left -= best.bytes;
+        left -= candidates[best].bytes;
         chosen.push(best);
-        costs = questions.iter().map(|question| cheapest(&chosen, question, scan)).collect();
     }
     // what came first may be of little use beside what came later
-    let total = |chosen: &[&Candidate]| -> f64 {
-        questions.iter().map(|q| q.weight * cheapest(chosen, q, scan)).sum()
-    };
     for at in (0..chosen.len()).rev() {
         let mut others = chosen.clone();
         others.remove(at);
-        if total(&others) - total(&chosen) < least {
+        if saved(&with(&others), &with(&chosen)) < least {
             chosen = others;
         }
     }
-    chosen.into_iter().map(|candidate| candidate.shape.clone()).collect()
-}
-
-/// What a question takes with some aggregates, in rows scanned.
-fn cheapest(chosen: &[&Candidate], question: &Question, scan: f64) -> f64 {
-    let covering = chosen.iter().filter(|candidate| candidate.shape.covers(&question.shape));
-    covering.map(|candidate| candidate.cost(question)).fold(scan, f64::min)
+    chosen.into_iter().map(|at| candidates[at].shape.clone()).collect()
 }
 
 impl Candidate {
-    /// What a question that it covers takes: the cells that are read.
-    fn cost(&self, question: &Question) -> f64 {
+    /// What a question takes, in rows scanned: the cells that are read, or all rows.
+    fn cost(&self, question: &Question, scan: f64) -> f64 {
+        if !self.shape.covers(&question.shape) {
+            return scan;
+        }
         let wanted: f64 = question.parts.iter().product();
-        (self.cells * wanted).max(CELLS_MIN) * CELL_ROWS as f64
+        let cells = (self.cells * wanted).max(CELLS_MIN) * CELL_ROWS as f64;
+        cells.min(scan)
     }
 }
 
@@ -176,18 +183,18 @@ struct Usage {
     parts: f64,
 }
 
-/// All combinations of keys that are frequent by themselves, the most likely ones, each with the terms
-/// that were most often asked for.
+/// The most likely combinations of keys that were used, each with the terms that were asked for most
+/// often.
 fn likely(seen: &Seen, total: f64) -> Vec<Question> {
     let mut usages: BTreeMap<Subject, BTreeMap<Key, Usage>> = BTreeMap::new();
-    let mut terms: BTreeMap<&[Arithmetic], f64> = BTreeMap::new();
+    let mut terms: BTreeMap<&Arithmetic, f64> = BTreeMap::new();
     for (shape, asked) in &seen.0 {
         for (key, part) in shape.keys.iter().zip(&asked.parts) {
             let usage = usages.entry(subject(key)).or_default().entry(*key).or_default();
             usage.count += asked.count;
             usage.parts += part;
         }
-        *terms.entry(&shape.terms).or_default() += asked.count;
+        shape.terms.iter().for_each(|term| *terms.entry(term).or_default() += asked.count);
     }
     let start = Question { shape: Shape::default(), parts: Vec::new(), weight: 1.0 };
     let mut combined = vec![start];
@@ -209,23 +216,19 @@ fn likely(seen: &Seen, total: f64) -> Vec<Question> {
         next.truncate(LIKELY_MAX);
         combined = next;
     }
-    let asked_for: f64 = terms.values().sum();
-    let mut all = Vec::new();
-    for question in combined {
-        for (terms, count) in &terms {
-            let mut with = question.clone();
-            with.weight *= count / asked_for;
-            with.shape.terms = terms.to_vec();
-            let mut order: Vec<(Key, f64)> =
-                with.shape.keys.iter().copied().zip(with.parts.iter().copied()).collect();
-            order.sort_by_key(|(key, _)| *key);
-            (with.shape.keys, with.parts) = order.into_iter().unzip();
-            all.push(with);
-        }
+    let mut often: Vec<(&Arithmetic, f64)> = terms.into_iter().collect();
+    often.sort_by(|a, b| b.1.total_cmp(&a.1));
+    often.truncate(LIKELY_TERMS_MAX);
+    let mut terms: Vec<Arithmetic> = often.into_iter().map(|(term, _)| term.clone()).collect();
+    terms.sort_unstable();
+    for question in &mut combined {
+        let keys = question.shape.keys.iter().copied().zip(question.parts.iter().copied());
+        let mut order: Vec<(Key, f64)> = keys.collect();
+        order.sort_by_key(|(key, _)| *key);
+        (question.shape.keys, question.parts) = order.into_iter().unzip();
+        question.shape.terms.clone_from(&terms);
     }
-    all.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-    all.truncate(LIKELY_MAX);
-    all
+    combined
 }
 
 /// The shapes of all questions and of pairs of those that count most, as far as there is room for them.

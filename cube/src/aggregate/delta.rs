@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use super::cells::{Change, Chunk, ChunkTerm};
 use super::{Aggregate, Layout, MOVED_ROWS, lock};
 use crate::rollup::Prepared;
-use crate::segment::{CubeRows, Ints};
+use crate::segment::{CubeRows, Ints, RowSet, Segment, Step};
 
 /// Rows that may differ before an aggregate is of no use.
 const DELTA_ROWS_MAX: usize = 131_072;
@@ -62,12 +62,13 @@ impl Deltas {
         if let Some(known) = kept.all.iter().find(is_known) {
             return known.delta.clone();
         }
-        let from_newest =
-            kept.newest.as_ref().zip(kept.all.back()).and_then(|(rows_before, newest)| {
-                let before = (rows_before.as_ref(), &newest.layout);
-                let block = Block::of(aggregate, before, (rows, layout))?;
-                Some(newest.delta.as_ref()?.with(block))
-            });
+        let from_newest = kept.newest.as_ref().zip(kept.all.back());
+        let from_newest = from_newest.and_then(|(rows_before, newest)| {
+            let before = (rows_before.as_ref(), &newest.layout);
+            let block = Block::of_steps(aggregate, rows_before, (rows, layout))
+                .or_else(|| Block::of(aggregate, before, (rows, layout)))?;
+            Some(newest.delta.as_ref()?.with(block))
+        });
         let delta = from_newest.or_else(|| {
             let base = (aggregate.base.as_ref(), &aggregate.layout);
             Some(Delta::default().with(Block::of(aggregate, base, (rows, layout))?))
@@ -147,6 +148,29 @@ impl Block {
         Some(collected.block())
     }
 
+    /// What a few steps changed; none where these are not known, or not what they changed.
+    fn of_steps(
+        aggregate: &Aggregate,
+        before: &CubeRows,
+        (after, places): (&CubeRows, &Layout),
+    ) -> Option<Self> {
+        let steps = after.steps_since(before)?;
+        let mut collected = Collected::new(aggregate.terms.len());
+        for step in steps {
+            match step.as_ref() {
+                Step::Rows { gone, come } => {
+                    for (segment, sign) in [(gone, -1), (come, 1)] {
+                        let Some(segment) = segment else { continue };
+                        collected.add_all(places, segment, sign, &aggregate.terms)?;
+                    }
+                }
+                Step::Values(measure) if aggregate.reads.measures.contains(measure) => return None,
+                Step::Values(_) => {}
+            }
+        }
+        Some(collected.block())
+    }
+
     /// The differences of several blocks, each cell once, those that cancel out left out.
     fn joined(blocks: &[Arc<Self>]) -> Option<Self> {
         let mut order: Vec<(u32, usize, usize)> = Vec::new();
@@ -179,7 +203,33 @@ impl Collected {
         Self { cells: Vec::new(), rows: Vec::new(), sums: columns(), counts: columns() }
     }
 
-    /// Takes rows in that came (1) or went (-1); none where one has no place or is too large.
+    /// Takes in all rows of a segment, which came (1) or went (-1); none where one has no place or is too
+    /// large.
+    fn add_all(
+        &mut self,
+        layout: &Layout,
+        segment: &Segment,
+        sign: i64,
+        terms: &[Prepared],
+    ) -> Option<()> {
+        let rows = RowSet::Run(0..segment.row_count() as u32);
+        self.cells.extend(layout.cells(segment, &rows)?);
+        self.rows.resize(self.cells.len(), sign);
+        for (idx, term) in terms.iter().enumerate() {
+            for row in rows.iter() {
+                self.push_value(idx, term.value(segment, row)?, sign)?;
+            }
+        }
+        Some(())
+    }
+
+    fn push_value(&mut self, term: usize, value: Option<i64>, sign: i64) -> Option<()> {
+        self.sums[term].push(value.unwrap_or(0).checked_mul(sign)?);
+        self.counts[term].push(if value.is_some() { sign } else { 0 });
+        Some(())
+    }
+
+    /// The same of some rows of segments.
     fn add(
         &mut self,
         layout: &Layout,
@@ -214,9 +264,7 @@ impl Collected {
         }
         for (idx, term) in terms.iter().enumerate() {
             for (segment, row) in each() {
-                let value = term.value(segment, row)?;
-                self.sums[idx].push(value.unwrap_or(0).checked_mul(sign)?);
-                self.counts[idx].push(if value.is_some() { sign } else { 0 });
+                self.push_value(idx, term.value(segment, row)?, sign)?;
             }
         }
         Some(())

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::column::Values;
+use super::history::History;
 use super::ints::Ints;
-use super::{CubeRows, RowSet, Rows, Segment, SegmentView};
+use super::{CubeRows, RowSet, Rows, Segment, SegmentView, Step};
+use crate::id::MeasureId;
 use crate::limits::{PATCHED_ROWS_SHARE, SMALL_SEGMENT_ROWS};
 
 /// Fewer rows than this are not worth another thread.
@@ -64,6 +66,7 @@ impl CubeRows {
         };
         let mut segments = self.segments.clone();
         let mut moved = self.empty_rows(measure + 1);
+        let live_count: usize = segments.iter().map(SegmentView::live_count).sum();
         for (patches, rewritten) in of_segments.into_iter().zip(rewritten) {
             let view = &mut segments[patches[0].segment];
             if !keeps_blank {
@@ -75,10 +78,15 @@ impl CubeRows {
             }
         }
         if moved.is_empty() {
+            let left: usize = segments.iter().map(SegmentView::live_count).sum();
+            let history = match left == live_count {
+                true => self.history.with(Step::Values(MeasureId::from_idx(measure))),
+                false => History::new(),
+            };
             segments.retain(|view| view.live_count() > 0);
-            self.of_same_cube(segments)
+            self.of_same_cube(segments, history)
         } else {
-            self.assembled(segments, &moved.sorted())
+            self.assembled(segments, &moved.sorted(), |_| History::new())
         }
     }
 
@@ -94,7 +102,8 @@ impl CubeRows {
             let segment = view.segment.with_column(measure, Values::new(&values));
             SegmentView { segment: Arc::new(segment), dead: Arc::clone(&view.dead) }
         };
-        self.of_same_cube(self.segments.iter().map(recoded).collect())
+        let history = self.history.with(Step::Values(MeasureId::from_idx(measure)));
+        self.of_same_cube(self.segments.iter().map(recoded).collect(), history)
     }
 
     /// No rows, of a shape that holds those of all segments.

@@ -1,0 +1,61 @@
+//! The last steps that led to the rows of a cube: what a write changed, for those who keep something
+//! that follows from rows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Segment;
+use crate::id::MeasureId;
+
+/// Rows of a step that is remembered.
+pub(super) const STEP_ROWS_MAX: usize = 8_192;
+/// Steps that are remembered.
+const STEPS_MAX: usize = 16;
+
+/// What one write did.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Rows went and others came; members and values of both, without keys.
+    Rows { gone: Option<Arc<Segment>>, come: Option<Arc<Segment>> },
+    /// A measure has other values.
+    Values(MeasureId),
+}
+
+/// Which state of a cube's rows this is, and the steps that led to it.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    /// Told apart from all others; states before are numbered downwards.
+    state: u64,
+    /// The newest last, with the state before each.
+    steps: Vec<Arc<Step>>,
+    before: Vec<u64>,
+}
+
+fn next_state() -> u64 {
+    static STATES: AtomicU64 = AtomicU64::new(0);
+    STATES.fetch_add(1, Ordering::Relaxed)
+}
+
+impl History {
+    /// A state of which nothing is known.
+    pub fn new() -> Self {
+        Self { state: next_state(), steps: Vec::new(), before: Vec::new() }
+    }
+
+    /// The state after one more step.
+    pub fn with(&self, step: Step) -> Self {
+        let kept = self.steps.len().saturating_sub(STEPS_MAX - 1);
+        let steps = self.steps[kept..].iter().cloned().chain([Arc::new(step)]);
+        let before = self.before[kept..].iter().copied().chain([self.state]);
+        Self { state: next_state(), steps: steps.collect(), before: before.collect() }
+    }
+
+    /// The steps from an earlier state; none where they are not known any more.
+    pub fn since(&self, earlier: &Self) -> Option<&[Arc<Step>]> {
+        if self.state == earlier.state {
+            return Some(&[]);
+        }
+        let first = self.before.iter().position(|state| *state == earlier.state)?;
+        Some(&self.steps[first..])
+    }
+}
