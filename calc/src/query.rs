@@ -5,12 +5,11 @@ pub mod others;
 
 use std::collections::BTreeMap;
 
-use cube::aggregate::AggregateInfo;
 use cube::model::{Consolidation, MeasureDef};
 use cube::number::{Rounding, divide_rounded, power_of_ten};
 use cube::rollup::{
-    Arithmetic, Axis, Distinct, Filter, Grain, Output, Request, Rollup, RollupColumn, Selection,
-    rollup,
+    Arithmetic, Axis, Covering, Distinct, Filter, Grain, Output, Request, Rollup, RollupColumn,
+    Selection, rollup,
 };
 use cube::segment::ValueRange;
 use cube::{CubeError, CubeId, MeasureId, Number, View};
@@ -111,7 +110,7 @@ pub fn run(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Rollup> {
 }
 
 /// The aggregate that answers a query as things are; none where rows are scanned.
-pub fn source(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Option<AggregateInfo>> {
+pub fn source(view: &View, plan: &Plan, query: &Query<'_>) -> Result<Option<Covering>> {
     Ok(cube::rollup::source(view, &request(view, plan, query).0)?)
 }
 

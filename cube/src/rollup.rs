@@ -250,8 +250,17 @@ pub fn selector(view: &View, request: &Request<'_>) -> Selector<'static> {
     selector_of(view, request, &dimensions, &filters)
 }
 
+/// Where the answer of a request comes from.
+#[derive(Debug)]
+pub struct Covering {
+    /// The aggregate.
+    pub aggregate: AggregateInfo,
+    /// Its cells that are read, and differences from its base.
+    pub cells: u64,
+}
+
 /// The aggregate that answers a request as things are; none where rows are scanned.
-pub fn source(view: &View, request: &Request<'_>) -> Result<Option<AggregateInfo>> {
+pub fn source(view: &View, request: &Request<'_>) -> Result<Option<Covering>> {
     let version = &view.version;
     let cube = version.model.cube_def(request.cube);
     let dimensions: Vec<&Dimension> =
@@ -262,7 +271,8 @@ pub fn source(view: &View, request: &Request<'_>) -> Result<Option<AggregateInfo
     let filters = effective_filters(view, request, &dimensions);
     let kinds = plans.iter().map(|plan| &plan.kind);
     let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
-    Ok(question.and_then(|question| question.best()).map(|answer| answer.aggregate.info()))
+    let answer = question.and_then(|question| question.best());
+    Ok(answer.map(|answer| Covering { aggregate: answer.aggregate.info(), cells: answer.cells() }))
 }
 
 /// The same from the members that are left of each dimension.

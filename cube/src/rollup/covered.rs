@@ -46,6 +46,8 @@ pub(super) struct Answer {
     pub aggregate: Arc<Aggregate>,
     layout: Layout,
     delta: Arc<Delta>,
+    /// Cells of the aggregate that are read.
+    wanted: u64,
 }
 
 impl<'a> Question<'a> {
@@ -159,8 +161,8 @@ impl<'a> Question<'a> {
         });
         let mut candidates: Vec<(u64, Arc<Aggregate>)> = candidates.collect();
         candidates.sort_by_key(|(cells, _)| *cells);
-        candidates.into_iter().find_map(|(_, aggregate)| {
-            let answer = self.answer_of(&aggregate);
+        candidates.into_iter().find_map(|(wanted, aggregate)| {
+            let answer = self.answer_of(&aggregate, wanted);
             if answer.as_ref().is_none_or(|answer| answer.delta.is_large()) {
                 aggregates.fall_due();
             }
@@ -168,11 +170,11 @@ impl<'a> Question<'a> {
         })
     }
 
-    fn answer_of(&self, aggregate: &Arc<Aggregate>) -> Option<Answer> {
+    fn answer_of(&self, aggregate: &Arc<Aggregate>, wanted: u64) -> Option<Answer> {
         let (version, cube) = (&self.view.version, self.request.cube);
         let layout = aggregate.layout.at(version, cube)?;
         let delta = aggregate.delta(version, cube)?;
-        Some(Answer { aggregate: Arc::clone(aggregate), layout, delta })
+        Some(Answer { aggregate: Arc::clone(aggregate), layout, delta, wanted })
     }
 
     /// Per key, the part of its groups that is wanted.
@@ -338,6 +340,11 @@ impl WantedAxis {
 }
 
 impl Answer {
+    /// Cells and differences that are looked at.
+    pub fn cells(&self) -> u64 {
+        self.wanted + self.delta.len() as u64
+    }
+
     /// The partial result of a question.
     pub fn partial(&self, question: &Question<'_>, collection: &Collection<'_>) -> Result<Partial> {
         let axes = self.aggregate.shape.keys.iter().zip(&self.layout.axes);

@@ -19,7 +19,7 @@ use futures::stream;
 use crate::error::SqlError;
 use crate::tenant::Snapshot;
 
-/// Makes one batch. Runs on the compute pool, never on a task of the server.
+/// Makes one batch. Runs on the compute pool and not on a task of the server, unless it is quick.
 pub type Producer = Box<dyn Fn() -> Result<RecordBatch> + Send + Sync>;
 
 /// What is read of a cube: all that a plan knows of the rows is in its snapshot.
@@ -32,6 +32,11 @@ pub trait Source: Send + Sync {
 
     /// The same of another state with the same definitions and members.
     fn on(&self, snapshot: Snapshot) -> Arc<dyn Source>;
+
+    /// Whether it takes less time than to hand it to the compute pool and back.
+    fn is_quick(&self) -> bool {
+        false
+    }
 
     /// The batches of a partition.
     fn producers(&self, partition: usize) -> Result<Vec<Producer>>;
@@ -104,13 +109,17 @@ pub async fn compute<T: Send + 'static>(
     let (sender, receiver) = tokio::sync::oneshot::channel();
     rayon::spawn(move || {
         let _place = place;
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        let result = result
-            .unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())));
+        let result = caught(work);
         // a reader that went away needs no answer
         let _ = sender.send(result);
     });
     receiver.await.map_err(|_| DataFusionError::Internal("a computation was lost".into()))?
+}
+
+/// The result of some work, an error where it panics.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    result.unwrap_or_else(|_| Err(DataFusionError::Internal("a computation panicked".into())))
 }
 
 impl fmt::Debug for CubeExec {
@@ -158,9 +167,14 @@ impl ExecutionPlan for CubeExec {
         _context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let producers = self.source.producers(partition)?;
-        let batches = stream::unfold(producers.into_iter(), |mut rest| async move {
+        let is_quick = self.source.is_quick();
+        let batches = stream::unfold(producers.into_iter(), move |mut rest| async move {
             let producer = rest.next()?;
-            Some((compute(move || producer()).await, rest))
+            let batch = match is_quick {
+                true => caught(move || producer()),
+                false => compute(move || producer()).await,
+            };
+            Some((batch, rest))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }

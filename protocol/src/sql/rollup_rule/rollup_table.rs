@@ -8,7 +8,7 @@ use calc::{Measured, Query, run, source};
 use cube::CubeError;
 use cube::dictionary::Dictionary;
 use cube::number::{Number, Rounding};
-use cube::rollup::{Arithmetic, Axis, Distinct, RollupColumn, Selection};
+use cube::rollup::{Arithmetic, Axis, Covering, Distinct, RollupColumn, Selection};
 use cube::segment::{RowSet, SegmentView};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, UInt32Array,
@@ -27,6 +27,9 @@ use crate::sql::execution::{CubeExec, Producer, Source};
 use crate::sql::filter::Predicates;
 use crate::sql::table::{CubeTable, external};
 use crate::tenant::Snapshot;
+
+/// Cells of an aggregate that take less time to add up than to hand the work on.
+const QUICK_CELLS: u64 = 16_384;
 
 /// One output and the type of its column.
 #[derive(Debug, Clone)]
@@ -78,14 +81,13 @@ impl RollupTable {
         columns.iter().filter_map(|column| column.checked_sub(self.axes.len())).collect()
     }
 
-    /// The columns of the aggregate that would answer now; none where rows are scanned.
-    fn aggregate(&self, columns: &[usize]) -> Option<String> {
+    /// The aggregate that would answer now; none where rows are scanned.
+    fn covering(&self, columns: &[usize]) -> Option<Covering> {
         if !self.predicates.residual.is_empty() {
             return None;
         }
         let Snapshot { view, plan, .. } = &self.table.snapshot;
-        let found = source(view, plan, &self.query(&self.outputs_of(columns), None)).ok()??;
-        Some(keys_of(&view.version, self.table.cube, &found))
+        source(view, plan, &self.query(&self.outputs_of(columns), None)).ok()?
     }
 
     /// Runs the rollup for the columns that are wanted.
@@ -218,8 +220,11 @@ struct RollupSource {
 
 impl Source for RollupSource {
     fn description(&self) -> String {
-        let aggregate = self.rollup.aggregate(&self.columns);
-        let from = aggregate.map_or_else(String::new, |keys| format!(", from aggregate [{keys}]"));
+        let version = &self.snapshot().view.version;
+        let from = self.rollup.covering(&self.columns).map_or_else(String::new, |covering| {
+            let keys = keys_of(version, self.rollup.table.cube, &covering.aggregate);
+            format!(", from aggregate [{keys}]")
+        });
         format!("{}{from}", self.rollup.description)
     }
 
@@ -231,6 +236,10 @@ impl Source for RollupSource {
         let table = Arc::new(self.rollup.table.on(snapshot));
         let rollup = Arc::new(RollupTable { table, ..RollupTable::clone(&self.rollup) });
         Arc::new(Self { rollup, columns: self.columns.clone() })
+    }
+
+    fn is_quick(&self) -> bool {
+        self.rollup.covering(&self.columns).is_some_and(|covering| covering.cells <= QUICK_CELLS)
     }
 
     fn producers(&self, _partition: usize) -> Result<Vec<Producer>> {
