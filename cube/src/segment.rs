@@ -302,13 +302,16 @@ pub struct Location {
 #[derive(Debug, Clone)]
 pub struct CubeRows {
     segments: Vec<SegmentView>,
+    /// Those that are alive.
+    row_count: usize,
     aggregates: Arc<Aggregates>,
     history: History,
 }
 
 impl Default for CubeRows {
     fn default() -> Self {
-        Self { segments: Vec::new(), aggregates: Arc::default(), history: History::new() }
+        let (segments, history) = (Vec::new(), History::new());
+        Self { segments, row_count: 0, aggregates: Arc::default(), history }
     }
 }
 
@@ -330,12 +333,13 @@ impl CubeRows {
 
     /// Other segments of the same cube.
     fn of_same_cube(&self, segments: Vec<SegmentView>, history: History) -> Self {
-        Self { segments, aggregates: Arc::clone(&self.aggregates), history }
+        let row_count = segments.iter().map(SegmentView::live_count).sum();
+        Self { segments, row_count, aggregates: Arc::clone(&self.aggregates), history }
     }
 
     /// Number of rows.
     pub fn row_count(&self) -> usize {
-        self.segments.iter().map(SegmentView::live_count).sum()
+        self.row_count
     }
 
     /// Memory of the segments, in bytes: of their columns, level columns and postings.

@@ -7,11 +7,17 @@ PROGRAM makes the rows, keeps them as a cube, and writes them to an Arrow file i
 peers load one table each into memory. All answers are compared before anything is timed. Then, query by
 query and round by round, each engine runs once, so that what else the machine does meets all alike.
 
-MEASURE is `scans`, without maintained aggregates, or `covered`: our engine has chosen aggregates after the
-thirteen queries, then 26 more are drawn; statements are prepared on all sides, and before each of its turns
-our engine writes 1,000 cells, which its peers are spared.
+MEASURE is `scans`, without maintained aggregates, `covered` or `all`. For `covered` our engine has chosen
+aggregates after the thirteen queries, then 26 more are drawn; statements are prepared on all sides, and before
+each of its turns our engine writes 1,000 cells, which its peers are spared.
+
+The last line has the figures as `name=value`: ratios are the time of the fastest peer by ours, geometric means;
+`covered_ratio` is of the thirteen queries, `heldout_ratio` of those drawn later, all of them, covered or not;
+`bytes_per_row` is what `perfos.cubes` says after the scans; `load_ratio` compares loads into memory, ours from
+changes that are generated meanwhile, the peers' from the Arrow file.
 """
 
+import importlib
 import importlib.metadata
 import json
 import math
@@ -437,9 +443,17 @@ def machine():
     return f"{model}, {os.cpu_count()} cores, {THREADS} threads an engine"
 
 
+def loaded(name, peer):
+    """A peer, and how long it took to load."""
+    importlib.import_module(name)
+    started = time.perf_counter()
+    engine = peer()
+    engine.load_s = time.perf_counter() - started
+    return engine
+
+
 def main():
     program, folder, scale, order, rounds, names, what = sys.argv[1:]
-    queries = dict(QUERIES)
     check_memory(scale, 1 + len([name for name in names.split(",") if name]))
     # a machine with more cores gives every engine the same two
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
@@ -447,37 +461,65 @@ def main():
         file = os.path.join(work, "lineorder.arrow")
         ours = Ours(program, scale, order, file)
         peers = {"polars": lambda: Polars(file), "duckdb": lambda: DuckDb(file), "chdb": lambda: Chdb(file, work)}
-        engines = [ours] + [peers[name]() for name in names.split(",") if name in peers]
+        engines = [ours] + [loaded(name, peers[name]) for name in names.split(",") if name in peers]
         texts = texts_by_column(file)
         os.remove(file)
-        if what == "covered":
-            for query, _ in QUERIES.values():
-                for _ in range(3):
-                    ours.run(ours.sql(query))
-            ours.tell("choose")
-            queries |= draw(texts, 26)
-            kept = ours.run("aggregates")[1]
-            counts = compare(engines, queries)
-            measured = measure_covered(engines, queries, int(rounds))
-            sources = {name: ours.source(ours.sql(query)) for name, (query, _) in queries.items()}
-            compare_with_rows(ours, queries)
-        else:
-            ours.tell("use off")
-            counts = compare(engines, queries)
-            measured = measure(engines, queries, int(rounds))
+        rows, size = ours.loaded["rows"], ours.loaded["bytes"]
+        print(f"\nStar Schema Benchmark, scale {scale}, order {order}: {rows} rows, {rounds} rounds; {machine()}")
+        versions = [f"{engine.name} {importlib.metadata.version(engine.package)}" for engine in engines[1:]]
+        print("; ".join(versions) + f"; ours: loaded in {ours.loaded['load_s']:.1f} s, {size / rows:.0f} bytes a row")
+        figures = {"scale": scale, "order": order}
+        if what in ("all", "scans"):
+            figures |= run_scans(engines, int(rounds), rows)
+        if what in ("all", "covered"):
+            figures |= run_covered(engines, int(rounds), texts, size)
+        if len(engines) > 1:
+            figures["load_ratio"] = min(engine.load_s for engine in engines[1:]) / ours.loaded["load_s"]
         for engine in engines:
             engine.close()
-    rows, size = ours.loaded["rows"], ours.loaded["bytes"]
-    print(f"\nStar Schema Benchmark, scale {scale}, order {order}: {rows} rows, {rounds} rounds; {machine()}")
-    versions = [f"{engine.name} {importlib.metadata.version(engine.package)}" for engine in engines[1:]]
-    print("; ".join(versions) + f"; ours: loaded in {ours.loaded['load_s']:.1f} s, {size / rows:.0f} bytes a row")
-    if what == "covered":
-        report_covered(engines, counts, measured, sources, kept, size)
-        return
+    pairs = [f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}" for name, value in figures.items()]
+    print("\nssb " + " ".join(pairs))
+
+
+def run_scans(engines, rounds, rows):
+    """Measures and shows what reads all rows."""
+    engines[0].tell("use off")
+    counts = compare(engines, QUERIES)
+    measured = measure(engines, QUERIES, rounds)
     # other work on the machine touches the least times least
     for title, figure in [("Medians", statistics.median), ("Least times", min)]:
         print(f"\n{title}\n")
         report(engines, counts, measured, figure)
+    size = int(engines[0].run("SELECT bytes FROM perfos.cubes")[1][0][0])
+    ratios = gains(measured)
+    means = {"scan_ratio": geometric_mean(ratios), "scan_worst": min(ratios)} if ratios else {}
+    return means | {"bytes_per_row": size / rows}
+
+
+def run_covered(engines, rounds, texts, size):
+    """Measures and shows what maintained aggregates answer."""
+    ours = engines[0]
+    ours.tell("use on")
+    for query, _ in QUERIES.values():
+        for _ in range(3):
+            ours.run(ours.sql(query))
+    ours.tell("choose")
+    queries = QUERIES | draw(texts, 26)
+    kept = ours.run("aggregates")[1]
+    counts = compare(engines, queries)
+    measured = measure_covered(engines, queries, rounds)
+    sources = {name: ours.source(ours.sql(query)) for name, (query, _) in queries.items()}
+    compare_with_rows(ours, queries)
+    report_covered(engines, counts, measured, sources, kept, size)
+    ratios = {name: gains({name: times}) for name, times in measured.items()}
+    of = lambda first: [ratio[0] for name, ratio in ratios.items() if ratio and name.startswith(first)]
+    return {name: geometric_mean(of(first)) for name, first in [("covered_ratio", "Q"), ("heldout_ratio", "D")] if of(first)}
+
+
+def gains(measured):
+    """How many times as long as ours the fastest peer takes, by medians."""
+    medians = [[statistics.median(each) for each in times] for times in measured.values()]
+    return [min(each[1:]) / each[0] for each in medians if len(each) > 1]
 
 
 if __name__ == "__main__":

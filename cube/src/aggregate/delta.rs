@@ -121,13 +121,10 @@ impl Delta {
         blocks.sort_by_key(|block| std::cmp::Reverse(block.cells.len()));
         let small: usize = blocks[1..].iter().map(|block| block.cells.len()).sum();
         let kept = usize::from(small * 2 < blocks[0].cells.len());
-        match Block::joined(&blocks[kept..]) {
-            Some(joined) => {
-                blocks.truncate(kept);
-                blocks.push(Arc::new(joined));
-            }
-            // a sum that is too large for a block
-            None => {}
+        // none where a sum is too large for a block
+        if let Some(joined) = Block::joined(&blocks[kept..]) {
+            blocks.truncate(kept);
+            blocks.push(Arc::new(joined));
         }
         Self(blocks)
     }

@@ -66,7 +66,6 @@ impl CubeRows {
         };
         let mut segments = self.segments.clone();
         let mut moved = self.empty_rows(measure + 1);
-        let live_count: usize = segments.iter().map(SegmentView::live_count).sum();
         for (patches, rewritten) in of_segments.into_iter().zip(rewritten) {
             let view = &mut segments[patches[0].segment];
             if !keeps_blank {
@@ -79,7 +78,7 @@ impl CubeRows {
         }
         if moved.is_empty() {
             let left: usize = segments.iter().map(SegmentView::live_count).sum();
-            let history = match left == live_count {
+            let history = match left == self.row_count() {
                 true => self.history.with(Step::Values(MeasureId::from_idx(measure))),
                 false => History::new(),
             };

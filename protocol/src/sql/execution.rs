@@ -171,8 +171,8 @@ impl ExecutionPlan for CubeExec {
         let batches = stream::unfold(producers.into_iter(), move |mut rest| async move {
             let producer = rest.next()?;
             let batch = match is_quick {
-                true => caught(move || producer()),
-                false => compute(move || producer()).await,
+                true => caught(&producer),
+                false => compute(producer).await,
             };
             Some((batch, rest))
         });

@@ -258,7 +258,11 @@ pub struct CurrentScope(Arc<RwLock<Option<Arc<Scope>>>>);
 impl CurrentScope {
     /// Sees another scope from now on.
     pub fn set(&self, scope: Arc<Scope>) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(scope);
+        let mut current = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(last) = current.replace(scope) {
+            // perhaps nobody else reads that state, and it takes time to take it apart
+            rayon::spawn(move || drop(last));
+        }
     }
 
     /// What is seen now.

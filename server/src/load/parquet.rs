@@ -68,7 +68,11 @@ impl ParquetReader {
     pub fn open(file: LoadFile) -> Result<(Self, Header), TableError> {
         // the Arrow types that some writers note beside are about their memory, not about the values
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| {
+        let load = || ArrowReaderMetadata::load(&file, options);
+        // the library panics on some damaged files: an error of the file as any other is
+        let loaded = catch_unwind(AssertUnwindSafe(load))
+            .unwrap_or_else(|panic| Err(ParquetError::General(panic_text(panic))));
+        let metadata = loaded.map_err(|error| {
             TableError::new(format!("it is no complete Parquet file: {}", said(&error)))
                 .with_hint("it may be cut off; write it again, or load it as CSV")
         })?;
