@@ -12,7 +12,7 @@ use crate::segment::{CubeRows, Ints, RowSet, Segment, Step};
 /// Rows that may differ before an aggregate is of no use.
 const DELTA_ROWS_MAX: usize = 131_072;
 /// Blocks of a delta are joined once they are so many.
-const BLOCKS_MAX: usize = 8;
+const BLOCKS_MAX: usize = 32;
 /// Versions whose deltas are kept: those of some branches.
 const KEPT_MAX: usize = 4;
 
