@@ -18,11 +18,13 @@ use calc::Revision;
 use cube::Change;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
@@ -234,7 +236,7 @@ impl LocalSession {
         let (explain, names) = match tree {
             Statement::Explain { statement, analyze: false, .. } => {
                 tree = *statement;
-                (Explain::Show, None)
+                (Explain::Show, rewrite::column_names(&tree))
             }
             Statement::Explain { .. } => {
                 return Err(SqlError::new("0A000", "EXPLAIN ANALYZE is not supported yet"));
@@ -332,6 +334,9 @@ impl LocalSession {
                             Some((_, plan)) => plan,
                             None => self.plan_query(statement, "").await?,
                         };
+                        if *explain == Explain::Run && !has_types(&plan, &columns) {
+                            return Err(other_columns());
+                        }
                         if *explain == Explain::Show {
                             return self.explain(plan, basis.parameters).await;
                         }
@@ -376,11 +381,13 @@ impl LocalSession {
         plan: &LogicalPlan,
         parameters: Vec<ScalarValue>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        if parameters.is_empty() {
-            return self.state.create_physical_plan(plan).await;
-        }
-        let plan = plan.clone().with_param_values(ParamValues::from(parameters))?;
-        self.state.create_physical_plan(&plan).await
+        let physical = if parameters.is_empty() {
+            self.state.create_physical_plan(plan).await?
+        } else {
+            let plan = plan.clone().with_param_values(ParamValues::from(parameters))?;
+            self.state.create_physical_plan(&plan).await?
+        };
+        with_pauses(physical)
     }
 
     /// Makes a plan and begins to run it.
@@ -529,6 +536,30 @@ impl LocalSession {
             transaction.state = TransactionStatus::Failed;
         }
     }
+}
+
+/// Whether a plan gives columns of the types that were announced.
+fn has_types(plan: &LogicalPlan, announced: &Schema) -> bool {
+    let fields = plan.schema().fields();
+    fields.len() == announced.fields().len()
+        && fields.iter().zip(announced.fields()).all(|(a, b)| a.data_type() == b.data_type())
+}
+
+fn other_columns() -> SqlError {
+    SqlError::new("0A000", "cached plan must not change result type")
+        .with_detail("the model or its members have changed since the statement was prepared")
+        .with_hint("prepare it again")
+}
+
+/// What joins make of few rows may be many: they pause now and then, so that a statement can be stopped.
+fn with_pauses(plan: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let pausing = |node: Arc<dyn ExecutionPlan>| {
+        Ok(match node.children().len() {
+            ..2 => Transformed::no(node),
+            _ => Transformed::yes(Arc::new(CooperativeExec::new(node)) as _),
+        })
+    };
+    Ok(plan.transform_up(pausing)?.data)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

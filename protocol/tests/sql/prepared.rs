@@ -3,7 +3,12 @@
 use protocol::sql::local::LocalSession;
 use protocol::sql::session::{Prepared, Session};
 
-use super::{execute, run, session};
+use cube::model::{AttributeDef, ModelChange};
+use cube::{Change, ValueType};
+use protocol::branches::MAIN;
+use protocol::tenant::{Command, Tenant};
+
+use super::{execute, opened, run, session};
 
 async fn prepared(session: &mut LocalSession, sql: &str) -> Prepared {
     let statement = session.parse(sql).unwrap().remove(0);
@@ -68,4 +73,42 @@ async fn a_text_that_comes_again_follows_all_that_changes() {
     run(&mut session, "SET perfos.aggregates = 'cube'").await;
     assert_eq!(run(&mut session, sum).await, ["900.0000"]);
     assert_eq!(run(&mut session, sum).await, ["900.0000"]);
+}
+
+#[tokio::test]
+async fn a_statement_whose_columns_have_changed_says_so() {
+    let (mut session, tenant) = opened(Vec::new()).await;
+    let all = prepared(&mut session, "SELECT * FROM rep WHERE key = 'ana'").await;
+    let keys = prepared(&mut session, "SELECT key FROM rep WHERE key = 'ana'").await;
+    assert_eq!(execute(&mut session, &all).await.unwrap().len(), 1);
+    let attribute = AttributeDef::new("desk", ValueType::Integer);
+    let added = ModelChange::AddAttribute { dimension: "rep".into(), attribute };
+    let command = Command {
+        author: "ada".into(),
+        origin: "test".into(),
+        reason: String::new(),
+        branch: MAIN.into(),
+        branch_number: Some(0),
+        changes: vec![Change::Model(added)],
+        base: None,
+    };
+    tenant.submit(command).await.unwrap();
+    let refused = execute(&mut session, &all).await.unwrap_err();
+    assert_eq!(refused.sqlstate, "0A000");
+    assert_eq!(execute(&mut session, &keys).await.unwrap(), ["ana"]);
+    let again = prepared(&mut session, "SELECT * FROM rep WHERE key = 'ana'").await;
+    assert_eq!(execute(&mut session, &again).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_without_end_is_stopped() {
+    let mut session = session().await;
+    run(&mut session, "SET statement_timeout = 300").await;
+    // eight rows to the twelfth
+    let books: Vec<String> = ('a'..='l').map(|name| format!("books {name}")).collect();
+    let sql = format!("SELECT count(*) FROM {}", books.join(", "));
+    let stopped = run(&mut session, &sql).await;
+    assert!(stopped[0].starts_with("error 57014"), "{stopped:?}");
+    let twice = "EXPLAIN SELECT count(*), count(*) FROM books";
+    assert!(run(&mut session, twice).await.concat().contains("CubeRollup"));
 }
