@@ -98,11 +98,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Aggregate {
-    /// What some rows have otherwise than the base; none where that is too much, or where the
-    /// aggregate has no place for it.
-    pub fn delta(&self, version: &Version, cube: CubeId) -> Option<Arc<Delta>> {
-        let layout = self.layout.at(version, cube)?;
-        self.deltas.at(self, &layout, &version.cubes[cube.idx()])
+    /// What some rows have otherwise than the base, with their places in their version; none where that
+    /// is too much, or where the aggregate has no place for it.
+    pub fn delta(&self, layout: &Layout, rows: &Arc<CubeRows>) -> Option<Arc<Delta>> {
+        self.deltas.at(self, layout, rows)
     }
 
     /// Counts a rollup that it answered.
@@ -190,11 +189,6 @@ impl Aggregates {
         Ok(is_made)
     }
 
-    /// Memory of all aggregates.
-    pub fn size_bytes(&self) -> usize {
-        lock(&self.kept).iter().map(|aggregate| aggregate.size_bytes()).sum()
-    }
-
     /// Brings aggregates to a version, and chooses them anew by what was asked for since. They take up
     /// to `budget` bytes. Reads go on meanwhile, with those that there are.
     ///
@@ -247,20 +241,14 @@ impl Aggregates {
         Ok(())
     }
 
-    /// Drops all aggregates and what is known of queries.
-    pub fn clear(&self) {
-        self.publish(&[]);
-        *lock(&self.seen) = Seen::default();
-    }
-
     fn publish(&self, kept: &[Arc<Aggregate>]) {
         *lock(&self.kept) = Arc::new(kept.to_vec());
     }
 }
 
 impl Aggregate {
-    /// The aggregate with its base moved to a version, or itself where there is little to gain; none
-    /// where it is of no use there and must be made anew.
+    /// The aggregate with its base moved to a version, made anew where it is of no use there, or itself
+    /// where there is little to gain; none where it cannot be.
     fn moved(
         self: &Arc<Self>,
         version: &Version,
@@ -271,17 +259,16 @@ impl Aggregate {
         if Arc::ptr_eq(rows, &self.base) {
             return Ok(Some(Arc::clone(self)));
         }
-        let Some(delta) = self.delta(version, cube) else {
+        let layout = self.layout.at(version, cube);
+        let delta = layout.and_then(|layout| Some((self.delta(&layout, rows)?, layout)));
+        let Some((delta, layout)) = delta else {
             let made = Self::build(self.shape.clone(), version, cube, interrupt)?;
             return Ok(made.map(|made| Arc::new(Self { hits: Arc::clone(&self.hits), ..made })));
         };
-        if delta.len() < MOVED_ROWS {
+        if !delta.is_large() {
             return Ok(Some(Arc::clone(self)));
         }
-        let (Some(layout), Some(cells)) = (self.layout.at(version, cube), self.cells.with(&delta))
-        else {
-            return Ok(None);
-        };
+        let Some(cells) = self.cells.with(&delta) else { return Ok(None) };
         Ok(Some(Arc::new(Self {
             shape: self.shape.clone(),
             layout,

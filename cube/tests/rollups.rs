@@ -955,6 +955,47 @@ fn aggregates_answer_like_a_loop_over_rows() {
 }
 
 #[test]
+fn a_group_that_gets_its_first_member_is_counted_by_aggregates() {
+    let mut tenant = Tenant::new(
+        vec![levelled("shop", &[&["city", "shop"]])],
+        vec![amounts("sales", &["shop"], None)],
+    );
+    tenant.level_members("shop", "city", 0, &[("c0", None), ("c1", None)]).expect("cities");
+    tenant.level_members("shop", "shop", 0, &[("s0", Some("c0"))]).expect("a shop");
+    let set = |tenant: &mut Tenant, shop: &str, amount: i64| {
+        let shop = tenant.dimension("shop").find(shop).expect("it is there");
+        let write = RowsWrite {
+            cube: SALES,
+            action: RowsAction::Set,
+            measures: vec![MeasureId(0)],
+            keys: Vec::new(),
+            coordinates: vec![shop],
+            values: vec![Some(amount)],
+        };
+        tenant.write(&write).expect("a cell");
+    };
+    set(&mut tenant, "s0", 5);
+    let aggregates = Arc::clone(tenant.version.rows(SALES).aggregates());
+    let keys = [Key::Level(0, HierarchyId(0), 0)];
+    let terms = [Arithmetic::Measure(MeasureId(0))];
+    assert!(aggregates.add(&keys, &terms, &tenant.version, SALES).expect("an aggregate"));
+    tenant.level_members("shop", "shop", 0, &[("s1", Some("c1"))]).expect("another shop");
+    set(&mut tenant, "s1", 7);
+    let total = |tenant: &Tenant| {
+        let request = Request { outputs: vec![Output::Sum(MeasureId(0))], ..Request::of(SALES) };
+        rollup(&tenant.view(), &request).expect("a rollup").columns[0].values.clone()
+    };
+    assert_eq!(total(&tenant), [Some(12)]);
+    // whichever of two states its groups were made for
+    aggregates.add(&keys, &terms, &tenant.version, SALES).expect("an aggregate");
+    tenant.level_members("shop", "city", 0, &[("a_city", None)]).expect("a city");
+    tenant.level_members("shop", "shop", 0, &[("s0", Some("a_city"))]).expect("it moves");
+    aggregates.add(&keys, &terms, &tenant.version, SALES).expect("an aggregate");
+    set(&mut tenant, "s1", 8);
+    assert_eq!(total(&tenant), [Some(13)]);
+}
+
+#[test]
 fn what_is_blank_does_not_overflow() {
     let mut sales = amounts("sales", &["shop"], Some(KeyType::Bigint));
     sales.measures.push(measure("price", ValueType::Integer, Consolidation::Sum));

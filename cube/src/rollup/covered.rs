@@ -154,27 +154,27 @@ impl<'a> Question<'a> {
     pub fn best(&self) -> Option<Answer> {
         let rows = self.view.version.rows(self.request.cube);
         let (aggregates, row_count) = (rows.aggregates(), rows.row_count());
-        let candidates = aggregates.covering(&self.shape).into_iter().filter_map(|aggregate| {
-            let cells = self.cell_count(&aggregate)?;
-            (cells * CELL_ROWS <= row_count as u64 || row_count < ROWS_MIN)
-                .then_some((cells, aggregate))
-        });
-        let mut candidates: Vec<(u64, Arc<Aggregate>)> = candidates.collect();
-        candidates.sort_by_key(|(cells, _)| *cells);
-        candidates.into_iter().find_map(|(wanted, aggregate)| {
-            let answer = self.answer_of(&aggregate, wanted);
-            if answer.as_ref().is_none_or(|answer| answer.delta.is_large()) {
+        let (version, cube) = (&self.view.version, self.request.cube);
+        let mut candidates = Vec::new();
+        for aggregate in aggregates.covering(&self.shape) {
+            // which groups are wanted is a matter of this version's members, not of the base's
+            let Some(layout) = aggregate.layout.at(version, cube) else {
+                aggregates.fall_due();
+                continue;
+            };
+            let Some(wanted) = self.cell_count(&aggregate.shape, &layout) else { continue };
+            if wanted * CELL_ROWS <= row_count as u64 || row_count < ROWS_MIN {
+                candidates.push((wanted, aggregate, layout));
+            }
+        }
+        candidates.sort_by_key(|(wanted, ..)| *wanted);
+        candidates.into_iter().find_map(|(wanted, aggregate, layout)| {
+            let delta = aggregate.delta(&layout, &version.cubes[cube.idx()]);
+            if delta.as_ref().is_none_or(|delta| delta.is_large()) {
                 aggregates.fall_due();
             }
-            answer
+            Some(Answer { aggregate, layout, delta: delta?, wanted })
         })
-    }
-
-    fn answer_of(&self, aggregate: &Arc<Aggregate>, wanted: u64) -> Option<Answer> {
-        let (version, cube) = (&self.view.version, self.request.cube);
-        let layout = aggregate.layout.at(version, cube)?;
-        let delta = aggregate.delta(version, cube)?;
-        Some(Answer { aggregate: Arc::clone(aggregate), layout, delta, wanted })
     }
 
     /// Per key, the part of its groups that is wanted.
@@ -183,8 +183,7 @@ impl<'a> Question<'a> {
         let part = |key: &Key| match *key {
             Key::Values(_) => RANGE_PART,
             Key::Members(position) => self.filters[position].as_ref().map_or(1.0, |filter| {
-                let facts = self.dimensions[position].facts_at(cube.levels[position]);
-                filter.len() as f32 / facts.len().max(1) as f32
+                filter.len() as f32 / self.facts(position).len().max(1) as f32
             }),
             Key::Level(position, hierarchy, level) => {
                 let groups =
@@ -197,13 +196,9 @@ impl<'a> Question<'a> {
     }
 
     /// How many cells have to be read.
-    fn cell_count(&self, aggregate: &Aggregate) -> Option<u64> {
-        let axes = aggregate.shape.keys.iter().zip(&aggregate.layout.axes);
-        let counts = axes.map(|(key, axis)| match (&axis.places, key.position()) {
-            (Places::Groups(position, groups), _) => {
-                Some(self.groups(*key, *position, groups)?.len() as u64)
-            }
-            (Places::Members(position), _) => Some(match &self.filters[*position] {
+    fn cell_count(&self, shape: &Shape, layout: &Layout) -> Option<u64> {
+        let counts = shape.keys.iter().zip(&layout.axes).map(|(key, axis)| match &axis.places {
+            Places::Members(position) => Some(match &self.filters[*position] {
                 Some(filter) => filter.len(),
                 None => self.facts(*position).len(),
             }),
