@@ -217,23 +217,28 @@ impl Aggregates {
         self.scanned.store(0, Ordering::Relaxed);
         self.choices.fetch_add(1, Ordering::Relaxed);
         let seen = lock(&self.seen).take();
-        let mut chosen = choose::choose(&seen, version, cube, budget);
-        chosen.retain(|shape| kept.iter().all(|kept| kept.shape != *shape));
-        // those that are there make room for those that are missing: the least asked ones first
-        kept.sort_by_key(|aggregate| Reverse(aggregate.hits.load(Ordering::Relaxed)));
-        for shape in chosen {
-            let Some(made) = Aggregate::build(shape, version, cube, interrupt)? else { continue };
+        let chosen = choose::choose(&seen, version, cube, budget);
+        // what is not chosen any more makes room, the least asked first
+        let is_chosen = |kept: &Arc<Aggregate>| chosen.contains(&kept.shape);
+        let used = |kept: &[Arc<Aggregate>]| -> usize {
+            kept.iter().map(|aggregate| aggregate.size_bytes()).sum()
+        };
+        kept.sort_by_key(|kept| Reverse((is_chosen(kept), kept.hits.load(Ordering::Relaxed))));
+        for shape in &chosen {
+            if kept.iter().any(|kept| kept.shape == *shape) {
+                continue;
+            }
+            let Some(made) = Aggregate::build(shape.clone(), version, cube, interrupt)? else {
+                continue;
+            };
             let bytes = made.size_bytes();
-            let used = |kept: &[Arc<Aggregate>]| -> usize {
-                kept.iter().map(|aggregate| aggregate.size_bytes()).sum()
+            let is_full = |kept: &[Arc<Aggregate>]| {
+                used(kept) + bytes > budget || kept.len() >= AGGREGATES_MAX
             };
-            let unused = |kept: &[Arc<Aggregate>]| {
-                kept.last().is_some_and(|last| last.hits.load(Ordering::Relaxed) == 0)
-            };
-            while used(&kept) + bytes > budget && unused(&kept) {
+            while is_full(&kept) && kept.last().is_some_and(|last| !is_chosen(last)) {
                 kept.pop();
             }
-            if used(&kept) + bytes <= budget && kept.len() < AGGREGATES_MAX {
+            if !is_full(&kept) {
                 kept.insert(0, Arc::new(made));
             }
             self.publish(&kept);

@@ -181,32 +181,56 @@ struct DimensionWeights<'a> {
     scale: u32,
 }
 
+/// What follows from a request and the version that is read.
+struct Parts<'a> {
+    dimensions: Vec<&'a Dimension>,
+    weights: Vec<DimensionWeights<'a>>,
+    plans: Vec<OutputPlan>,
+    /// Per dimension, the members that filters and rights leave.
+    filters: Vec<Option<RoaringBitmap>>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(view: &'a View, request: &Request<'_>) -> Result<Self> {
+        let version = &view.version;
+        let cube = version.model.cube_def(request.cube);
+        let dimensions: Vec<&Dimension> =
+            cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
+        let weights = request_weights(request, cube, &dimensions);
+        let blank_above_leaves = !is_at_leaves(request, dimensions.len());
+        let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
+        let filters = effective_filters(view, request, &dimensions);
+        Ok(Self { dimensions, weights, plans, filters })
+    }
+
+    /// The question for aggregates; none where none can answer it.
+    fn question<'q>(&'q self, view: &'q View, request: &'q Request<'q>) -> Option<Question<'q>> {
+        let kinds = self.plans.iter().map(|plan| &plan.kind);
+        Question::new(view, request, &self.dimensions, &self.filters, &self.weights, kinds)
+    }
+}
+
 /// Runs a rollup.
 pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let version = &view.version;
     let cube = version.model.cube_def(request.cube);
-    let dimensions: Vec<&Dimension> =
-        cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
-    let weights = request_weights(request, cube, &dimensions);
-    let blank_above_leaves = !is_at_leaves(request, dimensions.len());
-    let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
-    let filters = effective_filters(view, request, &dimensions);
+    let parts = Parts::of(view, request)?;
+    let question = parts.question(view, request);
+    let answer = question.as_ref().and_then(Question::answer);
+    let Parts { dimensions, weights, plans, filters } = &parts;
     let rows = version.rows(request.cube);
     let row_count = rows.row_count();
-    let groups = GroupTables::new(request, cube, &dimensions, &filters, row_count)?;
-    let kinds = plans.iter().map(|plan| &plan.kind);
-    let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
-    let answer = question.as_ref().and_then(Question::answer);
+    let groups = GroupTables::new(request, cube, dimensions, filters, row_count)?;
     let collection = Collection { plans: plans.as_slice(), groups };
     if let Some((question, answer)) = question.as_ref().zip(answer) {
         let partial = answer.partial(question, &collection)?;
         let _grant = view.memory.reserve(partial.size_bytes())?;
         return collection.finish(partial);
     }
-    let selector = selector_of(view, request, &dimensions, &filters);
+    let selector = selector_of(view, request, dimensions, filters);
     let selection = request.selection;
-    let leaves = strides_of(&dimensions)?;
-    let weights = WeightTables::new(&weights);
+    let leaves = strides_of(dimensions)?;
+    let weights = WeightTables::new(weights);
     let collector = Collector { collection: &collection, selector, selection, weights, leaves };
     // each task takes the next segment until there is none: sums are exact, so whichever it is
     let next = AtomicUsize::new(0);
@@ -261,17 +285,8 @@ pub struct Covering {
 
 /// The aggregate that answers a request as things are; none where rows are scanned.
 pub fn source(view: &View, request: &Request<'_>) -> Result<Option<Covering>> {
-    let version = &view.version;
-    let cube = version.model.cube_def(request.cube);
-    let dimensions: Vec<&Dimension> =
-        cube.dimensions.iter().map(|&id| version.dimension(id)).collect();
-    let weights = request_weights(request, cube, &dimensions);
-    let blank_above_leaves = !is_at_leaves(request, dimensions.len());
-    let plans = output_plans(view, request, &dimensions, blank_above_leaves)?;
-    let filters = effective_filters(view, request, &dimensions);
-    let kinds = plans.iter().map(|plan| &plan.kind);
-    let question = Question::new(view, request, &dimensions, &filters, &weights, kinds);
-    let answer = question.and_then(|question| question.best());
+    let parts = Parts::of(view, request)?;
+    let answer = parts.question(view, request).and_then(|question| question.best());
     Ok(answer.map(|answer| Covering { aggregate: answer.aggregate.info(), cells: answer.cells() }))
 }
 

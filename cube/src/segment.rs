@@ -327,7 +327,7 @@ impl CubeRows {
     }
 
     /// The steps that led from an earlier state to this one, if they are still known.
-    pub(crate) fn steps_since(&self, earlier: &Self) -> Option<&[Arc<Step>]> {
+    pub(crate) fn steps_since(&self, earlier: &Self) -> Option<impl Iterator<Item = &Step>> {
         self.history.since(&earlier.history)
     }
 

@@ -153,6 +153,14 @@ pub fn text_of(output: &Output) -> String {
     format!("{}\n{out}{err}", output.status)
 }
 
+/// Writes a file below a folder; gives its path.
+pub fn write_file(folder: &Path, path: &str, text: &str) -> Result<String> {
+    let file = folder.join(path);
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    std::fs::write(&file, text)?;
+    Ok(file.to_string_lossy().into_owned())
+}
+
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
@@ -192,6 +200,14 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// What a command of `perfos` against this server gives, started in a tenant's data folder.
+    pub fn run(&self, data: &DataFolder, arguments: &[&str]) -> Result<Output> {
+        let mut command = data.command(arguments)?;
+        command.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", self.http));
+        command.env("PERFOS_USER", USER).env("PERFOS_PASSWORD", PASSWORD);
+        Ok(command.output()?)
     }
 
     /// Host and port of the Postgres side.

@@ -2,12 +2,10 @@
 //! place of rows, and every write is in their answers at once.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tests::{DataFolder, Server};
+use tests::{DataFolder, Server, write_file};
 
 const SHOPS: usize = 60;
 const PRODUCTS: usize = 40;
@@ -19,42 +17,40 @@ const DIMENSION: &str = "name = \"{name}\"\n[[level]]\nname = \"group\"\n[[level
 const SALES: &str = "name = \"sales\"\nkind = \"cells\"\ndimensions = [\"shop\", \"product\", \"month\"]\n\
      [[measure]]\nname = \"amount\"\ntype = \"decimal(18,2)\"\n";
 
-fn write(folder: &Path, path: &str, text: &str) -> Result<String> {
-    let file = folder.join(path);
-    file.parent().map_or(Ok(()), fs::create_dir_all)?;
-    fs::write(&file, text)?;
-    Ok(file.to_string_lossy().into_owned())
-}
-
 /// Shops and products in groups of ten, and an amount in every cell.
 fn loaded() -> Result<DataFolder> {
     let (data, folder) = (DataFolder::new("shops")?, tempfile::tempdir()?);
     let folder = folder.path();
-    write(folder, "model/model.toml", "name = \"shops\"\n")?;
+    write_file(folder, "model/model.toml", "name = \"shops\"\n")?;
     for name in ["shop", "product"] {
-        write(
+        write_file(
             folder,
             &format!("model/dimensions/{name}.toml"),
             &DIMENSION.replace("{name}", name),
         )?;
     }
-    write(folder, "model/dimensions/month.toml", "name = \"month\"\nkey_type = \"integer\"\n")?;
-    write(folder, "model/cubes/sales.toml", SALES)?;
+    write_file(
+        folder,
+        "model/dimensions/month.toml",
+        "name = \"month\"\nkey_type = \"integer\"\n",
+    )?;
+    write_file(folder, "model/cubes/sales.toml", SALES)?;
     data.run(&["apply", &folder.join("model").to_string_lossy()])?;
     for (name, count) in [("shop", SHOPS), ("product", PRODUCTS)] {
         let mut groups = String::from("key\n");
         (0..count / 10).try_for_each(|group| writeln!(groups, "{name} group {group}"))?;
-        let file = write(folder, "groups.csv", &groups)?;
-        let map = write(folder, "groups.toml", "[members]\nkey = \"key\"\nlevel = \"group\"\n")?;
+        let file = write_file(folder, "groups.csv", &groups)?;
+        let map =
+            write_file(folder, "groups.toml", "[members]\nkey = \"key\"\nlevel = \"group\"\n")?;
         data.run(&["load", &file, "--dimension", name, "--map", &map])?;
         let mut members = String::from("key,parent\n");
         (0..count).try_for_each(|n| writeln!(members, "{name} {n},{name} group {}", n / 10))?;
-        let file = write(folder, "members.csv", &members)?;
+        let file = write_file(folder, "members.csv", &members)?;
         data.run(&["load", &file, "--dimension", name])?;
     }
     let mut months = String::from("key\n");
     (1..=MONTHS).try_for_each(|month| writeln!(months, "{month}"))?;
-    data.run(&["load", &write(folder, "months.csv", &months)?, "--dimension", "month"])?;
+    data.run(&["load", &write_file(folder, "months.csv", &months)?, "--dimension", "month"])?;
     let mut cells = String::from("shop,product,month,amount\n");
     for shop in 0..SHOPS {
         for product in 0..PRODUCTS {
@@ -63,7 +59,7 @@ fn loaded() -> Result<DataFolder> {
             }
         }
     }
-    data.run(&["load", &write(folder, "cells.csv", &cells)?, "--cube", "sales"])?;
+    data.run(&["load", &write_file(folder, "cells.csv", &cells)?, "--cube", "sales"])?;
     Ok(data)
 }
 

@@ -1,10 +1,8 @@
 //! Branches and rules from end to end: the command line, psql, HTTP, restarts and `kill -9`.
 
-use std::process::Output;
-
 use anyhow::{Result, ensure};
 use postgres::{Client, NoTls};
-use tests::{DataFolder, PASSWORD, Server, USER, root, text_of};
+use tests::{DataFolder, Server, USER, root, text_of};
 
 const DEALS: &str = "INSERT INTO deals (deal, rep, date, amount) VALUES \
     (1, 2, '2026-03-01', 100), (2, 3, '2026-03-02', 50), (3, 2, '2026-04-01', 10)";
@@ -21,16 +19,8 @@ fn small_tenant() -> Result<DataFolder> {
     Ok(data)
 }
 
-/// A command against a running server.
-fn on_server(data: &DataFolder, server: &Server, arguments: &[&str]) -> Result<Output> {
-    let mut command = data.command(arguments)?;
-    command.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
-    command.env("PERFOS_USER", USER).env("PERFOS_PASSWORD", PASSWORD);
-    Ok(command.output()?)
-}
-
 fn ok(data: &DataFolder, server: &Server, arguments: &[&str]) -> Result<String> {
-    let output = on_server(data, server, arguments)?;
+    let output = server.run(data, arguments)?;
     ensure!(output.status.success(), "{arguments:?}\n{}", text_of(&output));
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -85,7 +75,7 @@ fn a_planner_tries_something_on_a_branch() -> Result<()> {
     let listed = ok(&data, &server, &["branch", "list"])?;
     contains(&listed, &["whatif", "more deals", USER, "main@3"])?;
     ok(&data, &server, &["branch", "drop", "whatif"])?;
-    let gone = on_server(&data, &server, &["query", "--branch", "whatif", AMOUNT])?;
+    let gone = server.run(&data, &["query", "--branch", "whatif", AMOUNT])?;
     ensure!(!gone.status.success());
     contains(&text_of(&gone), &["branch \"whatif\" does not exist", "hint: "])
 }
@@ -132,7 +122,7 @@ fn a_branch_takes_models_and_files() -> Result<()> {
     ok(&data, &server, &["load", &file, "--cube", "deals", "--branch", "whatif"])?;
     ensure!(server.rows("SELECT sum(amount) FROM whatif.deals")? == ["165.50"]);
     ensure!(server.rows(AMOUNT)? == ["160.00"]);
-    let unknown = on_server(&data, &server, &["load", &file, "--cube", "deals", "--branch", "x"])?;
+    let unknown = server.run(&data, &["load", &file, "--cube", "deals", "--branch", "x"])?;
     contains(&text_of(&unknown), &["branch \"x\" does not exist"])?;
     let model = root().join("tests/models/small");
     let model = model.to_string_lossy();
@@ -154,7 +144,7 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
     ensure!(server.rows(commission)? == before, "nothing changed");
     // the marks stand under the text, whatever a door writes before it
     let wrong = ["rule", "compare", "deals.commission", "--text", "amount * rep.rat"];
-    let marked = text_of(&on_server(&data, &server, &wrong)?);
+    let marked = text_of(&server.run(&data, &wrong)?);
     contains(&marked, &["\namount * rep.rat\n             ^^^\nhint: did you mean rate?"])?;
     let set = ["rule", "set", "deals.commission", "--text", text, "--reason", "agreed on 12 May"];
     contains(&ok(&data, &server, &set)?, &["version 2 is in force"])?;
@@ -175,7 +165,7 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
     let reasons = "SELECT reason FROM perfos.ledger WHERE reason IS NOT NULL ORDER BY sequence";
     let found = server.rows(reasons)?;
     ensure!(found == ["the first model", "agreed on 12 May", "too much"], "{found:?}");
-    let removed = on_server(&data, &server, &["rule", "rollback", "quota.sales", "--reason", "x"])?;
+    let removed = server.run(&data, &["rule", "rollback", "quota.sales", "--reason", "x"])?;
     contains(&text_of(&removed), &["rule quota.sales has no earlier version"])?;
     let ran = "SELECT recomputed FROM perfos.ledger ORDER BY sequence DESC LIMIT 1";
     let found = server.rows(ran)?;
@@ -191,16 +181,16 @@ fn a_rule_is_tried_set_and_put_back() -> Result<()> {
             "did you mean deals.commission?",
         ),
     ] {
-        contains(&text_of(&on_server(&data, &server, &refused)?), &[expected])?;
+        contains(&text_of(&server.run(&data, &refused)?), &[expected])?;
     }
     let remove = ["rule", "remove", "deals.commission", "--reason", "typed in from now on"];
     contains(&ok(&data, &server, &remove)?, &["version 4 has no formula, ledger entry"])?;
     contains(&ok(&data, &server, &remove)?, &["version 4 has no formula already"])?;
     let never = ["rule", "remove", "deals.amount", "--reason", "x"];
-    contains(&text_of(&on_server(&data, &server, &never)?), &["rule deals.amount does not exist"])?;
+    contains(&text_of(&server.run(&data, &never)?), &["rule deals.amount does not exist"])?;
     let ratio = ["rule", "remove", "quota.attainment", "--reason", "x"];
     contains(
-        &text_of(&on_server(&data, &server, &ratio)?),
+        &text_of(&server.run(&data, &ratio)?),
         &["quota.attainment consolidates by its formula and cannot be without one"],
     )?;
     server.kill()?;

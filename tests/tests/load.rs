@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use tests::{DataFolder, PASSWORD, Server, USER, root, succeed, text_of};
+use tests::{DataFolder, PASSWORD, USER, root, succeed, text_of};
 
 /// The same 400 deals; 57 of them have no amount.
 const FILES: [&str; 4] =
@@ -29,13 +28,6 @@ fn tenant() -> Result<DataFolder> {
     let (reps, map) = (reps.to_string_lossy(), map.to_string_lossy());
     data.run(&["load", &reps, "--dimension", "rep", "--map", &map])?;
     Ok(data)
-}
-
-fn on_server(data: &DataFolder, server: &Server, arguments: &[&str]) -> Result<Output> {
-    let mut command = data.command(arguments)?;
-    command.env_remove("PERFOS_DATA").env("PERFOS_SERVER", format!("http://{}", server.http));
-    command.env("PERFOS_USER", USER).env("PERFOS_PASSWORD", PASSWORD);
-    Ok(command.output()?)
 }
 
 /// `state HASH` of what `verify` says.
@@ -72,13 +64,13 @@ fn files_of_every_writer_give_the_same_state_offline_and_through_a_server() -> R
         states.push(state(&piped)?);
         let served = tenant()?;
         let server = served.serve()?;
-        let output = on_server(&served, &server, &["load", &path(file), "--cube", "deals"])?;
+        let output = server.run(&served, &["load", &path(file), "--cube", "deals"])?;
         ensure!(output.status.success(), "{}", text_of(&output));
         ensure!(output.stderr.is_empty(), "a bar is for terminals:\n{}", text_of(&output));
         ensure!(String::from_utf8(output.stdout)?.contains(CERTIFICATE));
         // deal 5 stands in row 6, whatever the file
         let explained = ["explain", "deals.amount[deal=5]"];
-        let explained = on_server(&served, &server, &explained)?;
+        let explained = server.run(&served, &explained)?;
         let explained = text_of(&explained);
         ensure!(explained.contains(&format!("{file} row 6")), "{explained}");
         server.kill()?;
@@ -107,7 +99,7 @@ fn a_file_that_is_cut_off_changes_nothing() -> Result<()> {
         let cut = folder.path().join(name);
         fs::write(&cut, bytes)?;
         let cut = cut.to_string_lossy().into_owned();
-        let output = on_server(&data, &server, &["load", &cut, "--cube", "deals"])?;
+        let output = server.run(&data, &["load", &cut, "--cube", "deals"])?;
         ensure!(!output.status.success(), "{}", text_of(&output));
         ensure!(text_of(&output).contains(expected), "{}", text_of(&output));
     }

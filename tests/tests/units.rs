@@ -2,12 +2,9 @@
 //! formula that does not fit is refused, a member that is not there is reported by apply, load, rules
 //! and SQL.
 
-use std::fs;
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
-use tests::{DataFolder, PASSWORD, USER, text_of};
+use tests::{DataFolder, PASSWORD, USER, text_of, write_file};
 
 const FILES: &[(&str, &str)] = &[
     ("model.toml", "name = \"group\"\n"),
@@ -40,17 +37,10 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-fn write(folder: &Path, path: &str, text: &str) -> Result<String> {
-    let file = folder.join(path);
-    file.parent().map_or(Ok(()), fs::create_dir_all)?;
-    fs::write(&file, text)?;
-    Ok(file.to_string_lossy().into_owned())
-}
-
 fn model() -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     for (path, text) in FILES {
-        write(folder.path(), path, text)?;
+        write_file(folder.path(), path, text)?;
     }
     Ok(folder)
 }
@@ -87,7 +77,7 @@ fn a_model_with_units_is_applied_loaded_and_read() -> Result<()> {
     has(&again, &["the model is up to date", "pending: members of scenario"])?;
     ensure!(!again.contains("warning"), "{again}");
     let load = |name: &str, kind: &str, text: &str| -> Result<String> {
-        let file = write(folder.path(), &format!("maps/{name}.csv"), text)?;
+        let file = write_file(folder.path(), &format!("maps/{name}.csv"), text)?;
         data.run(&["load", &file, kind, name])
     };
     let currencies = load("currency", "--dimension", "key\nEUR\nUSD\n")?;
@@ -148,7 +138,7 @@ fn what_does_not_fit_is_refused_with_its_place() -> Result<()> {
     )?;
     let cubes =
         FILES.iter().find(|(path, _)| *path == "cubes/ledger.toml").map_or("", |file| file.1);
-    write(folder.path(), "cubes/ledger.toml", &cubes.replacen("\"EUR\"", "\"USD\"", 1))?;
+    write_file(folder.path(), "cubes/ledger.toml", &cubes.replacen("\"EUR\"", "\"USD\"", 1))?;
     has(
         &refused(&data, &["apply", &path])?,
         &["error: the result is in EUR, but ledger.euros is in USD", "--> rules/ledger.toml:3:9"],

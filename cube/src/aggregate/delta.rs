@@ -154,7 +154,7 @@ impl Block {
         let steps = after.steps_since(before)?;
         let mut collected = Collected::new(aggregate.terms.len());
         for step in steps {
-            match step.as_ref() {
+            match step {
                 Step::Rows { gone, come } => {
                     for (segment, sign) in [(gone, -1), (come, 1)] {
                         let Some(segment) = segment else { continue };

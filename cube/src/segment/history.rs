@@ -24,11 +24,10 @@ pub(crate) enum Step {
 /// Which state of a cube's rows this is, and the steps that led to it.
 #[derive(Debug, Clone)]
 pub(super) struct History {
-    /// Told apart from all others; states before are numbered downwards.
+    /// A number that no other state has.
     state: u64,
-    /// The newest last, with the state before each.
-    steps: Vec<Arc<Step>>,
-    before: Vec<u64>,
+    /// The newest last, each with the state before it.
+    steps: Vec<(u64, Arc<Step>)>,
 }
 
 fn next_state() -> u64 {
@@ -39,23 +38,22 @@ fn next_state() -> u64 {
 impl History {
     /// A state of which nothing is known.
     pub fn new() -> Self {
-        Self { state: next_state(), steps: Vec::new(), before: Vec::new() }
+        Self { state: next_state(), steps: Vec::new() }
     }
 
     /// The state after one more step.
     pub fn with(&self, step: Step) -> Self {
         let kept = self.steps.len().saturating_sub(STEPS_MAX - 1);
-        let steps = self.steps[kept..].iter().cloned().chain([Arc::new(step)]);
-        let before = self.before[kept..].iter().copied().chain([self.state]);
-        Self { state: next_state(), steps: steps.collect(), before: before.collect() }
+        let steps = self.steps[kept..].iter().cloned().chain([(self.state, Arc::new(step))]);
+        Self { state: next_state(), steps: steps.collect() }
     }
 
     /// The steps from an earlier state; none where they are not known any more.
-    pub fn since(&self, earlier: &Self) -> Option<&[Arc<Step>]> {
-        if self.state == earlier.state {
-            return Some(&[]);
-        }
-        let first = self.before.iter().position(|state| *state == earlier.state)?;
-        Some(&self.steps[first..])
+    pub fn since(&self, earlier: &Self) -> Option<impl Iterator<Item = &Step>> {
+        let first = match self.state == earlier.state {
+            true => self.steps.len(),
+            false => self.steps.iter().position(|(before, _)| *before == earlier.state)?,
+        };
+        Some(self.steps[first..].iter().map(|(_, step)| step.as_ref()))
     }
 }
