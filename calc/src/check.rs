@@ -7,6 +7,7 @@
 mod calls;
 mod coerce;
 mod frames;
+mod fused;
 mod habits;
 mod hints;
 mod inputs;

@@ -3,6 +3,7 @@
 use cube::model::{Consolidation, MeasureDef};
 use cube::{DimensionId, Model, Number};
 
+use super::fused::fused;
 use super::members::is_flat;
 use super::{Checker, apply, at, axis_node, literal, mapped};
 use crate::error::Result;
@@ -281,6 +282,11 @@ impl Checker<'_> {
         let value_type = match aggregator {
             Aggregator::Count | Aggregator::CountUnique => Type::Number,
             _ => found,
+        };
+        let (scope, by) = if weight.is_none() && under.is_empty() {
+            fused(scope, by, aggregator)
+        } else {
+            (scope, by)
         };
         let mask = (1 << result.axes.len()) - 1;
         let frame = result.clone();

@@ -1,0 +1,163 @@
+//! A planning model of 50 million cells: `cargo xtask bench planning` runs it beside the same computation in Polars
+//! (`xtask/peers/planning_polars.py`).
+//!
+//!     planning [COMBINATIONS]
+
+mod model;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use calc::{Measured, Query, Revision, run};
+use cube::change::{RowsAction, RowsWrite};
+use cube::{Change, CubeId, MeasureId, View};
+
+use model::{BUDGET, COMPANY, DEPARTMENT, ENTITY, FX, MONTHS, ROWS_EACH, SUMMARY, draw};
+
+/// As in `perfos`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Read by the allocator when the program begins.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_OPTIONS: &[u8; 31] = b"thp:always,metadata_thp:always\0";
+
+const COMBINATIONS: u64 = 87_000;
+
+fn main() {
+    let combinations = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(COMBINATIONS);
+    let (started, before) = (Instant::now(), resident_bytes());
+    let inputs = match model::load(combinations) {
+        Ok(inputs) => inputs,
+        Err(error) => panic!("{error} {:?}", error.detail()),
+    };
+    let load = started.elapsed();
+    eprintln!("loaded in {load:.1?}: {} MB, {} MB resident", size(&inputs) >> 20, (resident_bytes() - before) >> 20);
+    if std::env::var("PER_FORMULA").is_ok() {
+        let mut revision = inputs.clone();
+        for formula in model::formulas() {
+            let (time, next) = timed(&revision, std::slice::from_ref(&formula));
+            eprintln!("{time:.1?} {formula:?}");
+            revision = next;
+        }
+    }
+    let mut full = Vec::new();
+    let mut revision = inputs.clone();
+    for _ in 0..3 {
+        let (time, computed) = timed(&inputs, &model::formulas());
+        eprintln!("computed in {time:.1?}: {} MB, {} MB resident", size(&computed) >> 20, (resident_bytes() - before) >> 20);
+        full.push(time);
+        revision = computed;
+    }
+    full.sort();
+    let rows = revision.version.rows(BUDGET).row_count();
+    for ((_, text), cells) in [("budget", BUDGET), ("summary", SUMMARY), ("entity", ENTITY), ("department", DEPARTMENT), ("company", COMPANY)].map(|each| (each, revision.version.rows(each.1).row_count())) {
+        eprintln!("cube {text:?}: {cells} rows");
+    }
+    drop(inputs);
+    let one = one_cell(&revision, combinations);
+    eprintln!("one cell p50 {:.1?} p99 {:.1?}", one.0, one.1);
+    let currency = model::coordinates(model::combination(0), 0, model::month_members(&revision)[0])[7];
+    let rate = cells(FX, 0, vec![currency, model::month_members(&revision)[0]], vec![Some(777_777)]);
+    let (fx, _) = timed(&revision, &[rate]);
+    eprintln!("a rate changed {fx:.1?}");
+    let price = prices(&revision, combinations);
+    let (price, _) = timed(&revision, &[price]);
+    eprintln!("prices of a product changed {price:.1?}");
+    let started = Instant::now();
+    let branch = revision.clone();
+    eprintln!("branch {:.1?}", started.elapsed());
+    drop(branch);
+    println!(
+        "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1}",
+        totals(&revision), load.as_secs_f64(), ms(full[1]), one.0.as_secs_f64() * 1e6, one.1.as_secs_f64() * 1e6, ms(fx), ms(price),
+    );
+}
+
+fn size(revision: &Revision) -> usize {
+    revision.version.cubes.iter().map(|cube| cube.size_bytes()).sum()
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn timed(revision: &Revision, changes: &[Change]) -> (Duration, Revision) {
+    let started = Instant::now();
+    match revision.apply(changes) {
+        Ok((next, _)) => (started.elapsed(), next),
+        Err(error) => panic!("{error} {:?}", error.detail()),
+    }
+}
+
+/// Median and 99th percentile of writing one cell and reading the company's cash of the last month.
+fn one_cell(revision: &Revision, combinations: u64) -> (Duration, Duration) {
+    let mut revision = revision.clone();
+    let months = model::month_members(&revision);
+    let mut times = Vec::new();
+    for turn in 0..1_000 {
+        let row = draw(20, turn, combinations * ROWS_EACH);
+        let (at, scenario, month) = (row / ROWS_EACH, row % ROWS_EACH / MONTHS, row % MONTHS);
+        let place = model::coordinates(model::combination(at), scenario, months[month as usize]);
+        let write = cells(BUDGET, 0, place.to_vec(), vec![Some(draw(21, turn, 500) as i64)]);
+        let started = Instant::now();
+        let (_, next) = timed(&revision, &[write]);
+        total(&next, COMPANY, 3);
+        times.push(started.elapsed());
+        revision = next;
+    }
+    times.sort();
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+/// New prices of one product, everywhere.
+fn prices(revision: &Revision, combinations: u64) -> Change {
+    let months = model::month_members(revision);
+    let (mut places, mut values) = (Vec::new(), Vec::new());
+    for at in (0..combinations).step_by(model::PRODUCTS as usize) {
+        for scenario in 0..model::SCENARIOS {
+            for &month in &months {
+                places.extend(model::coordinates(model::combination(at), scenario, month));
+                values.push(Some(4_321));
+            }
+        }
+    }
+    cells(BUDGET, 1, places, values)
+}
+
+fn cells(cube: CubeId, measure: u32, coordinates: Vec<cube::MemberId>, values: Vec<Option<i64>>) -> Change {
+    Change::Rows(RowsWrite {
+        cube,
+        action: RowsAction::Set,
+        measures: vec![MeasureId(measure)],
+        keys: Vec::new(),
+        coordinates,
+        values,
+    })
+}
+
+fn total(revision: &Revision, cube: CubeId, measure: u32) -> i128 {
+    let view = View::unrestricted(Arc::clone(&revision.version));
+    let query = Query { outputs: vec![Measured::Consolidated(MeasureId(measure))], ..Query::of(cube) };
+    let rollup = run(&view, &revision.plan, &query).expect("the total is computed");
+    rollup.columns[0].values[0].unwrap_or(0)
+}
+
+/// Totals as the peer prints them.
+fn totals(revision: &Revision) -> String {
+    format!(
+        "net={} margin={} sales={} department={} income={}",
+        total(revision, BUDGET, 6),
+        total(revision, BUDGET, 7),
+        total(revision, ENTITY, 0),
+        total(revision, DEPARTMENT, 0),
+        total(revision, COMPANY, 1),
+    )
+}
+
+/// Memory of this process, by the kernel's count.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
