@@ -18,6 +18,7 @@ mod select;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::aggregate::Aggregates;
@@ -40,6 +41,9 @@ use history::{History, STEP_ROWS_MAX};
 use level_column::LevelColumns;
 
 use postings::Postings;
+
+/// Keys that one thread looks for together.
+const FIND_ROWS: usize = 4_096;
 
 /// Rows in columns, not yet sorted. All columns have the same length.
 #[derive(Debug, Clone, Default)]
@@ -229,6 +233,27 @@ impl Segment {
         })
     }
 
+    /// The first row from `from` on whose primary key is not less than that of a row of `rows`: looked for in
+    /// steps that double, as it is near where keys are searched in their order.
+    fn place(&self, from: usize, rows: &Rows, other: usize) -> usize {
+        let is_less = |row: usize| self.compare(row, rows, other).is_lt();
+        let (mut low, mut high, mut step) = (from, from, 1);
+        while high < self.row_count && is_less(high) {
+            low = high + 1;
+            high += step;
+            step *= 2;
+        }
+        high = high.min(self.row_count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match is_less(middle) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
     /// Binary search; `compare` says how a row's primary key differs from the one searched.
     fn search(&self, compare: impl Fn(usize) -> Option<Ordering>) -> Option<usize> {
         let (mut low, mut high) = (0, self.row_count);
@@ -350,6 +375,29 @@ impl CubeRows {
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
         self.newest(|segment| segment.find(rows, row))
+    }
+
+    /// Where the rows with the primary keys of sorted rows live.
+    pub fn find_sorted(&self, sorted: &Rows) -> Vec<Option<Location>> {
+        let chunks = (0..sorted.len()).step_by(FIND_ROWS).collect::<Vec<_>>();
+        let found = chunks.into_par_iter().flat_map_iter(|first| {
+            // where in each segment the next key is, or would be
+            let mut places = vec![0; self.segments.len()];
+            let rows = first..sorted.len().min(first + FIND_ROWS);
+            rows.map(move |row| {
+                let newest_first = self.segments.iter().zip(&mut places).enumerate().rev();
+                let mut found = newest_first.filter_map(|(segment, (view, place))| {
+                    *place = view.segment.place(*place, sorted, row);
+                    let at = *place;
+                    let is_found = at < view.segment.row_count
+                        && view.segment.compare(at, sorted, row).is_eq()
+                        && !view.dead.contains(at as u32);
+                    is_found.then_some(Location { segment, row: at })
+                });
+                found.next()
+            })
+        });
+        found.collect()
     }
 
     /// Whether a row may be there that has the primary key of one of some sorted rows.

@@ -334,8 +334,7 @@ impl Version {
             update.rows = sorted;
             return Ok(update);
         }
-        for row in 0..sorted.len() {
-            let location = current.find(&sorted, row);
+        for (row, location) in current.find_sorted(&sorted).into_iter().enumerate() {
             match (write.action, location) {
                 (RowsAction::Remove, Some(location)) => update.removed.push(location),
                 (RowsAction::Remove, None) => {}
