@@ -396,7 +396,7 @@ fn collect_sites<'n>(node: &'n Node, sites: &mut Vec<&'n Node>) {
     }
 }
 
-fn members_of(column: &Column) -> Cow<'_, [MemberId]> {
+pub(crate) fn members_of(column: &Column) -> Cow<'_, [MemberId]> {
     match column {
         Column::Members(members) => Cow::Borrowed(members),
         other => Cow::Owned(vec![MemberId::NONE; other.len()]),

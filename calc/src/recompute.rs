@@ -8,6 +8,7 @@ mod difference;
 mod due;
 mod failed;
 mod rows;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use roaring::RoaringBitmap;
 
 use self::difference::{Changes, Difference, difference, patch, push_points};
 use self::rows::{Counting, RowChanges, keys_of};
+use self::sums::{Additions, Step};
 use crate::affected::{Changed, Dirt};
 use crate::branches::{BranchChange, Branches};
 use crate::check::Formula;
@@ -62,6 +64,8 @@ struct Due {
     regions: Vec<Filters>,
     /// Rows of a records cube, by key.
     rows: Vec<Arc<Rows>>,
+    /// Cells of a sum, with what is added to them.
+    additions: Vec<Additions>,
 }
 
 /// New values of a formula, and where.
@@ -73,6 +77,8 @@ struct Outcome {
     added_at: Vec<Vec<MemberId>>,
     /// Coordinates of all that changed, a column an axis.
     changed: Vec<Vec<MemberId>>,
+    /// By how much each of them did.
+    steps: Vec<Step>,
     /// Keys of the rows that changed, where formulas of the same rows read them.
     keys: Option<Rows>,
 }
@@ -464,9 +470,9 @@ impl Recompute {
             let takes_blanks = |&place: &usize| plan.formulas[place].takes_blanks_of(update.cube);
             let counting =
                 if readers.any(takes_blanks) { Counting::Blanks } else { Counting::Values };
-            let points = changes.points(measure, is_touched, counting, &old, update);
+            let (points, steps) = changes.points(measure, is_touched, counting, &old, update);
             if points.len > 0 {
-                self.propagate(update.cube, measure, &points)?;
+                self.propagate(update.cube, measure, &points, &steps)?;
             }
         }
         if is_records && !update.rows.is_empty() {
@@ -514,12 +520,21 @@ impl Recompute {
         old
     }
 
-    /// Tells every formula that reads a measure where it changed.
-    fn propagate(&mut self, cube: CubeId, measure: MeasureId, points: &Points) -> Result<()> {
+    /// Tells every formula that reads a measure where it changed, and by how much.
+    fn propagate(
+        &mut self,
+        cube: CubeId,
+        measure: MeasureId,
+        points: &Points,
+        steps: &[Step],
+    ) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let version = self.version.clone();
         let changed = Changed::Values { cube, measure, points };
         for &place in plan.readers(cube, measure) {
+            if self.is_due_everywhere(place) || self.add(place, points, steps)? {
+                continue;
+            }
             self.mark(place, &changed, &version)?;
         }
         Ok(())
@@ -534,9 +549,14 @@ impl Recompute {
                 self.advance(step, along)?;
                 continue;
             }
-            let Some(due) = self.pending.remove(&place) else { continue };
+            let Some(mut due) = self.pending.remove(&place) else { continue };
+            let additions = match due.is_of_additions() {
+                true => std::mem::take(&mut due.additions),
+                false => Vec::new(),
+            };
+            due.points.extend(additions.iter().map(|addition| addition.points.clone()));
             let blocks = self.due_blocks(&plan.formulas[place], due)?;
-            self.run(place, &blocks)?;
+            self.run(place, &blocks, &additions)?;
         }
         Ok(())
     }
@@ -560,7 +580,7 @@ impl Recompute {
             let formula = &plan.formulas[place];
             let due = Due { points, ..Due::default() };
             let blocks = self.due_blocks(formula, due)?;
-            self.run(place, &blocks)?;
+            self.run(place, &blocks, &[])?;
         }
     }
 
@@ -596,8 +616,9 @@ impl Recompute {
         }
     }
 
-    /// Computes a formula at some points, puts what changed in, and tells its readers.
-    fn run(&mut self, place: usize, blocks: &[Block]) -> Result<()> {
+    /// Computes a formula at some points, of a sum by what is added where that is known, puts what
+    /// changed in, and tells its readers.
+    fn run(&mut self, place: usize, blocks: &[Block], additions: &[Additions]) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let formula = &plan.formulas[place];
         let count: u64 = blocks.iter().map(|block| block.len as u64).sum();
@@ -608,7 +629,13 @@ impl Recompute {
         let is_blank = formula.is_blank_at_leaves(model);
         let def = model.cube_def(formula.cube).measure_def(formula.measure);
         let assigned_to = (def.value_type, def.rounding);
-        let differences = if is_blank {
+        let added = match additions {
+            [] => None,
+            additions => self.added(formula, blocks, additions),
+        };
+        let differences = if let Some(added) = added {
+            added
+        } else if is_blank {
             let blank = |block: &Block| difference(formula, block, Assigned::blank(block.len));
             blocks.iter().map(blank).collect()
         } else if def.value_type == ValueType::Text {
@@ -678,6 +705,14 @@ impl Recompute {
         let has_readers = readers.any(|&reader| !self.is_due_everywhere(reader));
         if has_readers {
             push_points(&mut outcome.changed, block, &changed, axes);
+            let stored = block.origin.as_ref().and_then(|origin| {
+                Some((&origin.rows, origin.segment.values.get(formula.measure.idx())?))
+            });
+            outcome.steps.extend(changed.iter(block.len).map(|at| {
+                let at = at as usize;
+                let before = stored.and_then(|(rows, stored)| stored.get(rows.get(at)));
+                Step::new(before, values.get(at))
+            }));
         }
         let Some(origin) = &block.origin else {
             push_points(&mut outcome.added_at, block, &changed, axes);
@@ -709,7 +744,7 @@ impl Recompute {
 
     /// Puts new values in and tells the readers.
     fn put(&mut self, place: usize, formula: &Formula, outcome: Outcome) -> Result<()> {
-        let Outcome { patches, added, added_at, changed, keys } = outcome;
+        let Outcome { patches, added, added_at, changed, steps, keys } = outcome;
         if patches.is_empty() && added.is_empty() {
             return Ok(());
         }
@@ -734,7 +769,7 @@ impl Recompute {
         if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
             self.same_rows_due(place, formula, keys);
         }
-        self.propagate(formula.cube, formula.measure, &points)
+        self.propagate(formula.cube, formula.measure, &points, &steps)
     }
 
     /// Formulas of the same row that read a formula.

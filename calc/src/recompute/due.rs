@@ -120,7 +120,8 @@ impl Recompute {
                 }
             }
         };
-        for points in due.points {
+        let additions = due.additions.into_iter().map(|addition| addition.points);
+        for points in due.points.into_iter().chain(additions) {
             add(session.within(session.closed(points, frame, &inside)?, &inside));
         }
         let mut regions: Vec<Filters> =

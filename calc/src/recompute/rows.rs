@@ -4,6 +4,7 @@ use cube::MeasureId;
 use cube::segment::Rows;
 use cube::version::RowsUpdate;
 
+use super::sums::Step;
 use crate::points::Points;
 
 /// Which rows that come or go make a difference to who reads a measure.
@@ -44,8 +45,8 @@ impl RowChanges {
         changes
     }
 
-    /// The coordinates, old and new, at which a measure may have changed: of rows that come or go, those
-    /// that count.
+    /// The coordinates, old and new, at which a measure may have changed, and by how much: of rows that come
+    /// or go, those that count.
     pub(super) fn points(
         &self,
         measure: MeasureId,
@@ -53,10 +54,12 @@ impl RowChanges {
         counting: Counting,
         old: &Rows,
         update: &RowsUpdate,
-    ) -> Points {
+    ) -> (Points, Vec<Step>) {
         let axes = update.rows.coordinates.len();
         let mut points = Points::none(axes);
-        let mut push = |rows: &Rows, row: usize| {
+        let mut steps = Vec::new();
+        let mut push = |rows: &Rows, row: usize, before: Option<i64>, after: Option<i64>| {
+            steps.push(Step::new(before, after));
             points.len += 1;
             for (column, from) in points.columns.iter_mut().zip(&rows.coordinates) {
                 column.get_or_insert_default().push(from[row]);
@@ -66,21 +69,22 @@ impl RowChanges {
         let after = &update.rows.values[measure.idx()];
         let removed = before.iter().take(self.removed).enumerate();
         let counts = |value: &Option<i64>| value.is_some() || counting == Counting::Blanks;
-        removed.filter(|(_, value)| counts(value)).for_each(|(row, _)| push(old, row));
+        removed.filter(|(_, value)| counts(value)).for_each(|(row, value)| push(old, row, *value, None));
         for (row, old_row) in self.old_row.iter().enumerate() {
+            let value = after[row];
             match old_row {
                 Some(old_row) if self.is_fresh[row] => {
-                    push(old, *old_row);
-                    push(&update.rows, row);
+                    push(old, *old_row, before[*old_row], None);
+                    push(&update.rows, row, None, value);
                 }
-                Some(old_row) if is_touched && before[*old_row] != after[row] => {
-                    push(&update.rows, row);
+                Some(old_row) if is_touched && before[*old_row] != value => {
+                    push(&update.rows, row, before[*old_row], value);
                 }
-                None if counts(&after[row]) => push(&update.rows, row),
+                None if counts(&value) => push(&update.rows, row, None, value),
                 _ => {}
             }
         }
-        points
+        (points, steps)
     }
 
     pub(super) fn fresh_rows(&self, update: &RowsUpdate) -> Vec<usize> {
