@@ -20,7 +20,7 @@ use crate::limits::PLAN_ATTEMPTS_MAX;
 use crate::load::{self, LoadError, LoadReport, LoadRequest, Stage};
 use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
-use crate::tenant::actor::{on_rayon, panic_text};
+use crate::pools::{Pool, panic_text};
 use crate::tenant::command::Refusal;
 use crate::tenant::{MAIN, OpenTenant};
 
@@ -312,11 +312,11 @@ pub async fn submit_planned<T: Send + 'static>(
         .into())
 }
 
-/// Runs a plan on rayon; a panic in it is an error of this command alone.
+/// Runs a plan, which may take long; a panic in it is an error of this command alone.
 pub async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    on_rayon(work).await.unwrap_or_else(|panic| {
+    Pool::Background.run(work).await.unwrap_or_else(|panic| {
         Err(SqlError::new("XX000", "internal error").with_detail(panic_text(panic)).into())
     })
 }

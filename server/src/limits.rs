@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const QUEUE_COMMANDS_MAX: usize = 4_096;
 /// Memory that the waiting commands of one tenant may hold, as estimated from their size.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Largest command that is computed before what runs in the background, as estimated from its size.
+pub const PROMPT_COMMAND_BYTES_MAX: usize = 1024 * 1024;
 /// Commands that one write to the ledger makes durable together.
 pub const GROUP_COMMANDS_MAX: usize = 1_024;
 /// No further command joins a group once its payloads have this many bytes.

@@ -12,7 +12,8 @@ use crate::auth::{User, Users, Verifier};
 use crate::data_folder::{DataFolder, TenantFolder};
 use crate::error::{Result, ServerError};
 use crate::limits::ELSEWHERE_TENANTS_MAX;
-use crate::tenant::actor::{Supervisor, SupervisorMessage, on_rayon, panic_text};
+use crate::pools::{Pool, panic_text};
+use crate::tenant::actor::{Supervisor, SupervisorMessage};
 use crate::tenant::store::Opened;
 use crate::tenant::{OpenTenant, TenantOptions};
 
@@ -82,7 +83,7 @@ impl Tenants {
             });
             (name, read)
         };
-        let reading = on_rayon(move || folders.into_par_iter().map(read).collect());
+        let reading = Pool::Background.run(move || folders.into_par_iter().map(read).collect());
         reading.await.map_err(|panic| internal(panic_text(panic)))
     }
 

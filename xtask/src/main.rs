@@ -1,5 +1,6 @@
 //! `cargo xtask`: the one door to building, testing and measuring.
 
+mod bench;
 mod ssb;
 
 use std::env;
@@ -18,6 +19,9 @@ cargo xtask COMMAND
   bench formulas      a million deals, five formulas deep, beside the same computation in Polars
   bench ssb           the Star Schema Benchmark beside Polars, DuckDB and ClickHouse
                       [--scale N] [--order random|date] [--rounds R] [--engines polars,duckdb,chdb]
+                      [--measure all|scans|covered]
+  bench planning      50 million cells of 8 dimensions, 20 formulas, beside Polars
+  bench wire          prepared queries, a million rows and queries beside loads, over a socket
   crash --seeds N     simulate N lives of a ledger on a device that loses power
 ";
 
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "golden" => golden(),
-        "bench" => bench(rest),
+        "bench" => bench::bench(rest),
         "crash" => crash(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -159,52 +163,6 @@ fn golden() -> Result<()> {
         run(Command::new("python3").arg(program).arg(source.join(name)).arg("--write"))?;
     }
     Ok(())
-}
-
-fn bench(arguments: &[String]) -> Result<()> {
-    match arguments.split_first() {
-        Some((name, [])) if name == "formulas" => bench_formulas(),
-        Some((name, rest)) if name == "ssb" => ssb::bench(rest),
-        _ => bail!("usage: cargo xtask bench formulas, or ssb with its options\n\n{HELP}"),
-    }
-}
-
-/// Runs the formulas of ours and their peer one after the other, and ends with a line of figures:
-/// times are medians, ratios are time of the peer by ours.
-fn bench_formulas() -> Result<()> {
-    let python = python_with("python-peers", "xtask/peers/requirements.txt")?;
-    let ours = figures(
-        cargo()
-            .args(["run", "--quiet", "--release", "--package", "calc"])
-            .args(["--example", "formulas"]),
-    )?;
-    let peer = figures(Command::new(python).arg(root().join("xtask/peers/formulas_polars.py")))?;
-    let number = |line: &str, name: &str| -> Result<f64> {
-        let word = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        word.and_then(|word| word.parse().ok()).with_context(|| format!("no {name} in {line}"))
-    };
-    for total in ["credit", "bookings", "attainment", "commission", "payout"] {
-        let equal = (number(&ours, total)? - number(&peer, total)?).abs() < 0.5;
-        ensure!(equal, "{total} differs:\n{ours}\n{peer}");
-    }
-    let full = number(&ours, "full_ms")?;
-    println!(
-        "{ours} polars_cells_ms={} cells_ratio={:.2} polars_totals_ms={} totals_ratio={:.2}",
-        number(&peer, "cells_ms")?,
-        number(&peer, "cells_ms")? / full,
-        number(&peer, "totals_ms")?,
-        number(&peer, "totals_ms")? / full
-    );
-    Ok(())
-}
-
-/// The last line that a program prints.
-fn figures(command: &mut Command) -> Result<String> {
-    let output = command.stderr(std::process::Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot run {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", output.status);
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().last().unwrap_or_default().to_owned())
 }
 
 fn crash(arguments: &[String]) -> Result<()> {

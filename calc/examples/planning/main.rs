@@ -32,7 +32,11 @@ fn main() {
         Err(error) => panic!("{error} {:?}", error.detail()),
     };
     let load = started.elapsed();
-    eprintln!("loaded in {load:.1?}: {} MB, {} MB resident", size(&inputs) >> 20, (resident_bytes() - before) >> 20);
+    eprintln!(
+        "loaded in {load:.1?}: {} MB, {} MB resident",
+        size(&inputs) >> 20,
+        (resident_bytes() - before) >> 20
+    );
     if std::env::var("PER_FORMULA").is_ok() {
         let mut revision = inputs.clone();
         for formula in model::formulas() {
@@ -45,20 +49,34 @@ fn main() {
     let mut revision = inputs.clone();
     for _ in 0..3 {
         let (time, computed) = timed(&inputs, &model::formulas());
-        eprintln!("computed in {time:.1?}: {} MB, {} MB resident", size(&computed) >> 20, (resident_bytes() - before) >> 20);
+        eprintln!(
+            "computed in {time:.1?}: {} MB, {} MB resident",
+            size(&computed) >> 20,
+            (resident_bytes() - before) >> 20
+        );
         full.push(time);
         revision = computed;
     }
     full.sort();
     let rows = revision.version.rows(BUDGET).row_count();
-    for ((_, text), cells) in [("budget", BUDGET), ("summary", SUMMARY), ("entity", ENTITY), ("department", DEPARTMENT), ("company", COMPANY)].map(|each| (each, revision.version.rows(each.1).row_count())) {
+    for ((_, text), cells) in [
+        ("budget", BUDGET),
+        ("summary", SUMMARY),
+        ("entity", ENTITY),
+        ("department", DEPARTMENT),
+        ("company", COMPANY),
+    ]
+    .map(|each| (each, revision.version.rows(each.1).row_count()))
+    {
         eprintln!("cube {text:?}: {cells} rows");
     }
     drop(inputs);
     let one = one_cell(&revision, combinations);
     eprintln!("one cell p50 {:.1?} p99 {:.1?}", one.0, one.1);
-    let currency = model::coordinates(model::combination(0), 0, model::month_members(&revision)[0])[7];
-    let rate = cells(FX, 0, vec![currency, model::month_members(&revision)[0]], vec![Some(777_777)]);
+    let currency =
+        model::coordinates(model::combination(0), 0, model::month_members(&revision)[0])[7];
+    let rate =
+        cells(FX, 0, vec![currency, model::month_members(&revision)[0]], vec![Some(777_777)]);
     let fx = median(&revision, rate);
     eprintln!("a rate changed {fx:.1?}");
     let price = prices(&revision, combinations);
@@ -70,7 +88,13 @@ fn main() {
     drop(branch);
     println!(
         "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1}",
-        totals(&revision), load.as_secs_f64(), ms(full[1]), one.0.as_secs_f64() * 1e6, one.1.as_secs_f64() * 1e6, ms(fx), ms(price),
+        totals(&revision),
+        load.as_secs_f64(),
+        ms(full[1]),
+        one.0.as_secs_f64() * 1e6,
+        one.1.as_secs_f64() * 1e6,
+        ms(fx),
+        ms(price),
     );
 }
 
@@ -133,7 +157,12 @@ fn prices(revision: &Revision, combinations: u64) -> Change {
     cells(BUDGET, 1, places, values)
 }
 
-fn cells(cube: CubeId, measure: u32, coordinates: Vec<cube::MemberId>, values: Vec<Option<i64>>) -> Change {
+fn cells(
+    cube: CubeId,
+    measure: u32,
+    coordinates: Vec<cube::MemberId>,
+    values: Vec<Option<i64>>,
+) -> Change {
     Change::Rows(RowsWrite {
         cube,
         action: RowsAction::Set,
@@ -146,7 +175,8 @@ fn cells(cube: CubeId, measure: u32, coordinates: Vec<cube::MemberId>, values: V
 
 fn total(revision: &Revision, cube: CubeId, measure: u32) -> i128 {
     let view = View::unrestricted(Arc::clone(&revision.version));
-    let query = Query { outputs: vec![Measured::Consolidated(MeasureId(measure))], ..Query::of(cube) };
+    let query =
+        Query { outputs: vec![Measured::Consolidated(MeasureId(measure))], ..Query::of(cube) };
     let rollup = run(&view, &revision.plan, &query).expect("the total is computed");
     rollup.columns[0].values[0].unwrap_or(0)
 }
@@ -167,5 +197,6 @@ fn totals(revision: &Revision) -> String {
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
+        * 1024
 }

@@ -74,11 +74,15 @@ pub fn load(combinations: u64) -> calc::Result<Revision> {
         for currency in 0..CURRENCIES {
             let member = level_first(6) + currency;
             small[0].1.extend([MemberId(member as u32), months[at as usize]]);
-            small[0].2.push(Some((500_000 + draw(8, at * CURRENCIES + currency, 1_000_000)) as i64));
+            small[0]
+                .2
+                .push(Some((500_000 + draw(8, at * CURRENCIES + currency, 1_000_000)) as i64));
         }
         for scenario in 0..SCENARIOS {
             small[1].1.extend([MemberId(scenario as u32), months[at as usize]]);
-            small[1].2.push(Some((1_000_000 + draw(9, at * SCENARIOS + scenario, 9_000_000)) as i64));
+            small[1]
+                .2
+                .push(Some((1_000_000 + draw(9, at * SCENARIOS + scenario, 9_000_000)) as i64));
         }
     }
     for (cube, coordinates, values) in small {
@@ -195,7 +199,8 @@ pub fn formulas() -> Vec<Change> {
 
 fn dimension(&(name, _, upper, _): &(&str, u64, &str, u64)) -> Change {
     let level = |name: &str| LevelDef { name: name.into(), key_type: KeyType::Text };
-    let levels: Vec<LevelDef> = [upper, name].into_iter().filter(|name| !name.is_empty()).map(level).collect();
+    let levels: Vec<LevelDef> =
+        [upper, name].into_iter().filter(|name| !name.is_empty()).map(level).collect();
     let hierarchy = HierarchyDef {
         name: name.into(),
         kind: HierarchyKind::Levels,
@@ -240,14 +245,16 @@ fn members((dimension, (name, count, upper, groups)): (u32, (&str, u64, &str, u6
             ..MemberWrite::default()
         });
     }
-    members.extend((0..count).map(|at| MemberWrite {
-        key: format!("{name} {at}"),
-        parents: at
-            .checked_rem(groups)
-            .map(|group| (HierarchyId(0), Some(format!("{upper} {group}"))))
-            .into_iter()
-            .collect(),
-        ..MemberWrite::default()
+    members.extend((0..count).map(|at| {
+        MemberWrite {
+            key: format!("{name} {at}"),
+            parents: at
+                .checked_rem(groups)
+                .map(|group| (HierarchyId(0), Some(format!("{upper} {group}"))))
+                .into_iter()
+                .collect(),
+            ..MemberWrite::default()
+        }
     }));
     let dimension = DimensionId(dimension);
     Change::Members(MembersWrite { dimension, first_new: MemberId(0), members })
@@ -276,7 +283,16 @@ fn cubes() -> Vec<Change> {
         cube("fx", &["currency", "date.month"], &[("rate", 6)]),
         cube(
             "budget",
-            &["scenario", "date.month", "entity", "department", "product", "channel", "segment", "currency"],
+            &[
+                "scenario",
+                "date.month",
+                "entity",
+                "department",
+                "product",
+                "channel",
+                "segment",
+                "currency",
+            ],
             &[
                 ("units", 0),
                 ("price", 2),

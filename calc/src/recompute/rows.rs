@@ -69,7 +69,9 @@ impl RowChanges {
         let after = &update.rows.values[measure.idx()];
         let removed = before.iter().take(self.removed).enumerate();
         let counts = |value: &Option<i64>| value.is_some() || counting == Counting::Blanks;
-        removed.filter(|(_, value)| counts(value)).for_each(|(row, value)| push(old, row, *value, None));
+        removed
+            .filter(|(_, value)| counts(value))
+            .for_each(|(row, value)| push(old, row, *value, None));
         for (row, old_row) in self.old_row.iter().enumerate() {
             let value = after[row];
             match old_row {

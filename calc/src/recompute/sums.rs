@@ -80,9 +80,8 @@ impl<'f> PlainSum<'f> {
             },
             _ => return None,
         };
-        let follows_members = |by: &Node| {
-            !by.is_heavy && by.reads().is_empty() && by.on_branches().is_empty()
-        };
+        let follows_members =
+            |by: &Node| !by.is_heavy && by.reads().is_empty() && by.on_branches().is_empty();
         let is_plain = reduce.aggregator == Aggregator::Sum
             && reduce.weight.is_none()
             && reduce.under.is_empty()

@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::data_folder::{DataFolder, Missing};
 use crate::error::{Result, ServerError};
 use crate::limits::READ_MEMORY_BYTES_DEFAULT;
+use crate::pools;
 use crate::tenant::{Authority, OpenTenant, TenantOptions};
 use crate::tenants::{Damaged, Tenants};
 
@@ -60,8 +61,7 @@ impl LocalTenant {
 
 /// The runtime of this process.
 pub fn runtime() -> Result<Runtime> {
-    // the compute pool is made once; a second runtime of the process finds it there
-    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build_global();
+    pools::start_prompt();
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_stack_size(STACK_BYTES);
     builder.build().map_err(ServerError::io("start", "a runtime"))

@@ -1,26 +1,24 @@
 //! The actor that sequences and commits one tenant's commands, and the supervisor of all of them.
 //!
 //! While one group of commands is being made durable, the next is computed on top of it; so every
-//! group that forms meanwhile costs one sync. Computing runs on rayon and syncing on a thread for
-//! blocking work, never on an async worker.
+//! group that forms meanwhile costs one sync. Computing runs on a pool of threads and syncing on a thread
+//! for blocking work, never on an async worker.
 //!
 //! Invariant: an answer is sent after the sync of its group returned and the state is published.
 //! An actor that fails is started again from what the ledger holds; no other tenant notices.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use protocol::branches::Branches;
 use protocol::error::SqlError;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use storage::{LedgerWriter, RecordId, StorageError};
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::sql_of_storage;
 use crate::limits::RESTARTS_MAX;
+use crate::pools::{Pool, panic_text};
 use crate::tenant::OpenTenant;
 use crate::tenant::store::{Group, Opened};
 
@@ -88,7 +86,8 @@ impl Actor for TenantActor {
 impl TenantActor {
     async fn reopen(&self, state: &mut TenantState) -> Result<(), ActorProcessingErr> {
         let device = Arc::clone(&self.tenant.device);
-        match on_rayon(move || Opened::read(device)).await.map_err(panic_text)? {
+        let reading = Pool::Background.run(move || Opened::read(device));
+        match reading.await.map_err(panic_text)? {
             Ok(opened) => state.adopt(&self.tenant, opened),
             Err(error) => {
                 tracing::error!(tenant = self.tenant.name, %error, "cannot read the ledger again");
@@ -114,7 +113,9 @@ impl TenantActor {
                 continue;
             }
             let (engine, branches) = (self.tenant.engine, state.candidate.clone());
-            let computed = on_rayon(move || engine.compute(&branches, jobs)).await;
+            let is_slow = jobs.iter().any(|job| job.task.pool() == Pool::Background);
+            let pool = if is_slow { Pool::Background } else { Pool::Prompt };
+            let computed = pool.run(move || engine.compute(&branches, jobs)).await;
             // Settled first in any case: two writers must never be at one ledger.
             let settled = state.settle(&self.tenant).await?;
             let (group, left) = computed.map_err(panic_text)?;
@@ -188,24 +189,6 @@ impl TenantState {
             }
         }
     }
-}
-
-/// Runs something on rayon and gives back what it returned, or its panic.
-pub async fn on_rayon<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Box<dyn Any + Send>> {
-    let (sender, receiver) = oneshot::channel();
-    rayon::spawn(move || {
-        // Whoever asked may have gone away.
-        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
-    });
-    receiver.await.unwrap_or_else(|gone| Err(Box::new(gone.to_string())))
-}
-
-/// What a panic said.
-pub fn panic_text(panic: Box<dyn Any + Send>) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 /// What the supervisor is told.

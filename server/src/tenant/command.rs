@@ -11,7 +11,10 @@ use protocol::error::SqlError;
 use protocol::tenant::{Command, NewBranch, OldBranch, Receipt};
 use tokio::sync::oneshot;
 
-use crate::limits::{GROUP_COMMANDS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
+use crate::limits::{
+    GROUP_COMMANDS_MAX, PROMPT_COMMAND_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX,
+};
+use crate::pools::Pool;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,19 @@ impl Task {
             Self::Change(command) => estimated_bytes(&command.changes),
             Self::CreateBranch(_) | Self::DropBranch(_) => size_of::<Self>(),
         }
+    }
+
+    /// Where it is computed: cells that somebody typed at once, what a file or a rule brings in the background.
+    pub fn pool(&self) -> Pool {
+        let is_prompt = match self {
+            Self::Change(command) => {
+                let is_model = |change: &Change| matches!(change, Change::Model(_));
+                self.estimated_bytes() <= PROMPT_COMMAND_BYTES_MAX
+                    && !command.changes.iter().any(is_model)
+            }
+            Self::CreateBranch(_) | Self::DropBranch(_) => true,
+        };
+        if is_prompt { Pool::Prompt } else { Pool::Background }
     }
 }
 

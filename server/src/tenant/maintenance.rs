@@ -10,6 +10,7 @@ use cube::view::Interrupt;
 use protocol::branches::Branches;
 
 use crate::limits::AGGREGATES_PERCENT;
+use crate::pools;
 
 /// From the end of one round to the next at the earliest: readers and writers come first.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -33,7 +34,7 @@ impl Maintenance {
         let (is_running, interrupt) = (Arc::clone(&self.is_running), self.interrupt.clone());
         let branches = Arc::clone(branches);
         let round = move || {
-            run(&branches, &interrupt);
+            pools::in_background(|| run(&branches, &interrupt));
             drop(branches);
             std::thread::sleep(PAUSE);
             is_running.store(false, Ordering::Release);

@@ -19,6 +19,7 @@ impl Row {
     }
 
     /// The columns it names.
+    #[cfg(debug_assertions)]
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|(name, _)| *name)
     }

@@ -1,9 +1,9 @@
-//! Plans that are ready to run: a statement that is run again with the same parameters and settings is
-//! not planned again as long as definitions and members are the same; nor is a text that is prepared
+//! Plans that are ready to run: a statement that is run again with the same settings and with parameters that
+//! it had lately is not planned again as long as definitions and members are the same; nor is a text that is prepared
 //! again. Rows may have changed: the plan is put on those that there are now.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -27,9 +27,12 @@ pub(super) struct Basis {
     pub parameters: Vec<ScalarValue>,
 }
 
-/// The last plan of a statement, if it can be run again.
+/// Plans of a statement that are kept, each for other parameters.
+const PLANS_MAX: usize = 32;
+
+/// The last plans of a statement that can be run again, the newest last.
 #[derive(Default)]
-pub(super) struct Ready(Mutex<Option<Kept>>);
+pub(super) struct Ready(Mutex<VecDeque<Kept>>);
 
 /// A plan on states without rows, so that it keeps none in memory.
 #[derive(Clone)]
@@ -40,6 +43,10 @@ struct Kept {
 }
 
 impl Kept {
+    fn is_for(&self, basis: &Basis) -> bool {
+        self.settings == basis.settings && self.parameters == basis.parameters
+    }
+
     /// The plan on what a scope shows, as if it had never run; none where it would be another.
     fn on(&self, scope: &Scope) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let mut is_alike = true;
@@ -82,22 +89,20 @@ fn cube_exec(node: &Arc<dyn ExecutionPlan>) -> Option<&CubeExec> {
 }
 
 impl Ready {
-    fn kept(&self) -> Option<Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The plan for a basis, as if it had never run.
     pub fn get(&self, basis: &Basis) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let kept = self
-            .kept()
-            .filter(|kept| kept.settings == basis.settings && kept.parameters == basis.parameters);
+        let kept = self.kept().iter().find(|kept| kept.is_for(basis)).cloned();
         kept.map_or(Ok(None), |kept| kept.on(&basis.scope))
     }
 
     /// Whether there is a plan for what a basis shows, with some parameters.
     fn fits(&self, basis: &Basis) -> bool {
-        let kept = self.kept().filter(|kept| kept.settings == basis.settings);
-        kept.is_some_and(|kept| kept.fits(&basis.scope))
+        let newest = self.kept().back().filter(|kept| kept.settings == basis.settings).cloned();
+        newest.is_some_and(|kept| kept.fits(&basis.scope))
     }
 
     /// Keeps a plan where nothing but the basis decides what it gives: it reads cubes only, and no
@@ -120,8 +125,12 @@ impl Ready {
             })
         };
         let plan = Arc::clone(plan).transform_up(without_rows)?.data;
-        let kept = Kept { settings: basis.settings, parameters: basis.parameters, plan };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        let mut all = self.kept();
+        all.retain(|kept| !kept.is_for(&basis));
+        if all.len() >= PLANS_MAX {
+            all.pop_front();
+        }
+        all.push_back(Kept { settings: basis.settings, parameters: basis.parameters, plan });
         Ok(true)
     }
 }
