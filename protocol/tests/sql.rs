@@ -4,6 +4,8 @@
 mod aggregates;
 #[path = "sql/branches.rs"]
 mod branches;
+#[path = "sql/growth.rs"]
+mod growth;
 #[path = "sql/overrides.rs"]
 mod overrides;
 #[path = "sql/prepared.rs"]
@@ -34,6 +36,7 @@ use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt, Tena
 /// A tenant without a ledger.
 struct MemoryTenant {
     branches: Mutex<Arc<Branches>>,
+    memory: MemoryReservation,
 }
 
 impl MemoryTenant {
@@ -61,7 +64,7 @@ impl Tenant for MemoryTenant {
         Ok(ReadPoint {
             branches: Arc::clone(&self.branches.lock().unwrap()),
             rights: Arc::default(),
-            memory: MemoryReservation::new(u64::MAX / 2),
+            memory: self.memory.clone(),
         })
     }
 
@@ -276,7 +279,8 @@ async fn opened(more: Vec<ModelChange>) -> (LocalSession, Arc<MemoryTenant>) {
         }),
     ];
     changes.extend(more.into_iter().map(Change::Model));
-    let tenant = MemoryTenant { branches: Mutex::default() };
+    let memory = MemoryReservation::new(u64::MAX / 2);
+    let tenant = MemoryTenant { branches: Mutex::default(), memory };
     let entry = tenant.entry("ada".into(), MAIN, "the beginning".into());
     let mut branches = Branches::default();
     let advanced = branches.advanced(branches.main(), &changes).unwrap();
