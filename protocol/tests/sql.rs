@@ -406,6 +406,30 @@ async fn plain_sums_that_would_mislead_are_refused() {
 }
 
 #[tokio::test]
+async fn a_measure_of_no_rows_is_blank() {
+    for none in ["false", "(date_year = 2022 OR date_year = 2024) AND date_year IN (2023)"] {
+        let sql = |what: &str| format!("SELECT {what} FROM books WHERE {none}");
+        check(&sql("measure(amount)"), &["-"]).await;
+        check(&sql("measure(amount), measure(price), count(*)"), &["- | - | 0"]).await;
+        check(&format!("{} GROUP BY 1", sql("account, measure(amount)")), &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn positions_in_grouping_sets_are_refused() {
+    for grouping in ["ROLLUP (1)", "CUBE (1)", "GROUPING SETS ((1), ())"] {
+        let sql = format!("SELECT account, count(*) FROM books GROUP BY {grouping}");
+        let refused = run(&mut session().await, &sql).await;
+        assert!(refused[0].starts_with("error 0A000 a position in ROLLUP"), "{refused:?}");
+    }
+    check(
+        "SELECT account, count(*) FROM books GROUP BY ROLLUP (account) ORDER BY 1 NULLS FIRST",
+        &["- | 8", "2 | 3", "3 | 2", "5 | 3"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn joins_closures_windows_and_expressions() {
     check(
         "SELECT sum(b.amount * c.weight) FROM books b JOIN account_closure c ON c.descendant = b.account WHERE c.ancestor = 1",
