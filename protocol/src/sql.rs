@@ -10,6 +10,7 @@ pub mod complexity;
 pub mod execution;
 pub mod explain_cell;
 pub mod filter;
+mod growth;
 pub mod history;
 pub mod in_lists;
 pub mod local;

@@ -4,6 +4,8 @@
 mod aggregates;
 #[path = "sql/branches.rs"]
 mod branches;
+#[path = "sql/growth.rs"]
+mod growth;
 #[path = "sql/overrides.rs"]
 mod overrides;
 #[path = "sql/prepared.rs"]
@@ -34,6 +36,7 @@ use protocol::tenant::{Command, LedgerEntry, NewBranch, OldBranch, Receipt, Tena
 /// A tenant without a ledger.
 struct MemoryTenant {
     branches: Mutex<Arc<Branches>>,
+    memory: MemoryReservation,
 }
 
 impl MemoryTenant {
@@ -61,7 +64,7 @@ impl Tenant for MemoryTenant {
         Ok(ReadPoint {
             branches: Arc::clone(&self.branches.lock().unwrap()),
             rights: Arc::default(),
-            memory: MemoryReservation::new(u64::MAX / 2),
+            memory: self.memory.clone(),
         })
     }
 
@@ -276,7 +279,8 @@ async fn opened(more: Vec<ModelChange>) -> (LocalSession, Arc<MemoryTenant>) {
         }),
     ];
     changes.extend(more.into_iter().map(Change::Model));
-    let tenant = MemoryTenant { branches: Mutex::default() };
+    let memory = MemoryReservation::new(u64::MAX / 2);
+    let tenant = MemoryTenant { branches: Mutex::default(), memory };
     let entry = tenant.entry("ada".into(), MAIN, "the beginning".into());
     let mut branches = Branches::default();
     let advanced = branches.advanced(branches.main(), &changes).unwrap();
@@ -399,6 +403,30 @@ async fn plain_sums_that_would_mislead_are_refused() {
     assert_eq!(run(&mut session, sql).await, ["900.0000"]);
     assert_eq!(run(&mut session, "SET perfos.aggregates = leaf").await, ["SET"]);
     assert_eq!(run(&mut session, sql).await, ["3100.0000"]);
+}
+
+#[tokio::test]
+async fn a_measure_of_no_rows_is_blank() {
+    for none in ["false", "(date_year = 2022 OR date_year = 2024) AND date_year IN (2023)"] {
+        let sql = |what: &str| format!("SELECT {what} FROM books WHERE {none}");
+        check(&sql("measure(amount)"), &["-"]).await;
+        check(&sql("measure(amount), measure(price), count(*)"), &["- | - | 0"]).await;
+        check(&format!("{} GROUP BY 1", sql("account, measure(amount)")), &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn positions_in_grouping_sets_are_refused() {
+    for grouping in ["ROLLUP (1)", "CUBE (1)", "GROUPING SETS ((1), ())"] {
+        let sql = format!("SELECT account, count(*) FROM books GROUP BY {grouping}");
+        let refused = run(&mut session().await, &sql).await;
+        assert!(refused[0].starts_with("error 0A000 a position in ROLLUP"), "{refused:?}");
+    }
+    check(
+        "SELECT account, count(*) FROM books GROUP BY ROLLUP (account) ORDER BY 1 NULLS FIRST",
+        &["- | 8", "2 | 3", "3 | 2", "5 | 3"],
+    )
+    .await;
 }
 
 #[tokio::test]

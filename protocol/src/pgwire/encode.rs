@@ -21,6 +21,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use postgres_types::Type;
 
+use super::limits::ROW_BYTES_MAX;
 use super::output::{Format, Output};
 use super::types::PgColumn;
 use crate::error::SqlError;
@@ -71,9 +72,21 @@ impl BatchEncoder {
     pub(super) fn write(&self, row: usize, output: &mut Output) -> Result<(), SqlError> {
         output.message(b'D', |body| {
             body.put_u16(u16::try_from(self.columns.len()).map_err(|_| too_many_columns())?);
-            self.columns.iter().try_for_each(|column| column.write(row, body))
+            let start = body.len();
+            self.columns.iter().try_for_each(|column| {
+                column.write(row, body)?;
+                match body.len() - start {
+                    ..=ROW_BYTES_MAX => Ok(()),
+                    _ => Err(too_long_a_row()),
+                }
+            })
         })
     }
+}
+
+fn too_long_a_row() -> SqlError {
+    SqlError::new("54000", format!("a row of a result has more than {ROW_BYTES_MAX} bytes"))
+        .with_hint("select fewer long texts at a time")
 }
 
 fn too_many_columns() -> SqlError {

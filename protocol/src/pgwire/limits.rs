@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A row of a result as the client gets it; more is 54000.
+pub const ROW_BYTES_MAX: usize = 64 << 20;
+
 /// The bounds of one listener. [`Limits::default`] is what a server runs with.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -18,6 +18,7 @@ use datafusion::physical_expr::create_physical_expr;
 use roaring::MultiOps;
 
 use super::columns::ColumnSource;
+use super::growth;
 use super::table::CubeTable;
 
 /// The predicates of a scan, split by how they are evaluated.
@@ -45,6 +46,8 @@ pub fn can_evaluate(expression: &Expr) -> bool {
             | Expr::AggregateFunction(_)
             | Expr::GroupingSet(_)
             | Expr::WindowFunction(_) => alone = false,
+            // it is made for a few rows at a time, which a plan of the engine does
+            Expr::ScalarFunction(call) if growth::is_long_constant(call) => alone = false,
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)

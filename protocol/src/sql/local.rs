@@ -37,6 +37,7 @@ use super::catalog;
 use super::complexity;
 use super::execution::compute;
 use super::explain_cell::{EXPLAIN_CELL, ExplainCell};
+use super::growth::Growth;
 use super::in_lists::ListsUnderOr;
 use super::measure::measure_function;
 use super::members::MemberCache;
@@ -381,11 +382,12 @@ impl LocalSession {
         plan: &LogicalPlan,
         parameters: Vec<ScalarValue>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let growth = Growth::new(Arc::clone(&self.state.runtime_env().memory_pool));
         let physical = if parameters.is_empty() {
-            self.state.create_physical_plan(plan).await?
+            growth.physical(&self.state, plan).await?
         } else {
             let plan = plan.clone().with_param_values(ParamValues::from(parameters))?;
-            self.state.create_physical_plan(&plan).await?
+            growth.physical(&self.state, &plan).await?
         };
         with_pauses(physical)
     }
@@ -662,13 +664,17 @@ fn engine_state(
     let mut rules = Optimizer::new().rules;
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
     rules.push(Arc::new(RollupRule::new(setting)));
+    let growth = Growth::new(Arc::clone(&runtime.memory_pool));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_scalar_functions(growth.functions())
+        .with_higher_order_functions(Vec::new())
         .with_optimizer_rules(rules)
         .with_analyzer_rule(catalog::subquery_rule())
         .with_analyzer_rule(Arc::new(ListsUnderOr))
+        .with_analyzer_rule(Arc::new(growth))
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(tenant.name(), Arc::new(TenantCatalog::new(scope.clone())));

@@ -1,11 +1,12 @@
-//! `measure(x)`: x consolidated by the cube's own rules. It has no accumulator: the rollup rule
-//! replaces every aggregation that uses it, or says why it cannot.
+//! `measure(x)`: x consolidated by the cube's own rules. The rollup rule replaces every aggregation
+//! that uses it, or says why it cannot; what is left is that of no rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::plan_err;
+use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{
@@ -63,9 +64,41 @@ impl AggregateUDFImpl for Measure {
         Ok(Arc::new(Field::new(MEASURE, data_type, true).with_metadata(metadata)))
     }
 
-    fn accumulator(&self, _arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        plan_err!(
-            "measure() consolidates a cube's measure; it is used in a query that aggregates the cube itself"
-        )
+    fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let blank = ScalarValue::try_from(arguments.return_field.data_type())?;
+        Ok(Box::new(OfNoRows { blank }))
+    }
+}
+
+/// The measure of no rows, which is blank.
+#[derive(Debug)]
+struct OfNoRows {
+    blank: ScalarValue,
+}
+
+impl Accumulator for OfNoRows {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        match values.iter().all(|values| values.is_empty()) {
+            true => Ok(()),
+            false => plan_err!(
+                "measure() consolidates a cube's measure; it is used in a query that aggregates the cube itself"
+            ),
+        }
+    }
+
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.blank.clone()])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.blank.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
     }
 }

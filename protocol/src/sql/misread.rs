@@ -22,6 +22,13 @@ impl Visitor for Misread {
     type Break = SqlError;
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+        if let Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) = expr
+            && sets.iter().flatten().any(|item| matches!(item, Expr::Value(_)))
+        {
+            let message = "a position in ROLLUP, CUBE or GROUPING SETS is not supported";
+            let hint = "write the column or the expression itself";
+            return ControlFlow::Break(SqlError::new("0A000", message).with_hint(hint));
+        }
         let (Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right)) = expr else {
             return ControlFlow::Continue(());
         };

@@ -60,6 +60,9 @@ impl OptimizerRule for RollupRule {
             }
             _ => return Ok(Transformed::no(plan)),
         };
+        if is_empty(&aggregate.input) {
+            return Ok(Transformed::no(plan));
+        }
         match convert::convert(aggregate, setting)? {
             convert::Conversion::Rollup(rollup) => Ok(Transformed::yes(*rollup)),
             convert::Conversion::NotOfACube(reason) => {
@@ -67,6 +70,16 @@ impl OptimizerRule for RollupRule {
                 Ok(Transformed::no(plan))
             }
         }
+    }
+}
+
+/// Whether a plan is known to give no rows, as where no row can fit its conditions.
+fn is_empty(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(empty) => !empty.produce_one_row,
+        LogicalPlan::Projection(projection) => is_empty(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_empty(&alias.input),
+        _ => false,
     }
 }
 

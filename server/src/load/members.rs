@@ -1,5 +1,7 @@
 //! Members from a file: keys, names, levels, parents and attributes of one dimension.
 
+use std::collections::HashMap;
+
 use cube::change::{MemberWrite, MembersWrite};
 use cube::dimension::Dimension;
 use cube::model::HierarchyKind;
@@ -60,6 +62,8 @@ impl Layout {
 struct Found {
     /// Members by canonical key, with the row they stand in.
     members: IndexMap<String, (usize, MemberWrite)>,
+    /// Rows of members that cannot be placed, by canonical key.
+    rejected: HashMap<String, usize>,
     /// Attributes, where rows say from when they hold.
     history: History,
 }
@@ -81,8 +85,15 @@ pub(super) fn plan(load: &Members<'_>, mut table: Table) -> Result<LoadPlan, Loa
                 let mut rejected: Vec<RejectedRow> = ragged.collect();
                 for row in 0..block.row_count() {
                     let noted = load.columns.row(&block, row).and_then(|row| {
-                        let (member, from) = load.member(&layout, &row)?;
-                        load.note(&layout, &mut found, row.number, member, from)
+                        let noted = load.member(&layout, &row).and_then(|(member, from)| {
+                            load.note(&layout, &mut found, row.number, member, from)
+                        });
+                        if noted.is_err()
+                            && let Ok(key) = load.row_key(&layout, &row)
+                        {
+                            found.rejected.entry(key).or_insert(row.number);
+                        }
+                        noted
                     });
                     match noted {
                         Ok(is_repeated) => rows_repeated += usize::from(is_repeated),
@@ -187,7 +198,7 @@ impl Members<'_> {
         layout: &Layout,
         row: &Row<'_>,
     ) -> Result<(MemberWrite, Option<i32>), RejectedRow> {
-        let key = evaluate(&layout.key, row, |text| self.key(layout.level, text))?;
+        let key = self.row_key(layout, row)?;
         let mut member = MemberWrite { key, level: layout.level, ..MemberWrite::default() };
         if let Some(name) = &layout.name {
             let name = evaluate(name, row, |text| self.name(layout.level, text))?;
@@ -204,6 +215,10 @@ impl Members<'_> {
         self.check_existing(layout, row, &member)?;
         let from = layout.valid_from.as_ref().map(|source| evaluate(source, row, first_day));
         Ok((member, from.transpose()?.flatten()))
+    }
+
+    fn row_key(&self, layout: &Layout, row: &Row<'_>) -> Result<String, RejectedRow> {
+        evaluate(&layout.key, row, |text| self.key(layout.level, text))
     }
 
     fn key(&self, level: Option<LevelId>, text: &str) -> Result<String, String> {
@@ -354,6 +369,10 @@ impl Members<'_> {
                     (None, None) => None,
                 };
                 let reason = match level {
+                    None if found.rejected.contains_key(parent) => {
+                        let row = found.rejected[parent];
+                        Some(format!("the parent's own row {row} cannot be placed"))
+                    }
                     None => {
                         let others = found.members.keys().map(String::as_str);
                         Some(suggestions.unknown(self.dimension, parent, others))

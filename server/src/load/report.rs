@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -217,41 +218,41 @@ fn rows(count: usize) -> String {
     if count == 1 { "1 row".into() } else { format!("{count} rows") }
 }
 
-/// The rows of a load that cannot be placed: the first of them in full, the others counted.
+/// The rows of a load that cannot be placed: the first of them in full, the others counted. A row
+/// is there once, for the first reason that was found.
 #[derive(Debug, Default)]
 pub(super) struct Rejects {
     listed: Vec<RejectedRow>,
-    count: usize,
+    rows: RoaringTreemap,
 }
 
 impl Rejects {
     /// Notes a row.
     pub fn add(&mut self, rejected: RejectedRow) {
-        self.count += 1;
-        if self.listed.len() < LOAD_REJECTED_LISTED_MAX {
+        if self.rows.insert(rejected.row as u64) && self.listed.len() < LOAD_REJECTED_LISTED_MAX {
             self.listed.push(rejected);
         }
     }
 
     /// Notes a row; what is wrong with it is only asked of those that are listed.
-    pub fn add_with(&mut self, rejected: impl FnOnce() -> Option<RejectedRow>) {
-        self.count += 1;
-        if self.listed.len() < LOAD_REJECTED_LISTED_MAX {
+    pub fn add_with(&mut self, row: usize, rejected: impl FnOnce() -> Option<RejectedRow>) {
+        if self.rows.insert(row as u64) && self.listed.len() < LOAD_REJECTED_LISTED_MAX {
             self.listed.extend(rejected());
         }
     }
 
     /// Nothing, or the error that lists them.
     pub fn into_result(mut self, file: &str, rows_read: usize) -> Result<(), LoadError> {
-        if self.count == 0 {
+        let count = usize::try_from(self.rows.len()).unwrap_or(usize::MAX);
+        if count == 0 {
             return Ok(());
         }
         self.listed.sort_by_key(|rejected| rejected.row);
-        let (count, rows) = (self.count, rows(rows_read));
+        let rows = rows(rows_read);
         let message = format!("{count} of {rows} cannot be placed; nothing was loaded");
         Err(LoadError {
             rejected: self.listed,
-            rejected_count: self.count,
+            rejected_count: count,
             ..LoadError::new(file, message)
         })
     }

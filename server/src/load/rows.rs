@@ -95,8 +95,8 @@ pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadEr
                 let rejected = rejected.into_iter().map(|row| (block.number(row), Ok(row)));
                 let mut refused: Vec<_> = ragged.chain(rejected).collect();
                 refused.sort_unstable_by_key(|(number, _)| *number);
-                for (_, row) in refused {
-                    rejects.add_with(|| match row {
+                for (number, row) in refused {
+                    rejects.add_with(number, || match row {
                         Ok(row) => layout.rejection(load, &block, row, &mut suggestions),
                         Err(ragged) => Some(load.columns.ragged(ragged)),
                     });

@@ -250,6 +250,35 @@ error: file.csv: 1 of 2 rows cannot be placed; nothing was loaded
 }
 
 #[test]
+fn numbers_may_have_exponents() {
+    check(
+        &sales("Id,Day,Product,Units,Price\n1,2026-01-05,1,1e3,-15e-1\n", SALES),
+        r#"
+file.csv into cube sales: 1 row read, 1 loaded
+  units: source total 1000 = loaded total 1000 in 1 values
+  price: source total -1.50 = loaded total -1.50 in 1 values
+"#,
+    );
+}
+
+#[test]
+fn a_row_is_counted_once() {
+    let mut revision = shop();
+    let csv = "Id,Day,Product,Units,Price\n1,2026-01-05,1,2,1\n";
+    load(&mut revision, &sales(csv, SALES));
+    let twice = "Id,Day,Product,Units,Price\n1,2026-01-05,1,2,1\n1,2026-01-05,1,2,1\n";
+    check_in(
+        &revision,
+        &sales(twice, SALES),
+        r#"
+error: file.csv: 2 of 2 rows cannot be placed; nothing was loaded
+  row 2, id "1": units holds a value there already
+  row 3, id "1": the row key stands in row 2 already
+"#,
+    );
+}
+
+#[test]
 fn rows_that_cannot_be_placed_are_listed() {
     let csv = "Id,Day,Product,Units,Price\n\
                x,2026-01-05,1,2,1\n1,2026-04-05,1,2,1\n2,2026-01-05,g1,2,1\n3,2026-01-05,Road,2,1\n\
@@ -671,6 +700,14 @@ error: file.csv: 1 of 3 rows cannot be placed; nothing was loaded
 error: file.csv: 2 of 2 rows cannot be placed; nothing was loaded
   row 2, parent "Sales": member "Sales" of dimension account does not exist; "A" is the key of what has this name
   row 3, parent "BB": member "BB" of dimension account does not exist; did you mean B?
+"#,
+    );
+    check(
+        &members("account", "key,parent,operator\nE,,*\nF,E,\nG,F,\n", ""),
+        r#"
+error: file.csv: 2 of 3 rows cannot be placed; nothing was loaded
+  row 2, operator "*": an operator is +, - or ~
+  row 3, parent "E": the parent's own row 2 cannot be placed
 "#,
     );
     check(
