@@ -329,13 +329,21 @@ impl Dimension {
     }
 
     /// The dimension under a changed definition: attributes may be more.
-    pub fn with_definition(&self, def: Arc<DimensionDef>) -> Self {
+    pub fn with_definition(&self, def: Arc<DimensionDef>) -> Result<Self> {
         let mut dimension = self.clone();
         let count = dimension.member_count();
         dimension.attributes.resize(def.attributes.len(), vec![None; count]);
         dimension.histories.resize(def.attributes.len(), Arc::default());
+        dimension.parents.resize(def.hierarchies.len(), vec![MemberId::NONE; count]);
+        // what had no levels holds facts
+        let leaf_level = def.leaf_level();
+        dimension.levels.iter_mut().for_each(|level| *level = level.or(leaf_level));
+        let is_structure = def.hierarchies != self.def.hierarchies;
         dimension.def = def;
-        dimension
+        if is_structure {
+            dimension.derive()?;
+        }
+        Ok(dimension)
     }
 
     /// The dimension with members added and changed.

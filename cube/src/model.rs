@@ -4,6 +4,7 @@
 //! [`Model`] is the checked whole; a model that exists is consistent.
 
 mod attribute;
+mod hierarchies;
 pub mod unit;
 
 use std::collections::BTreeMap;
@@ -322,6 +323,15 @@ pub enum ModelChange {
         measure: String,
         /// The unit; empty: none, so that any fits.
         unit: String,
+    },
+    /// More levels and hierarchies of a dimension.
+    SetHierarchies {
+        /// The dimension's name.
+        dimension: String,
+        /// All its levels, those that it had first.
+        levels: Vec<LevelDef>,
+        /// All its hierarchies, those that it had first.
+        hierarchies: Vec<HierarchyDef>,
     },
 }
 
@@ -690,6 +700,11 @@ impl Model {
                 dimension.attributes.push(attribute.clone());
                 dimension.check()?;
                 model.dimensions[id.idx()] = Arc::new(dimension);
+            }
+            ModelChange::SetHierarchies { dimension, levels, hierarchies } => {
+                let id = self.dimension(dimension)?;
+                let extended = self.dimension_def(id).extended(levels, hierarchies)?;
+                model.dimensions[id.idx()] = Arc::new(extended);
             }
             ModelChange::AddCube(cube) => {
                 model.free_table(&cube.name)?;

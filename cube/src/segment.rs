@@ -351,6 +351,12 @@ impl CubeRows {
         &self.aggregates
     }
 
+    /// The same rows, with aggregates of their own, of which there are none yet.
+    #[must_use]
+    pub fn without_aggregates(&self) -> Self {
+        Self { aggregates: Arc::default(), ..self.clone() }
+    }
+
     /// The steps that led from an earlier state to this one, if they are still known.
     pub(crate) fn steps_since(&self, earlier: &Self) -> Option<impl Iterator<Item = &Step>> {
         self.history.since(&earlier.history)

@@ -103,10 +103,11 @@ impl Version {
                 let dimension = Dimension::new(Arc::clone(def))?;
                 next.dimensions.push(Arc::new(dimension));
             }
-            ModelChange::AddAttribute { dimension, .. } => {
+            ModelChange::AddAttribute { dimension, .. }
+            | ModelChange::SetHierarchies { dimension, .. } => {
                 let id = model.dimension(dimension)?;
                 let def = Arc::clone(&model.dimensions[id.idx()]);
-                let dimension = self.dimension(id).with_definition(def);
+                let dimension = self.dimension(id).with_definition(def)?;
                 next.dimensions[id.idx()] = Arc::new(dimension);
             }
             ModelChange::AddCube(_) => next.cubes.push(Arc::default()),
@@ -131,6 +132,16 @@ impl Version {
         match change {
             ModelChange::AddCube(cube) => next.check_columns(next.model.cube(&cube.name)?)?,
             ModelChange::AddMeasure { cube, .. } => next.check_columns(next.model.cube(cube)?)?,
+            ModelChange::SetHierarchies { dimension, .. } => {
+                let dimension = next.model.dimension(dimension)?;
+                for at in 0..next.cubes.len() {
+                    if next.model.cube_def(CubeId::from_idx(at)).dimensions.contains(&dimension) {
+                        next.check_columns(CubeId::from_idx(at))?;
+                        // aggregates name levels by their places
+                        next.cubes[at] = Arc::new(next.cubes[at].without_aggregates());
+                    }
+                }
+            }
             _ => {}
         }
         Ok(next)

@@ -206,7 +206,8 @@ mod tests {
         DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote,
     };
     use cube::model::{
-        AssertionDef, AttributeDef, CubeDef, CubeKind, KeyDef, MeasureDef, ModelChange,
+        AssertionDef, AttributeDef, CubeDef, CubeKind, HierarchyDef, HierarchyKind, KeyDef,
+        LevelDef, MeasureDef, ModelChange,
     };
     use cube::value::KeyPart;
     use cube::{AttributeId, CubeId, DimensionId, HierarchyId, KeyType, LevelId, MeasureId};
@@ -388,6 +389,23 @@ mod tests {
         let set = Change::Model(ModelChange::SetUnit { cube, measure, unit });
         let bytes = postcard::to_extend(&set, Vec::new()).unwrap();
         assert_eq!(hex(&bytes), "00090163016d03455552");
+        assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), set);
+    }
+
+    #[test]
+    fn hierarchies_are_a_dimension_its_levels_and_its_hierarchies() {
+        let levels = vec![LevelDef { name: "l".into(), key_type: KeyType::Text }];
+        let hierarchies = vec![HierarchyDef {
+            name: "h".into(),
+            kind: HierarchyKind::Levels,
+            levels: vec!["l".into()],
+            weight: None,
+            same_as: None,
+        }];
+        let dimension = "d".to_string();
+        let set = Change::Model(ModelChange::SetHierarchies { dimension, levels, hierarchies });
+        let bytes = postcard::to_extend(&set, Vec::new()).unwrap();
+        assert_eq!(hex(&bytes), "000a016401016c00010168000101".to_owned() + "6c0000");
         assert_eq!(postcard::from_bytes::<Change>(&bytes).unwrap(), set);
     }
 

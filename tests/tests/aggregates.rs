@@ -2,6 +2,7 @@
 //! place of rows, and every write is in their answers at once.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -17,25 +18,23 @@ const DIMENSION: &str = "name = \"{name}\"\n[[level]]\nname = \"group\"\n[[level
 const SALES: &str = "name = \"sales\"\nkind = \"cells\"\ndimensions = [\"shop\", \"product\", \"month\"]\n\
      [[measure]]\nname = \"amount\"\ntype = \"decimal(18,2)\"\n";
 
+/// A model with a definition of shops; gives its folder.
+fn write_model(folder: &Path, shop: &str) -> Result<String> {
+    write_file(folder, "model/model.toml", "name = \"shops\"\n")?;
+    write_file(folder, "model/dimensions/shop.toml", shop)?;
+    let product = DIMENSION.replace("{name}", "product");
+    write_file(folder, "model/dimensions/product.toml", &product)?;
+    let month = "name = \"month\"\nkey_type = \"integer\"\n";
+    write_file(folder, "model/dimensions/month.toml", month)?;
+    write_file(folder, "model/cubes/sales.toml", SALES)?;
+    Ok(folder.join("model").to_string_lossy().into_owned())
+}
+
 /// Shops and products in groups of ten, and an amount in every cell.
 fn loaded() -> Result<DataFolder> {
     let (data, folder) = (DataFolder::new("shops")?, tempfile::tempdir()?);
     let folder = folder.path();
-    write_file(folder, "model/model.toml", "name = \"shops\"\n")?;
-    for name in ["shop", "product"] {
-        write_file(
-            folder,
-            &format!("model/dimensions/{name}.toml"),
-            &DIMENSION.replace("{name}", name),
-        )?;
-    }
-    write_file(
-        folder,
-        "model/dimensions/month.toml",
-        "name = \"month\"\nkey_type = \"integer\"\n",
-    )?;
-    write_file(folder, "model/cubes/sales.toml", SALES)?;
-    data.run(&["apply", &folder.join("model").to_string_lossy()])?;
+    data.run(&["apply", &write_model(folder, &DIMENSION.replace("{name}", "shop"))?])?;
     for (name, count) in [("shop", SHOPS), ("product", PRODUCTS)] {
         let mut groups = String::from("key\n");
         (0..count / 10).try_for_each(|group| writeln!(groups, "{name} group {group}"))?;
@@ -71,6 +70,58 @@ fn ask_until_covered(server: &Server) -> Result<()> {
     while !server.rows(&format!("EXPLAIN {BY_GROUP}"))?.concat().contains("from aggregate [") {
         ensure!(started.elapsed() < PATIENCE, "no aggregate was chosen");
         server.rows(BY_GROUP)?;
+    }
+    Ok(())
+}
+
+/// A level in between and a hierarchy more, while there are cells and aggregates of them.
+#[test]
+fn a_level_comes_while_totals_are_kept() -> Result<()> {
+    let (data, folder) = (loaded()?, tempfile::tempdir()?);
+    let server = data.serve()?;
+    ask_until_covered(&server)?;
+    let before = server.rows(BY_GROUP)?;
+    let shop =
+        DIMENSION.replace("{name}", "shop").replace("[\"group\", ", "[\"group\", \"zone\", ");
+    let shop = shop
+        + "[[level]]\nname = \"zone\"\n[[level]]\nname = \"owner\"\n\
+           [[hierarchy]]\nname = \"owner\"\nkind = \"levels\"\nlevels = [\"owner\", \"shop\"]\n";
+    let model = write_model(folder.path(), &shop)?;
+    for expected in [
+        "~ hierarchies of shop (shop: group, zone, shop; owner: owner, shop)",
+        "the model is up to date",
+    ] {
+        let applied = server.run(&data, &["apply", &model])?;
+        let text = tests::text_of(&applied);
+        ensure!(applied.status.success() && text.contains(expected), "{text}");
+    }
+    ensure!(server.rows(BY_GROUP)? == before, "another answer than before");
+    let load = |rows: &str, map: &str| -> Result<()> {
+        let file = write_file(folder.path(), "members.csv", rows)?;
+        let map = write_file(folder.path(), "members.toml", map)?;
+        let loaded = server.run(&data, &["load", &file, "--dimension", "shop", "--map", &map])?;
+        ensure!(loaded.status.success(), "{}", tests::text_of(&loaded));
+        Ok(())
+    };
+    load(
+        "key,parent\nzone 1,shop group 0\n",
+        "[members]\nkey = \"key\"\nlevel = \"zone\"\nparent = { shop = \"parent\" }\n",
+    )?;
+    load("key\nacme\n", "[members]\nkey = \"key\"\nlevel = \"owner\"\n")?;
+    load(
+        "key,zone,owner\nshop 0,zone 1,acme\nshop 59,,acme\n",
+        "[members]\nkey = \"key\"\nparent = { shop = { column = \"zone\", default = \"shop group 5\" }, owner = \"owner\" }\n",
+    )?;
+    ensure!(server.rows(BY_GROUP)? == before, "groups are what they were");
+    let of = |level: &str| {
+        format!(
+            "SELECT shop_{level}, sum(amount) FROM sales WHERE product = 'product 1' AND shop_{level} IS NOT NULL GROUP BY 1"
+        )
+    };
+    // a shop sells its number and the month's in each month, and a quarter
+    for _ in 0..3 {
+        ensure!(server.rows(&of("zone"))? == ["zone 1,215.00"], "{:?}", server.rows(&of("zone")));
+        ensure!(server.rows(&of("owner"))? == ["acme,1610.00"], "{:?}", server.rows(&of("owner")));
     }
     Ok(())
 }

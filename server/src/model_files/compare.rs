@@ -13,7 +13,7 @@ use super::definitions::{Defined, Definitions};
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 
-const NOT_YET: &str = "what exists can get attributes, measures, units and formulas; other changes cannot be applied yet";
+const NOT_YET: &str = "what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet";
 
 /// A change, and the item in the files it comes from.
 pub(super) struct Planned {
@@ -95,10 +95,20 @@ impl Comparison<'_> {
             place.differs("description", &old.description, &new.description),
             place.differs("key_type", &key_type.0, &key_type.1),
             place.differs("calendar", &old.calendar, &new.calendar),
-            place.differs("level", &old.levels, &new.levels),
-            place.differs("hierarchy", &old.hierarchies, &new.hierarchies),
         ];
         self.problems.extend(found.into_iter().flatten());
+        if !has_levels_of(&old, new) || old.hierarchies != new.hierarchies {
+            match extension(&old, new) {
+                Some(change) => self.plan(change, source, None),
+                None => {
+                    let found = [
+                        place.differs("level", &old.levels, &new.levels),
+                        place.differs("hierarchy", &old.hierarchies, &new.hierarchies),
+                    ];
+                    self.problems.extend(found.into_iter().flatten());
+                }
+            }
+        }
         for (index, attribute) in new.attributes.iter().enumerate() {
             match old.attributes.iter().find(|old| old.name == attribute.name) {
                 Some(old) => {
@@ -231,6 +241,22 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// Whether two definitions have the same levels, whose order in a file means nothing.
+fn has_levels_of(old: &DimensionDef, new: &DimensionDef) -> bool {
+    old.levels.len() == new.levels.len() && old.levels.iter().all(|l| new.levels.contains(l))
+}
+
+/// The change that brings new levels and hierarchies, where the file has all that there are and more.
+fn extension(old: &DimensionDef, new: &DimensionDef) -> Option<ModelChange> {
+    // what there is comes first: its places stay
+    let mut levels = old.levels.clone();
+    levels.extend(new.levels.iter().filter(|level| !old.levels.contains(level)).cloned());
+    let has_all = levels.len() == new.levels.len();
+    let is_extension = has_all && old.extended(&levels, &new.hierarchies).is_ok();
+    let (dimension, hierarchies) = (old.name.clone(), new.hierarchies.clone());
+    is_extension.then_some(ModelChange::SetHierarchies { dimension, levels, hierarchies })
 }
 
 /// A definition in its file.

@@ -30,6 +30,14 @@ pub fn describe(change: &ModelChange) -> String {
         ModelChange::AddAttribute { dimension, attribute } => {
             format!("+ attribute {dimension}.{} ({})", attribute.name, attribute.type_text())
         }
+        ModelChange::SetHierarchies { dimension, hierarchies, .. } => {
+            let named = hierarchies.iter().map(|hierarchy| match hierarchy.levels.as_slice() {
+                [] => hierarchy.name.clone(),
+                levels => format!("{}: {}", hierarchy.name, levels.join(", ")),
+            });
+            let named: Vec<String> = named.collect();
+            format!("~ hierarchies of {dimension} ({})", named.join("; "))
+        }
         ModelChange::AddCube(cube) => {
             let kind = match cube.kind {
                 CubeKind::Cells => "cells",

@@ -131,6 +131,13 @@ fn additions_and_formulas_are_applied_to_what_exists() {
         attribute,
         "+ attribute product.color (text)",
     );
+    check_later(
+        "dimensions/product.toml",
+        "levels = [\"group\", \"product\"]\n",
+        "levels = [\"group\", \"family\", \"product\"]\n[[level]]\nname = \"family\"\n[[level]]\nname = \"brand\"\n\
+         [[hierarchy]]\nname = \"brand\"\nlevels = [\"brand\", \"product\"]\n",
+        "~ hierarchies of product (group: group, family, product; brand: brand, product)",
+    );
     let measure =
         "[[measure]]\nname = \"returns\"\ntype = \"integer\"\n[[measure]]\nname = \"cost\"";
     check_later(
@@ -536,7 +543,7 @@ error: cube "sales", measure "units": type is "integer" in the tenant and "decim
   |
 6 | type = "decimal(18,0)"
   |        ^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -549,7 +556,7 @@ error: cube "sales": dimensions is ["date", "product"] in the tenant and ["produ
   |
 3 | dimensions = ["product", "date"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -562,7 +569,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
   |
 1 | name = "sales"
   |        ^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -572,7 +579,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
         r#"
 error: cube "sales" is in the tenant and in no file
  --> cubes/sales.toml
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 
 error: sale.margin: its consolidation is formula and it has none
   --> cubes/sales.toml:16:17
@@ -592,7 +599,7 @@ error: dimension "product", attribute "price": type is "decimal(9,2)" in the ten
   |
 4 | type = "decimal(9,3)"
   |        ^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -605,7 +612,7 @@ error: dimension "product": hierarchy is [{ kind = "levels", levels = ["group", 
   |
 9 | [[hierarchy]]
   | ^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -618,7 +625,7 @@ error: dimension "product": key_type is "text" in the tenant and "integer" in th
   |
 2 | key_type = "integer"
   |            ^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -631,7 +638,7 @@ error: dimension "date": calendar is { end = "2026-03-31", start = "2026-01-01" 
   |
 3 | [calendar]
   | ^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
 }
@@ -869,7 +876,7 @@ error: dimension "product", attribute "launch": type is "member of date" in the 
   |
 7 | type = "text"
   |        ^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(
@@ -916,7 +923,7 @@ error: cube "sales": dimensions is ["date.month", "product"] in the tenant and [
   |
 3 | dimensions = ["date", "product"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(

@@ -82,6 +82,9 @@ fn describe_model(change: &ModelChange) -> String {
         ModelChange::AddAttribute { dimension, attribute } => {
             format!("attribute {dimension}.{} added", attribute.name)
         }
+        ModelChange::SetHierarchies { dimension, .. } => {
+            format!("levels and hierarchies of {dimension} added")
+        }
         ModelChange::AddCube(def) => format!("cube {} added", def.name),
         ModelChange::AddMeasure { cube, measure } => {
             format!("measure {cube}.{} added", measure.name)
