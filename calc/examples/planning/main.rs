@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calc::{Measured, Query, Revision, run};
-use cube::change::{RowsAction, RowsWrite};
-use cube::{Change, CubeId, MeasureId, View};
+use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
+use cube::model::{AttributeDef, LevelDef, MeasureDef, ModelChange};
+use cube::value::KeyType;
+use cube::{Change, CubeId, DimensionId, HierarchyId, MeasureId, MemberId, ValueType, View};
 
 use model::{BUDGET, COMPANY, DEPARTMENT, ENTITY, FX, MONTHS, ROWS_EACH, SUMMARY, draw};
 
@@ -59,16 +61,9 @@ fn main() {
     }
     full.sort();
     let rows = revision.version.rows(BUDGET).row_count();
-    for ((_, text), cells) in [
-        ("budget", BUDGET),
-        ("summary", SUMMARY),
-        ("entity", ENTITY),
-        ("department", DEPARTMENT),
-        ("company", COMPANY),
-    ]
-    .map(|each| (each, revision.version.rows(each.1).row_count()))
-    {
-        eprintln!("cube {text:?}: {cells} rows");
+    for cube in [BUDGET, SUMMARY, ENTITY, DEPARTMENT, COMPANY] {
+        let rows = revision.version.rows(cube).row_count();
+        eprintln!("{}: {rows} rows", revision.version.model.cube_def(cube).def.name);
     }
     drop(inputs);
     let one = one_cell(&revision, combinations);
@@ -82,12 +77,10 @@ fn main() {
     let price = prices(&revision, combinations);
     let price = median(&revision, price);
     eprintln!("prices of a product changed {price:.1?}");
-    let started = Instant::now();
-    let branch = revision.clone();
-    eprintln!("branch {:.1?}", started.elapsed());
-    drop(branch);
+    on_the_fly(&revision);
+    let branches = branches(&revision, combinations);
     println!(
-        "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1}",
+        "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1} branch_us={:.2} branch_kb={}",
         totals(&revision),
         load.as_secs_f64(),
         ms(full[1]),
@@ -95,6 +88,8 @@ fn main() {
         one.1.as_secs_f64() * 1e6,
         ms(fx),
         ms(price),
+        branches.0.as_secs_f64() * 1e6,
+        branches.1 >> 10,
     );
 }
 
@@ -114,6 +109,72 @@ fn timed(revision: &Revision, changes: &[Change]) -> (Duration, Revision) {
     }
 }
 
+/// Changes of the model while all cells are there: each on the state before, once.
+fn on_the_fly(revision: &Revision) {
+    let product = DimensionId(3);
+    let member = |key: &str, category: u32| {
+        let first_new = revision.version.dimension(product).member_count();
+        Change::Members(MembersWrite {
+            dimension: product,
+            first_new: MemberId::from_idx(first_new),
+            members: vec![MemberWrite {
+                key: key.into(),
+                parents: vec![(HierarchyId(0), Some(format!("category {category}")))],
+                ..MemberWrite::default()
+            }],
+        })
+    };
+    let def = revision.version.dimension(product).def.as_ref();
+    let (mut levels, mut hierarchies) = (def.levels.clone(), def.hierarchies.clone());
+    levels.push(LevelDef { name: "family".into(), key_type: KeyType::Text });
+    hierarchies[0].levels.insert(1, "family".into());
+    let measure = revision.version.model.cube_def(BUDGET).def.measures[0].clone();
+    let changes = [
+        ("a member more", member("product 2000", 3)),
+        ("a member moved, 20 formulas follow", member("product 7", 3)),
+        (
+            "an attribute",
+            Change::Model(ModelChange::AddAttribute {
+                dimension: "product".into(),
+                attribute: AttributeDef::new("colour", ValueType::Text),
+            }),
+        ),
+        (
+            "a level within a hierarchy",
+            Change::Model(ModelChange::SetHierarchies {
+                dimension: "product".into(),
+                levels,
+                hierarchies,
+            }),
+        ),
+        (
+            "a measure",
+            Change::Model(ModelChange::AddMeasure {
+                cube: "budget".into(),
+                measure: MeasureDef { name: "note".into(), ..measure },
+            }),
+        ),
+    ];
+    for (what, change) in changes {
+        eprintln!("{what}: {:.1?}", timed(revision, &[change]).0);
+    }
+}
+
+/// The median time to begin a branch, and the memory of one in which a cell is written.
+fn branches(revision: &Revision, combinations: u64) -> (Duration, u64) {
+    const BRANCHES: usize = 2_000;
+    let (before, mut times) = (resident_bytes(), Vec::new());
+    let mut all = Vec::new();
+    for turn in 0..BRANCHES {
+        let started = Instant::now();
+        let branch = revision.clone();
+        times.push(started.elapsed());
+        all.push(timed(&branch, &[one_value(&branch, combinations, turn as u64)]).1);
+    }
+    times.sort();
+    (times[BRANCHES / 2], resident_bytes().saturating_sub(before) / BRANCHES as u64)
+}
+
 /// The median time of a change, each on the same state.
 fn median(revision: &Revision, change: Change) -> Duration {
     let mut times: Vec<Duration> =
@@ -125,13 +186,9 @@ fn median(revision: &Revision, change: Change) -> Duration {
 /// Median and 99th percentile of writing one cell and reading the company's cash of the last month.
 fn one_cell(revision: &Revision, combinations: u64) -> (Duration, Duration) {
     let mut revision = revision.clone();
-    let months = model::month_members(&revision);
     let mut times = Vec::new();
     for turn in 0..1_000 {
-        let row = draw(20, turn, combinations * ROWS_EACH);
-        let (at, scenario, month) = (row / ROWS_EACH, row % ROWS_EACH / MONTHS, row % MONTHS);
-        let place = model::coordinates(model::combination(at), scenario, months[month as usize]);
-        let write = cells(BUDGET, 0, place.to_vec(), vec![Some(draw(21, turn, 500) as i64)]);
+        let write = one_value(&revision, combinations, turn);
         let started = Instant::now();
         let (_, next) = timed(&revision, &[write]);
         total(&next, COMPANY, 3);
@@ -140,6 +197,15 @@ fn one_cell(revision: &Revision, combinations: u64) -> (Duration, Duration) {
     }
     times.sort();
     (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+/// Units of one cell of the budget.
+fn one_value(revision: &Revision, combinations: u64, turn: u64) -> Change {
+    let months = model::month_members(revision);
+    let row = draw(20, turn, combinations * ROWS_EACH);
+    let (at, scenario, month) = (row / ROWS_EACH, row % ROWS_EACH / MONTHS, row % MONTHS);
+    let place = model::coordinates(model::combination(at), scenario, months[month as usize]);
+    cells(BUDGET, 0, place.to_vec(), vec![Some(draw(21, turn, 500) as i64)])
 }
 
 /// New prices of one product, everywhere.
@@ -160,7 +226,7 @@ fn prices(revision: &Revision, combinations: u64) -> Change {
 fn cells(
     cube: CubeId,
     measure: u32,
-    coordinates: Vec<cube::MemberId>,
+    coordinates: Vec<MemberId>,
     values: Vec<Option<i64>>,
 ) -> Change {
     Change::Rows(RowsWrite {

@@ -8,7 +8,7 @@
 //! cover, prepared: over one connection as fast as it can, then over eight, 2,000 a second, whose latencies
 //! count from when a query was due. A client of our own reads all rows from both, in turns.
 
-mod postgres;
+mod peer;
 mod raw;
 
 use std::fmt::Write;
@@ -17,9 +17,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use postgres::NoTls;
 use tests::{DataFolder, PASSWORD, Server, USER, succeed, write_file};
 
-use postgres::Postgres;
+use peer::Postgres;
 use raw::{Format, Raw};
 
 const SHOPS: usize = 500;
@@ -43,6 +44,13 @@ const ALL: &str = "SELECT shop, product, month, amount, units FROM sales";
 const COVERED: &str = "\\set month random(1, 20)\n\
      SELECT product_group, sum(amount), sum(units) FROM sales WHERE month = :month GROUP BY product_group;\n";
 const COVERED_ONCE: &str = "SELECT product_group, sum(amount), sum(units) FROM sales WHERE month = 7 GROUP BY product_group";
+/// Queries that take seconds and more.
+const LONG: [&str; 3] = [
+    "SELECT count(*) FROM sales a JOIN sales b ON a.month = b.month WHERE a.amount < b.amount",
+    "SELECT a.shop, b.product, sum(a.units * b.units) FROM sales a, sales b GROUP BY 1, 2 ORDER BY 3",
+    "SELECT row_number() OVER (PARTITION BY a.units ORDER BY a.amount, a.shop, a.product, a.month) \
+     FROM sales a, generate_series(1, 20) ORDER BY 1",
+];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
@@ -88,18 +96,47 @@ fn main() -> Result<()> {
         busy
     })?;
     busy.print("2,000 queries a second beside loads");
+    let cancelled = cancelled_after(&server)?;
+    println!("cancelled: median {} us, longest {} us", cancelled.at(50), cancelled.at(100));
     let [(text, pg_text), (binary, pg_binary)] = rows;
     println!(
         "wire text_ms={text:.0} text_ratio={:.2} binary_ms={binary:.0} binary_ratio={:.2} one_p50_us={} \
-         open_p99_us={} busy_p99_us={} busy_ratio={:.1}",
+         open_p99_us={} busy_p99_us={} busy_ratio={:.1} cancel_max_us={}",
         pg_text / text,
         pg_binary / binary,
         one.at(50),
         quiet.at(99),
         busy.at(99),
         busy.at(99) as f64 / quiet.at(99) as f64,
+        cancelled.at(100),
     );
     Ok(())
+}
+
+/// How long it takes until a query that would go on ends with 57014 after it was cancelled: joins, sorts and
+/// rollups, each at several moments.
+fn cancelled_after(server: &Server) -> Result<Latencies> {
+    let mut times = Vec::new();
+    for sql in LONG {
+        for turn in 0..ROUNDS as u64 {
+            let mut client = postgres::Client::connect(&server.connection_string(), NoTls)?;
+            let token = client.cancel_token();
+            let asked = std::thread::spawn(move || {
+                let ended = client.batch_execute(sql);
+                (Instant::now(), ended)
+            });
+            std::thread::sleep(Duration::from_millis(40 + 60 * turn));
+            let started = Instant::now();
+            token.cancel_query(NoTls)?;
+            let (ended, result) =
+                asked.join().map_err(|_| anyhow::anyhow!("the client panicked"))?;
+            let code = result.err().and_then(|error| Some(error.code()?.code().to_string()));
+            ensure!(code.as_deref() == Some("57014"), "{sql}: {code:?}");
+            times.push(u64::try_from((ended - started).as_micros())?);
+        }
+    }
+    times.sort_unstable();
+    Ok(Latencies(times))
 }
 
 /// Asks until the server has chosen an aggregate for it.
