@@ -19,6 +19,7 @@ pub mod members;
 mod memory;
 mod misread;
 pub mod named_tables;
+mod pauses;
 pub mod relation;
 pub mod rewrite;
 pub mod rollup_rule;

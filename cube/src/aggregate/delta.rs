@@ -71,7 +71,9 @@ impl Deltas {
         });
         let delta = from_newest.or_else(|| {
             let base = (aggregate.base.as_ref(), &aggregate.layout);
-            Some(Delta::default().with(Block::of(aggregate, base, (rows, layout))?))
+            let block = Block::of_steps(aggregate, base.0, (rows, layout))
+                .or_else(|| Block::of(aggregate, base, (rows, layout)))?;
+            Some(Delta::default().with(block))
         });
         let delta = delta.filter(|delta| delta.len() <= DELTA_ROWS_MAX).map(Arc::new);
         if kept.all.len() >= KEPT_MAX {

@@ -18,13 +18,11 @@ use calc::Revision;
 use cube::Change;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
@@ -43,6 +41,7 @@ use super::measure::measure_function;
 use super::members::MemberCache;
 use super::memory;
 use super::misread;
+use super::pauses::with_pauses;
 use super::rewrite;
 use super::rollup_rule::RollupRule;
 use super::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
@@ -551,17 +550,6 @@ fn other_columns() -> SqlError {
     SqlError::new("0A000", "cached plan must not change result type")
         .with_detail("the model or its members have changed since the statement was prepared")
         .with_hint("prepare it again")
-}
-
-/// What joins make of few rows may be many: they pause now and then, so that a statement can be stopped.
-fn with_pauses(plan: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-    let pausing = |node: Arc<dyn ExecutionPlan>| {
-        Ok(match node.children().len() {
-            ..2 => Transformed::no(node),
-            _ => Transformed::yes(Arc::new(CooperativeExec::new(node)) as _),
-        })
-    };
-    Ok(plan.transform_up(pausing)?.data)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,6 +14,9 @@ use crate::pools;
 use crate::tenant::{Authority, OpenTenant, TenantOptions};
 use crate::tenants::{Damaged, Tenants};
 
+/// Turns of tasks after which a thread of the server looks for what came in meanwhile.
+const TURNS_A_LOOK: u32 = 4;
+
 /// One tenant, for one command.
 pub struct LocalTenant {
     /// Where its actor runs.
@@ -64,6 +67,8 @@ pub fn runtime() -> Result<Runtime> {
     pools::start_prompt();
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_stack_size(STACK_BYTES);
+    // a join works for some milliseconds a turn: who cancels it must not wait for sixty of them
+    builder.event_interval(TURNS_A_LOOK).global_queue_interval(TURNS_A_LOOK);
     builder.build().map_err(ServerError::io("start", "a runtime"))
 }
 
