@@ -340,8 +340,9 @@ impl Dimension {
         dimension.levels.iter_mut().for_each(|level| *level = level.or(leaf_level));
         let is_structure = def.hierarchies != self.def.hierarchies;
         dimension.def = def;
-        if is_structure {
-            dimension.derive()?;
+        match is_structure {
+            true => dimension.derive()?,
+            false => dimension.check_columns()?,
         }
         Ok(dimension)
     }
@@ -465,17 +466,35 @@ impl Dimension {
         derived.level_columns = self.derive_level_columns(&derived.hierarchies);
         let levels = (0..self.def.levels.len()).map(LevelId::from_idx);
         derived.level_columns_at = levels.map(|level| self.columns_above(level)).collect();
-        for level in &derived.level_columns {
-            let column = format!("{}_{}", self.def.name, level.name);
-            if self.def.attribute(&column).is_ok() {
-                return Err(CubeError::Definition(format!(
-                    "dimension {:?}: {column:?} is the column of a level, name the attribute otherwise",
-                    self.def.name
-                )));
-            }
-        }
         derived.lazy = Lazy::after(&self.derived.lazy, self.def.levels.len());
         self.derived = Arc::new(derived);
+        self.check_columns()
+    }
+
+    fn hierarchy_kind(&self, hierarchy: HierarchyId) -> HierarchyKind {
+        self.def.hierarchies[hierarchy.idx()].kind
+    }
+
+    /// Levels are shown as columns: each has a name of its own, which no attribute has.
+    fn check_columns(&self) -> Result<()> {
+        let columns = &self.derived.level_columns;
+        for (at, level) in columns.iter().enumerate() {
+            let column = format!("{}_{}", self.def.name, level.name);
+            let refused = |what: &str| {
+                let message = format!("dimension {:?}: {column:?} is {what}", self.def.name);
+                Err(CubeError::Definition(message))
+            };
+            if self.def.attribute(&column).is_ok() {
+                return refused("the column of a level, name the attribute otherwise");
+            }
+            let is_depth = self.hierarchy_kind(level.hierarchy) == HierarchyKind::ParentChild;
+            let is_level = is_depth && self.def.level(&level.name).is_ok();
+            if is_level || columns[..at].iter().any(|other| other.name == level.name) {
+                return refused(
+                    "the column of two levels, name the level or the hierarchy otherwise",
+                );
+            }
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use cube::{CubeError, MemberId, Number};
 use super::Session;
 use crate::column::{Column, Faults, Fixed, Mantissas};
 use crate::functions::{Function, Support, support_of};
-use crate::node::{Node, Type, Value};
+use crate::node::{Kind, Node, Type, Value};
 
 impl Session<'_> {
     pub(super) fn apply(
@@ -635,8 +635,7 @@ impl Row<'_> {
             Function::Not => a.map(|a| Value::Boolean(!a)),
             Function::IsBlank => flag(!self.columns[0].is_present(at)),
             Function::In => {
-                let wanted = self.any(0, at);
-                flag((1..self.columns.len()).any(|argument| same(&self.any(argument, at), &wanted)))
+                flag((1..self.columns.len()).any(|argument| self.is_same(argument, 0, at)))
             }
             Function::And => match (a, b) {
                 (Some(false), _) | (_, Some(false)) => flag(false),
@@ -651,13 +650,25 @@ impl Row<'_> {
         }
     }
 
+    /// Whether two arguments are the same, a blank and a blank too. A member that is named and not there is no
+    /// blank: it equals nothing.
+    fn is_same(&self, a: usize, b: usize, at: usize) -> bool {
+        let [(x, is_nobody), (y, is_nobody_either)] = [a, b].map(|argument| {
+            let value = self.any(argument, at);
+            let is_named = matches!(self.nodes[argument].kind, Kind::MemberLiteral(..));
+            let is_nobody = is_named && value.is_none();
+            (value, is_nobody)
+        });
+        !is_nobody && !is_nobody_either && same(&x, &y)
+    }
+
     fn comparison(&self, at: usize) -> Option<Value> {
-        let (a, b) = (self.any(0, at), self.any(1, at));
         match self.function {
-            Function::Equal => return flag(same(&a, &b)),
-            Function::NotEqual => return flag(!same(&a, &b)),
+            Function::Equal => return flag(self.is_same(0, 1, at)),
+            Function::NotEqual => return flag(!self.is_same(0, 1, at)),
             _ => {}
         }
+        let (a, b) = (self.any(0, at), self.any(1, at));
         let order = match (a?, b?) {
             (Value::Number(a), Value::Number(b)) => compare(a, b),
             (Value::Date(a), Value::Date(b)) => a.cmp(&b),
@@ -674,10 +685,9 @@ impl Row<'_> {
     }
 
     fn switch(&self, at: usize) -> Option<Value> {
-        let wanted = self.any(0, at);
         let mut case = 1;
         while case + 1 < self.columns.len() {
-            if same(&self.any(case, at), &wanted) {
+            if self.is_same(case, 0, at) {
                 return self.any(case + 1, at);
             }
             case += 2;

@@ -15,6 +15,9 @@ use super::source::{Source, Step};
 
 const NOT_YET: &str = "what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet";
 
+const MORE_LEVELS: &str =
+    "levels are added above the last one of a hierarchy, hierarchies behind those that there are";
+
 /// A change, and the item in the files it comes from.
 pub(super) struct Planned {
     pub change: ModelChange,
@@ -97,15 +100,14 @@ impl Comparison<'_> {
             place.differs("calendar", &old.calendar, &new.calendar),
         ];
         self.problems.extend(found.into_iter().flatten());
-        if !has_levels_of(&old, new) || old.hierarchies != new.hierarchies {
+        let has_levels = old.levels.len() == new.levels.len() && has_all_levels(&old, new);
+        if !has_levels || old.hierarchies != new.hierarchies {
             match extension(&old, new) {
-                Some(change) => self.plan(change, source, None),
-                None => {
-                    let found = [
-                        place.differs("level", &old.levels, &new.levels),
-                        place.differs("hierarchy", &old.hierarchies, &new.hierarchies),
-                    ];
-                    self.problems.extend(found.into_iter().flatten());
+                Ok(change) => self.plan(change, source, None),
+                Err(error) => {
+                    let key = if has_all_levels(&old, new) { "hierarchy" } else { "level" };
+                    let problem = place.file.problem(&[Step::Key(key)], error.to_string());
+                    self.problems.push(problem.with_hint(Some(MORE_LEVELS.into())));
                 }
             }
         }
@@ -243,20 +245,20 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether two definitions have the same levels, whose order in a file means nothing.
-fn has_levels_of(old: &DimensionDef, new: &DimensionDef) -> bool {
-    old.levels.len() == new.levels.len() && old.levels.iter().all(|l| new.levels.contains(l))
+/// Whether a definition has all levels of another, whose order in a file means nothing.
+fn has_all_levels(old: &DimensionDef, new: &DimensionDef) -> bool {
+    old.levels.iter().all(|level| new.levels.contains(level))
 }
 
 /// The change that brings new levels and hierarchies, where the file has all that there are and more.
-fn extension(old: &DimensionDef, new: &DimensionDef) -> Option<ModelChange> {
+fn extension(old: &DimensionDef, new: &DimensionDef) -> cube::Result<ModelChange> {
     // what there is comes first: its places stay
-    let mut levels = old.levels.clone();
-    levels.extend(new.levels.iter().filter(|level| !old.levels.contains(level)).cloned());
-    let has_all = levels.len() == new.levels.len();
-    let is_extension = has_all && old.extended(&levels, &new.hierarchies).is_ok();
+    let kept = old.levels.iter().filter(|level| new.levels.contains(level));
+    let added = new.levels.iter().filter(|level| !old.levels.contains(level));
+    let levels: Vec<_> = kept.chain(added).cloned().collect();
+    old.extended(&levels, &new.hierarchies)?;
     let (dimension, hierarchies) = (old.name.clone(), new.hierarchies.clone());
-    is_extension.then_some(ModelChange::SetHierarchies { dimension, levels, hierarchies })
+    Ok(ModelChange::SetHierarchies { dimension, levels, hierarchies })
 }
 
 /// A definition in its file.

@@ -197,17 +197,6 @@ pub fn bound(name: &str, args: &[ColumnarValue], rows: usize) -> Result<Bound> {
         ("to_char", _) => {
             Bound::of_all(bytes_of_all(args, rows).saturating_mul(DIRECTIVE_BYTES), rows)
         }
-        ("levenshtein", [left, right]) => {
-            let (left, right) = (Texts::of(left)?, Texts::of(right)?);
-            let compared = (0..rows).map(|row| left.bytes(row).saturating_mul(right.bytes(row)));
-            let compared = compared.fold(0, u64::saturating_add);
-            if compared > COMPARED_MAX {
-                let message = format!("levenshtein compares at most {COMPARED_MAX} characters");
-                let error = SqlError::new("54000", message);
-                return Err(error.with_detail(format!("these would be {compared}")).into());
-            }
-            of_arguments(args, rows)
-        }
         _ => linear(),
     })
 }

@@ -110,7 +110,7 @@ impl ScalarUDFImpl for Counted {
             *length = bounds::not_negative(length);
         }
         let grows = bounds::is_variable(args.return_field.data_type());
-        let bound = match grows || self.name() == "levenshtein" {
+        let bound = match grows {
             true => bounds::bound(self.name(), &args.args, args.number_rows)?,
             false => bounds::of_arguments(&args.args, args.number_rows),
         };
