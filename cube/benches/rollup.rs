@@ -4,6 +4,7 @@
 mod tenant;
 
 use std::hint::black_box;
+use std::iter::once;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -22,6 +23,9 @@ const ROWS: usize = 16 * SEGMENT_ROWS_MAX;
 const SALES: CubeId = CubeId(0);
 const LEDGER: CubeId = CubeId(1);
 const BALANCE: CubeId = CubeId(2);
+const BY_DAY: CubeId = CubeId(3);
+const SCATTERED: CubeId = CubeId(4);
+const INVENTORY: CubeId = CubeId(5);
 
 const PRODUCT: usize = 0;
 const STORE: usize = 1;
@@ -33,6 +37,8 @@ const STORES: usize = 128;
 const CUSTOMERS: usize = 50_000;
 const ACCOUNTS: usize = 64;
 const DAYS: usize = ROWS / ACCOUNTS / STORES;
+/// Days of a product in a store; of so many products in stores there are cells, of all that there may be.
+const INVENTORY_DAYS: usize = 8;
 
 const AMOUNT: MeasureId = MeasureId(0);
 const PIECES: MeasureId = MeasureId(1);
@@ -79,15 +85,32 @@ fn tenant() -> Tenant {
         time: Some(stock),
         ..measure("stock", ValueType::Integer, Consolidation::Sum)
     };
-    let balance =
-        CubeDef { measures: vec![stock], ..amounts("balance", &["unit", "store", "day"], None) };
+    let stocks = |name: &str, dimensions: [&str; 3]| CubeDef {
+        measures: vec![stock.clone()],
+        ..amounts(name, &dimensions, None)
+    };
     let ledger = amounts("ledger", &["account", "store", "day"], None);
-    let mut tenant = Tenant::new(dimensions, vec![sales, ledger, balance]);
+    let balances = [
+        stocks("balance", ["unit", "store", "day"]),
+        stocks("balance_by_day", ["day", "unit", "store"]),
+        stocks("scattered", ["unit", "store", "day"]),
+        stocks("inventory", ["day", "product", "store"]),
+    ];
+    let mut tenant = Tenant::new(dimensions, [sales, ledger].into_iter().chain(balances).collect());
     add_members(&mut tenant);
+    let by_leaf: [fn(usize) -> usize; 3] =
+        [|n| n / (STORES * DAYS), |n| n / DAYS % STORES, |n| n % DAYS];
+    let by_day: [fn(usize) -> usize; 3] =
+        [|n| n / (ACCOUNTS * STORES), |n| n / STORES % ACCOUNTS, |n| n % STORES];
+    let segments = ROWS / SEGMENT_ROWS_MAX;
+    let a_part = |part: usize| (0..ROWS).filter(move |&n| mixed(n) % segments == part);
     let cubes = [
         of_records(ROWS),
-        of_cells(ACCOUNTS, tenant.dimension("account")),
-        of_cells(ACCOUNTS, tenant.dimension("unit")),
+        of_cells(once(0..ROWS), by_leaf),
+        of_cells(once(0..ROWS), by_leaf),
+        of_cells(once(0..ROWS), by_day),
+        of_cells((0..segments).map(a_part), by_leaf),
+        of_cells(once(0..ROWS), in_inventory()),
     ];
     tenant.version.cubes = cubes.into_iter().map(Arc::new).collect();
     tenant
@@ -149,22 +172,36 @@ fn of_records(count: usize) -> CubeRows {
     CubeRows::default().with(&[], &rows)
 }
 
-/// A cell of each member of a dimension, store and day.
-fn of_cells(count: usize, dimension: &Dimension) -> CubeRows {
-    assert_eq!(dimension.member_count(), count);
-    let cells = count * STORES * DAYS;
-    let column =
-        |place: fn(usize) -> usize| (0..cells).map(place).map(MemberId::from_idx).collect();
-    let rows = Rows {
-        keys: Vec::new(),
-        coordinates: vec![
-            column(|n| n / (STORES * DAYS)),
-            column(|n| n / DAYS % STORES),
-            column(|n| n % DAYS),
-        ],
-        values: vec![(0..cells).map(|n| Some((mixed(n) % 1_000_000) as i64)).collect()],
-    };
-    CubeRows::default().with(&[], &rows)
+/// Members of the n-th cell of an inventory of few products in each store.
+fn in_inventory() -> [fn(usize) -> usize; 3] {
+    const LEAVES: usize = ROWS / INVENTORY_DAYS;
+    const STEP: usize = PRODUCTS * STORES / LEAVES;
+    [
+        |n| n / LEAVES,
+        |n| FAMILIES + BRANDS + n % LEAVES * STEP / STORES,
+        |n| (n % LEAVES * STEP + mixed(n % LEAVES) % STEP) % STORES,
+    ]
+}
+
+/// Cells in several writes, each in the order of coordinates: of the n-th cell, the place of its member in each
+/// dimension.
+fn of_cells<W: IntoIterator<Item = usize>>(
+    writes: impl IntoIterator<Item = W>,
+    places: [fn(usize) -> usize; 3],
+) -> CubeRows {
+    writes.into_iter().fold(CubeRows::default(), |cells, write| {
+        let write: Vec<usize> = write.into_iter().collect();
+        let column = |place: &fn(usize) -> usize| {
+            write.iter().map(|&n| MemberId::from_idx(place(n))).collect()
+        };
+        let rows = Rows {
+            keys: Vec::new(),
+            coordinates: places.iter().map(column).collect(),
+            values: vec![write.iter().map(|&n| Some((mixed(n) % 1_000_000) as i64)).collect()],
+        };
+        assert!(rows.first_duplicate().is_none());
+        cells.with(&[], &rows)
+    })
 }
 
 /// What is measured, on one thread.
@@ -226,6 +263,17 @@ impl Bench {
             codes: Arc::new((0..cardinality).collect()),
             cardinality,
             grain: Grain::Leaf,
+        }
+    }
+
+    /// By months of 30 days.
+    fn month_axis(&self, cube: CubeId, position: usize) -> Axis {
+        let days = self.dimension(cube, position).member_count() as u32;
+        Axis {
+            position,
+            codes: Arc::new((0..days).map(|day| day / 30).collect()),
+            cardinality: days.div_ceil(30),
+            grain: Grain::Free,
         }
     }
 
@@ -295,10 +343,30 @@ fn outputs(criterion: &mut Criterion) {
         ("sum of a product", SALES, vec![Output::SumOf(0)]),
         ("sum of cells", LEDGER, vec![Output::Sum(AMOUNT)]),
         ("weighted sum of cells", LEDGER, vec![Output::Consolidated(AMOUNT)]),
-        ("last of cells", BALANCE, vec![Output::Consolidated(AMOUNT)]),
     ] {
         let request = Request { computed: vec![net.clone()], outputs, ..Request::of(cube) };
         bench.roll_up(criterion, "output", name, &request);
+    }
+}
+
+/// Balances of which the last counts, each beside the plain sum of the same cells.
+fn lasts(criterion: &mut Criterion) {
+    let bench = Bench::new();
+    for (name, cube, months) in [
+        ("days follow a leaf", BALANCE, None),
+        ("days follow a leaf, by month", BALANCE, Some(2)),
+        ("leaves follow a day", BY_DAY, None),
+        ("leaves follow a day, by month", BY_DAY, Some(0)),
+        ("over segments", SCATTERED, None),
+        ("few of many leaves", INVENTORY, None),
+    ] {
+        for (what, output) in [("sum", Output::Sum(AMOUNT)), ("last", Output::Consolidated(AMOUNT))]
+        {
+            let axes = months.map(|position| bench.month_axis(cube, position)).into_iter();
+            let (axes, outputs) = (axes.collect(), vec![output]);
+            let request = Request { axes, outputs, ..Request::of(cube) };
+            bench.roll_up(criterion, what, name, &request);
+        }
     }
 }
 
@@ -325,5 +393,5 @@ fn ints(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, filters, groups, outputs, ints);
+criterion_group!(benches, filters, groups, outputs, lasts, ints);
 criterion_main!(benches);

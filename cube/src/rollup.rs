@@ -9,10 +9,11 @@ mod arithmetic;
 mod collect;
 mod covered;
 mod group;
+mod leaves;
 mod weights;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,7 +32,8 @@ use crate::view::{MemoryGrant, View};
 use accumulate::Partial;
 use collect::{Collection, Collector};
 use covered::Question;
-use group::{AxisTable, GroupTables, strides_of};
+use group::{AxisTable, GroupTables};
+use leaves::LeafTable;
 use weights::WeightTables;
 
 pub use arithmetic::{Arithmetic, Operator};
@@ -208,6 +210,22 @@ impl<'a> Parts<'a> {
         let kinds = self.plans.iter().map(|plan| &plan.kind);
         Question::new(view, request, &self.dimensions, &self.filters, &self.weights, kinds)
     }
+
+    /// A table for each dimension along which one date counts.
+    fn leaf_tables(
+        &self,
+        view: &View,
+        request: &Request<'_>,
+        groups: &GroupTables,
+    ) -> Result<Vec<LeafTable>> {
+        let positions = self.plans.iter().filter_map(|plan| match plan.kind {
+            OutputKind::SemiAdditive { position, .. } => Some(position),
+            _ => None,
+        });
+        let positions: BTreeSet<usize> = positions.collect();
+        let table = |position| LeafTable::new(view, request, self, groups, position);
+        positions.into_iter().map(table).collect()
+    }
 }
 
 /// Runs a rollup.
@@ -221,7 +239,8 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let rows = version.rows(request.cube);
     let row_count = rows.row_count();
     let groups = GroupTables::new(request, cube, dimensions, filters, row_count)?;
-    let collection = Collection { plans: plans.as_slice(), groups };
+    let leaves = parts.leaf_tables(view, request, &groups)?;
+    let collection = Collection { plans: plans.as_slice(), groups, leaves };
     if let Some((question, answer)) = question.as_ref().zip(answer) {
         let partial = answer.partial(question, &collection)?;
         let _grant = view.memory.reserve(partial.size_bytes())?;
@@ -229,14 +248,14 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     }
     let selector = selector_of(view, request, dimensions, filters);
     let selection = request.selection;
-    let leaves = strides_of(dimensions)?;
     let weights = WeightTables::new(weights);
-    let collector = Collector { collection: &collection, selector, selection, weights, leaves };
+    let collector = Collector { collection: &collection, selector, selection, weights };
     // each task takes the next segment until there is none: sums are exact, so whichever it is
     let next = AtomicUsize::new(0);
     let task = |_| -> Result<(Partial, MemoryGrant)> {
+        let mut grant = view.memory.reserve(collection.slots_bytes())?;
         let mut partial = collection.empty();
-        let mut grant = view.memory.reserve(partial.size_bytes())?;
+        grant.grow_to(partial.size_bytes())?;
         while let Some(segment) = rows.segments().get(next.fetch_add(1, Ordering::Relaxed)) {
             view.interrupt.check()?;
             collector.collect(segment, &mut partial)?;
@@ -499,7 +518,6 @@ enum OutputKind {
         position: usize,
         chooser: Option<usize>,
         summaries: Vec<TimeSummary>,
-        order: Vec<u32>,
     },
     Sum,
     Average,
@@ -555,6 +573,9 @@ fn output_plans(
                 match cube.measure_def(measure).consolidation {
                     Consolidation::Sum => match &cube.time[measure.idx()] {
                         None => OutputKind::WeightedSum,
+                        Some(rule) if rule.by.is_none() && rule.default == TimeSummary::Sum => {
+                            OutputKind::WeightedSum
+                        }
                         // of one date there is one cell a leaf
                         Some(rule)
                             if cube.def.kind == CubeKind::Cells
@@ -570,10 +591,6 @@ fn output_plans(
                                 Some((position, attribute)) => {
                                     summaries(rule, dimensions[position], attribute)
                                 }
-                            },
-                            order: {
-                                let time = dimensions[rule.position];
-                                time.members().map(|member| time.order(member)).collect()
                             },
                         },
                     },

@@ -8,6 +8,7 @@ mod column;
 mod difference;
 mod history;
 mod ints;
+mod leaf_column;
 mod level_column;
 mod mask;
 mod postings;
@@ -35,9 +36,12 @@ pub use select::{Selector, ValueRange};
 pub(crate) use difference::Reads;
 pub(crate) use history::Step;
 
+pub(crate) use leaf_column::LeafNumbering;
+
 pub(crate) use select::Wanted;
 
 use history::{History, STEP_ROWS_MAX};
+use leaf_column::{LeafColumns, LeafNumberings};
 use level_column::LevelColumns;
 
 use postings::Postings;
@@ -159,6 +163,7 @@ pub struct Segment {
     /// Per dimension, the rows of each member, made when they are first asked for.
     postings: Arc<Vec<OnceLock<Postings>>>,
     level_columns: Arc<LevelColumns>,
+    leaf_columns: Arc<LeafColumns>,
 }
 
 impl Segment {
@@ -179,6 +184,7 @@ impl Segment {
             values: rows.values.iter().map(values).collect(),
             postings: Arc::new(rows.coordinates.iter().map(|_| OnceLock::new()).collect()),
             level_columns: Arc::default(),
+            leaf_columns: Arc::default(),
         }
     }
 
@@ -275,7 +281,7 @@ impl Segment {
         let values = self.values.iter().map(|values| values.size_bytes());
         let postings = self.postings.iter().filter_map(OnceLock::get).map(Postings::size_bytes);
         let columns: usize = keys.chain(coordinates).chain(values).chain(postings).sum();
-        columns + self.level_columns.size_bytes()
+        columns + self.level_columns.size_bytes() + self.leaf_columns.size_bytes()
     }
 
     /// Appends a row of this segment to `rows`.
@@ -330,13 +336,15 @@ pub struct CubeRows {
     /// Those that are alive.
     row_count: usize,
     aggregates: Arc<Aggregates>,
+    leaves: Arc<LeafNumberings>,
     history: History,
 }
 
 impl Default for CubeRows {
     fn default() -> Self {
         let (segments, history) = (Vec::new(), History::new());
-        Self { segments, row_count: 0, aggregates: Arc::default(), history }
+        let (aggregates, leaves) = Default::default();
+        Self { segments, row_count: 0, aggregates, leaves, history }
     }
 }
 
@@ -365,7 +373,8 @@ impl CubeRows {
     /// Other segments of the same cube.
     fn of_same_cube(&self, segments: Vec<SegmentView>, history: History) -> Self {
         let row_count = segments.iter().map(SegmentView::live_count).sum();
-        Self { segments, row_count, aggregates: Arc::clone(&self.aggregates), history }
+        let (aggregates, leaves) = (Arc::clone(&self.aggregates), Arc::clone(&self.leaves));
+        Self { segments, row_count, aggregates, leaves, history }
     }
 
     /// Number of rows.
@@ -373,9 +382,10 @@ impl CubeRows {
         self.row_count
     }
 
-    /// Memory of the segments, in bytes: of their columns, level columns and postings.
+    /// Memory of the segments, in bytes: of their columns, of what was made of them, and of the numbers of leaves.
     pub fn size_bytes(&self) -> usize {
-        self.segments.iter().map(|view| view.segment.size_bytes()).sum()
+        let segments: usize = self.segments.iter().map(|view| view.segment.size_bytes()).sum();
+        segments + self.leaves.size_bytes()
     }
 
     /// Where the row with the primary key of a row of `rows` lives.

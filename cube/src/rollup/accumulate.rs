@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use roaring::RoaringBitmap;
 
+use super::leaves::Leaves;
 use crate::error::{CubeError, Result};
 use crate::limits::ROLLUP_GROUPS_MAX;
 
@@ -165,18 +166,6 @@ pub(super) enum Keep {
     Largest,
 }
 
-/// Values of leaves by group and combined code.
-pub(super) type Leaves = HashMap<(u32, u128), LeafValue, FixedState>;
-
-/// The value of one leaf at the date that counts.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LeafValue {
-    /// The date's position; for an opening balance counted backwards.
-    pub order: i64,
-    /// The weighted value.
-    pub value: i128,
-}
-
 impl Accumulator {
     /// Room for groups up to `count`.
     pub fn grow(&mut self, count: usize) {
@@ -216,18 +205,6 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Keeps the later of two values of a leaf.
-    pub fn keep_later(leaves: &mut Leaves, key: (u32, u128), new: LeafValue) {
-        leaves
-            .entry(key)
-            .and_modify(|old| {
-                if new.order > old.order {
-                    *old = new
-                }
-            })
-            .or_insert(new);
-    }
-
     /// Keeps the smaller or larger of two values.
     pub fn keep_extreme(slot: &mut Option<i64>, value: i64, keep: Keep) {
         *slot = Some(match (*slot, keep) {
@@ -247,9 +224,7 @@ impl Accumulator {
                 Self::SemiAdditive { sums: more, counts: more_counts, leaves: more_leaves },
             ) => {
                 merge_sums(sums, counts, &more, &more_counts, group_of)?;
-                for ((group, leaf), value) in more_leaves {
-                    Self::keep_later(leaves, (group_of.get(group as usize) as u32, leaf), value);
-                }
+                leaves.merge(more_leaves, |group| group_of.get(group as usize) as u32);
                 Ok(())
             }
             (Self::Extreme { values, keep }, Self::Extreme { values: more, .. }) => {
@@ -282,7 +257,7 @@ impl Accumulator {
                 return sets.iter().map(|set| 32 + set.serialized_size() as u64).sum();
             }
             Self::Sum { .. } => (24, 0),
-            Self::SemiAdditive { leaves, .. } => (24, leaves.len()),
+            Self::SemiAdditive { leaves, .. } => (24, leaves.size_bytes()),
             Self::Extreme { .. } => (16, 0),
             Self::Count(_) => (8, 0),
             Self::Blank(_) => (0, 0),
@@ -295,7 +270,7 @@ impl Accumulator {
             Self::Distinct(sets) => sets.len(),
             Self::Blank(count) => *count,
         };
-        (groups * per_group + leaves * 80) as u64
+        (groups * per_group + leaves) as u64
     }
 }
 

@@ -1,23 +1,34 @@
 //! Collects one segment: which rows, which group each belongs to, what each output adds.
 
-use std::collections::HashMap;
-
-use super::accumulate::{Accumulator, Groups, Keep, LeafValue, Partial, RowCodes, overflow};
+use super::accumulate::{Accumulator, Groups, Keep, Partial, RowCodes, overflow};
 use super::arithmetic::Integers;
 use super::group::GroupTables;
+use super::leaves::{LeafRows, LeafTable, Leaves, NOT_KEPT, rank};
 use super::weights::{RowWeights, WeightTables, is_small};
 use super::{OutputKind, OutputPlan, Rollup, RollupColumn, Selection};
 use crate::error::Result;
-use crate::model::TimeSummary;
 use crate::number::{Rounding, divide_rounded};
 use crate::segment::{RowSet, Segment, SegmentView, Selector, Values};
 
 /// Rows that are grouped and added up at a time: what they take stays in the nearest caches.
 const BLOCK_ROWS: usize = 4_096;
+
 /// What a request collects.
 pub(super) struct Collection<'a> {
     pub plans: &'a [OutputPlan],
     pub groups: GroupTables,
+    /// One for each dimension along which one date counts.
+    pub leaves: Vec<LeafTable>,
+}
+
+/// Rows of a segment that are collected together.
+struct Block<'a> {
+    segment: &'a Segment,
+    rows: RowSet,
+    /// Per row.
+    groups: Vec<u32>,
+    /// Those of each of [`Collection::leaves`].
+    leaves: Vec<LeafRows>,
 }
 
 /// How it is collected from rows.
@@ -26,8 +37,6 @@ pub(super) struct Collector<'a> {
     pub selector: Selector<'a>,
     pub selection: Option<&'a Selection<'a>>,
     pub weights: WeightTables<'a>,
-    /// Per dimension, what its member is multiplied by in a leaf's combined code.
-    pub leaves: Vec<u128>,
 }
 
 impl Collection<'_> {
@@ -35,11 +44,47 @@ impl Collection<'_> {
     pub fn empty(&self) -> Partial {
         let groups = Groups::new(self.groups.space, self.groups.is_dense);
         let accumulators = self.plans.iter().map(|plan| {
-            let mut accumulator = accumulator(&plan.kind);
+            let mut accumulator = self.accumulator(&plan.kind);
             accumulator.grow(groups.count());
             accumulator
         });
         Partial { accumulators: accumulators.collect(), groups }
+    }
+
+    /// Memory that a partial result's leaves take from the start, to be asked for before it is made.
+    pub fn slots_bytes(&self) -> u64 {
+        let bytes = |plan: &OutputPlan| match plan.kind {
+            OutputKind::SemiAdditive { position, .. } => {
+                self.leaves[self.leaf_table(position)].size_bytes()
+            }
+            _ => 0,
+        };
+        self.plans.iter().map(bytes).sum()
+    }
+
+    fn accumulator(&self, kind: &OutputKind) -> Accumulator {
+        match kind {
+            OutputKind::WeightedSum
+            | OutputKind::Sum
+            | OutputKind::Average
+            | OutputKind::Computed(_) => Accumulator::Sum { sums: Vec::new(), counts: Vec::new() },
+            OutputKind::SemiAdditive { position, .. } => Accumulator::SemiAdditive {
+                sums: Vec::new(),
+                counts: Vec::new(),
+                leaves: Leaves::new(&self.leaves[self.leaf_table(*position)]),
+            },
+            OutputKind::Min => Accumulator::Extreme { values: Vec::new(), keep: Keep::Smallest },
+            OutputKind::Max => Accumulator::Extreme { values: Vec::new(), keep: Keep::Largest },
+            OutputKind::Count | OutputKind::CountRows => Accumulator::Count(Vec::new()),
+            OutputKind::CountDistinct(..) => Accumulator::Distinct(Vec::new()),
+            OutputKind::Blank => Accumulator::Blank(0),
+        }
+    }
+
+    /// The place of the table for dates at a position.
+    fn leaf_table(&self, position: usize) -> usize {
+        let found = self.leaves.iter().position(|table| table.position == position);
+        found.expect("there is a table for each output along time")
     }
 
     /// The answer that a partial result makes.
@@ -79,9 +124,12 @@ impl Collector<'_> {
             };
             let groups = partial.groups.add_rows(codes)?;
             let count = partial.groups.count();
+            let tables = self.collection.leaves.iter();
+            let leaves = tables.map(|table| table.of_rows(&view.segment, &rows)).collect();
+            let block = Block { segment: &view.segment, rows, groups, leaves };
             for (plan, accumulator) in self.collection.plans.iter().zip(&mut partial.accumulators) {
                 accumulator.grow(count);
-                self.accumulate(plan, &view.segment, &rows, &groups, accumulator)?;
+                self.accumulate(plan, &block, accumulator)?;
             }
         }
         Ok(())
@@ -90,11 +138,10 @@ impl Collector<'_> {
     fn accumulate(
         &self,
         plan: &OutputPlan,
-        segment: &Segment,
-        rows: &RowSet,
-        groups: &[u32],
+        block: &Block<'_>,
         accumulator: &mut Accumulator,
     ) -> Result<()> {
+        let Block { segment, rows, groups, .. } = block;
         if let (OutputKind::CountRows, Accumulator::Count(counts)) = (&plan.kind, &mut *accumulator)
         {
             groups.iter().for_each(|&group| counts[group as usize] += 1);
@@ -158,7 +205,7 @@ impl Collector<'_> {
                 counts[group] += 1;
             }),
             (OutputKind::SemiAdditive { .. }, accumulator) => {
-                self.accumulate_leaves(&plan.kind, segment, values, rows, groups, accumulator)?;
+                self.accumulate_leaves(&plan.kind, block, values, accumulator)?;
             }
             (_, Accumulator::Extreme { values: extremes, keep }) => {
                 visit_filled(values, rows, |at, value| {
@@ -176,48 +223,64 @@ impl Collector<'_> {
     fn accumulate_leaves(
         &self,
         kind: &OutputKind,
-        segment: &Segment,
+        block: &Block<'_>,
         values: &Values,
-        rows: &RowSet,
-        groups: &[u32],
         accumulator: &mut Accumulator,
     ) -> Result<()> {
         let (
-            OutputKind::SemiAdditive { position, chooser, summaries, order },
+            OutputKind::SemiAdditive { position, chooser, summaries },
             Accumulator::SemiAdditive { sums, counts, leaves },
         ) = (kind, accumulator)
         else {
             return Ok(());
         };
-        let weights = self.weights.of_rows(segment, rows)?;
-        for (at, row) in rows.iter().enumerate() {
-            let (Some(value), group) = (values.get(row), groups[at]) else { continue };
-            let weight = weights.get(at);
-            if weight == 0 {
-                continue;
-            }
-            let value = weight.checked_mul(value.into()).ok_or_else(overflow)?;
-            let chosen = chooser.map_or(0, |position| segment.coordinates[position].get(row).idx());
-            let date = i64::from(order[segment.coordinates[*position].get(row).idx()]);
-            let date = match summaries[chosen] {
-                TimeSummary::Sum => {
-                    Accumulator::add(sums, counts, group as usize, value)?;
-                    continue;
-                }
-                TimeSummary::Last => date,
-                TimeSummary::First => -date,
-            };
-            let leaf = self.leaf_code(segment, row, *position);
-            Accumulator::keep_later(leaves, (group, leaf), LeafValue { order: date, value });
+        let Block { segment, rows, groups, .. } = block;
+        let of_rows = &block.leaves[self.collection.leaf_table(*position)];
+        let mut ranks = of_rows.orders.clone();
+        match chooser {
+            None => ranks.iter_mut().for_each(|order| *order = rank(summaries[0], *order)),
+            Some(position) => segment.coordinates[*position].visit(rows, |at, member| {
+                ranks[at] = rank(summaries[member.idx()], ranks[at]);
+            }),
+        }
+        if ranks.contains(&NOT_KEPT) {
+            self.add_flows(block, values, &ranks, sums, counts)?;
+        }
+        if let Some(presence) = values.presence() {
+            let each = rows.iter().zip(&mut ranks);
+            each.filter(|(row, _)| !presence.contains(*row)).for_each(|(_, rank)| *rank = NOT_KEPT);
+        }
+        let integers = values.ints().gathered(rows, |value| value);
+        let filled = leaves.take(of_rows, &integers, &ranks, groups);
+        if !self.weights.is_empty() && !filled.is_empty() {
+            // the weights of a leaf are those of any of its rows, as those of dates have none
+            let (places, at): (Vec<u32>, Vec<u32>) = filled.into_iter().unzip();
+            let weights = self.weights.of_rows(segment, &rows.taken(&at))?;
+            leaves
+                .weigh(places.into_iter().enumerate().map(|(at, place)| (place, weights.get(at))));
         }
         Ok(())
     }
 
-    /// The combined code of a row's coordinate without one dimension.
-    fn leaf_code(&self, segment: &Segment, row: usize, without: usize) -> u128 {
-        let columns = segment.coordinates.iter().zip(&self.leaves).enumerate();
-        let parts = columns.filter(|(position, _)| *position != without);
-        parts.map(|(_, (column, stride))| stride * u128::from(column.get(row).0)).sum()
+    /// Adds the values up that do so along time.
+    fn add_flows(
+        &self,
+        block: &Block<'_>,
+        values: &Values,
+        ranks: &[u32],
+        sums: &mut [i128],
+        counts: &mut [u64],
+    ) -> Result<()> {
+        let weights = self.weights.of_rows(block.segment, &block.rows)?;
+        let mut result = Ok(());
+        visit_filled(values, &block.rows, |at, value| {
+            let (group, weight) = (block.groups[at] as usize, weights.get(at));
+            if ranks[at] == NOT_KEPT && weight != 0 && result.is_ok() {
+                let product = weight.checked_mul(value.into()).ok_or_else(overflow);
+                result = product.and_then(|p| Accumulator::add(sums, counts, group, p));
+            }
+        });
+        result
     }
 }
 
@@ -249,25 +312,6 @@ fn add_all<T: Copy + Into<i128>>(
     Ok(())
 }
 
-fn accumulator(kind: &OutputKind) -> Accumulator {
-    match kind {
-        OutputKind::WeightedSum
-        | OutputKind::Sum
-        | OutputKind::Average
-        | OutputKind::Computed(_) => Accumulator::Sum { sums: Vec::new(), counts: Vec::new() },
-        OutputKind::SemiAdditive { .. } => Accumulator::SemiAdditive {
-            sums: Vec::new(),
-            counts: Vec::new(),
-            leaves: HashMap::default(),
-        },
-        OutputKind::Min => Accumulator::Extreme { values: Vec::new(), keep: Keep::Smallest },
-        OutputKind::Max => Accumulator::Extreme { values: Vec::new(), keep: Keep::Largest },
-        OutputKind::Count | OutputKind::CountRows => Accumulator::Count(Vec::new()),
-        OutputKind::CountDistinct(..) => Accumulator::Distinct(Vec::new()),
-        OutputKind::Blank => Accumulator::Blank(0),
-    }
-}
-
 fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Option<i128>>> {
     Ok(match accumulator {
         Accumulator::Sum { sums, counts } => {
@@ -280,9 +324,7 @@ fn finish_values(plan: &OutputPlan, accumulator: Accumulator) -> Result<Vec<Opti
             sums.into_iter().zip(counts).map(finish).collect()
         }
         Accumulator::SemiAdditive { mut sums, mut counts, leaves } => {
-            for ((group, _), leaf) in leaves {
-                Accumulator::add(&mut sums, &mut counts, group as usize, leaf.value)?;
-            }
+            leaves.add_to(&mut sums, &mut counts)?;
             sums.into_iter().zip(counts).map(|(sum, count)| (count > 0).then_some(sum)).collect()
         }
         Accumulator::Extreme { values, .. } => {

@@ -203,8 +203,3 @@ fn strides(cardinalities: impl DoubleEndedIterator<Item = usize>) -> Result<(Vec
     strides.reverse();
     Ok((strides, space))
 }
-
-/// What the members of each dimension are multiplied by in the combined code of a coordinate.
-pub(super) fn strides_of(dimensions: &[&Dimension]) -> Result<Vec<u128>> {
-    Ok(strides(dimensions.iter().map(|dimension| dimension.member_count()))?.0)
-}

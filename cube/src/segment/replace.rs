@@ -168,6 +168,7 @@ impl Segment {
             values,
             postings: Arc::clone(&self.postings),
             level_columns: Arc::clone(&self.level_columns),
+            leaf_columns: Arc::clone(&self.leaf_columns),
         }
     }
 
