@@ -134,6 +134,30 @@ fn a_member_added_later_is_the_one_that_formulas_name() {
 }
 
 #[test]
+fn a_member_that_is_not_there_equals_no_blank() {
+    let mut world = world();
+    let count = world.revision.version.dimension(PRODUCT).member_count();
+    let orphan = model::members(PRODUCT, count, vec![model::member("px", None, None)]);
+    world.apply(&orphan).expect("a product without a category");
+    let px = ["px", "2024-01", "actual"];
+    set(&mut world, px, "a", 70_000);
+    for text in [
+        "IF(product.category = \"c9\", 0, a)",
+        "IF(\"c9\" = product.category, 0, a)",
+        "IF(product.category <> \"c9\", a, 0)",
+        "IF(product.category IN (\"c9\", \"c8\"), 0, a)",
+        "SWITCH(product.category, \"c9\", 0, a)",
+        "a[EXCLUDE: product.category = \"c9\"]",
+    ] {
+        formula(&mut world, "plan.p1", text);
+        assert_eq!(value(&world, px, "p1"), Some(70_000), "{text}");
+    }
+    // what is blank equals what is blank
+    formula(&mut world, "plan.p1", "IF(product.category = BLANK, a, 0)");
+    assert_eq!(value(&world, px, "p1"), Some(70_000));
+}
+
+#[test]
 fn a_blank_written_where_a_formula_computes_changes_nothing() {
     let mut world = world();
     set(&mut world, P0, "a", 70_000);

@@ -5,11 +5,11 @@ mod tenant;
 
 use std::sync::Arc;
 
-use cube::model::{DimensionDef, HierarchyDef, LevelDef, ModelChange};
+use cube::model::{AttributeDef, DimensionDef, HierarchyDef, LevelDef, ModelChange};
 use cube::rollup::{Axis, Grain, Output};
 use cube::value::KeyType;
-use cube::{CubeError, HierarchyId, MemberId};
-use tenant::{AMOUNT, Tenant, amounts, dimension, levelled};
+use cube::{CubeError, HierarchyId, MemberId, ValueType};
+use tenant::{AMOUNT, Tenant, amounts, dimension, levelled, parent_child};
 
 /// What makes a dimension that of a definition.
 fn extension(of: &DimensionDef) -> ModelChange {
@@ -138,4 +138,33 @@ fn what_is_there_stays_as_it_is() {
     check(&|of| of.hierarchies.swap(0, 1), "a hierarchy keeps its kind and its levels");
     check(&|of| drop(of.hierarchies.remove(0)), "a hierarchy keeps its kind and its levels");
     check(&|of| of.hierarchies[1].levels = vec!["brand".into()], "ends at the same level");
+}
+
+#[test]
+fn columns_of_levels_have_names_of_their_own() {
+    let refused = |tenant: &mut Tenant, change: ModelChange, part: &str| match tenant.model(change)
+    {
+        Err(CubeError::Definition(message)) => assert!(message.contains(part), "{message}"),
+        other => panic!("{part}: {other:?}"),
+    };
+    // an attribute after the level, and a level after the attribute
+    let mut tenant = shop();
+    let attribute = AttributeDef::new("product_category", ValueType::Text);
+    let added = ModelChange::AddAttribute { dimension: "product".into(), attribute };
+    refused(&mut tenant, added, "\"product_category\" is the column of a level");
+    let attribute = AttributeDef::new("product_brand", ValueType::Text);
+    let added = ModelChange::AddAttribute { dimension: "product".into(), attribute };
+    tenant.model(added).expect("no level is called so");
+    refused(&mut tenant, extension(&extended()), "\"product_brand\" is the column of a level");
+    // levels called as depths of a hierarchy of parents are
+    let mut both = parent_child("account", ValueType::Text);
+    both.levels.push(LevelDef { name: "l1".into(), key_type: KeyType::Text });
+    both.levels.push(LevelDef { name: "account".into(), key_type: KeyType::Text });
+    both.hierarchies.push(HierarchyDef {
+        name: "kind".into(),
+        levels: vec!["l1".into(), "account".into()],
+        ..extended().hierarchies[0].clone()
+    });
+    let mut tenant = Tenant::new(vec![parent_child("account", ValueType::Text)], Vec::new());
+    refused(&mut tenant, extension(&both), "\"account_l1\" is the column of two levels");
 }

@@ -25,6 +25,7 @@ pub mod rewrite;
 pub mod rollup_rule;
 pub mod session;
 pub mod settings;
+mod signs;
 pub mod sqlstate;
 pub mod table;
 pub mod tenant_catalog;

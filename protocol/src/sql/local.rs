@@ -28,7 +28,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use futures::TryStreamExt;
 
 use super::catalog;
@@ -46,6 +46,7 @@ use super::rewrite;
 use super::rollup_rule::RollupRule;
 use super::session::{Outcome, Parsed, Prepared, Session, TransactionStatus};
 use super::settings::Settings;
+use super::signs;
 use super::sqlstate::from_engine;
 use super::tenant_catalog::{CurrentScope, Private, Scope, ScopeSession, TenantCatalog};
 use super::write::{self, WritePlan};
@@ -559,8 +560,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn parse_sql(sql: &str) -> Result<Vec<Statement>, SqlError> {
     complexity::check(sql)?;
     let dialect = PostgreSqlDialect {};
-    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).try_with_sql(sql);
-    let statements = parser.and_then(|mut parser| parser.parse_statements());
+    let parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX);
+    let statements = signs::tokens(&dialect, sql)
+        .map_err(ParserError::from)
+        .and_then(|tokens| parser.with_tokens_with_locations(tokens).parse_statements());
     let statements = statements.map_err(|error| {
         from_engine(&datafusion::error::DataFusionError::SQL(Box::new(error), None), sql)
     })?;

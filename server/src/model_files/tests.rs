@@ -607,12 +607,12 @@ error: dimension "product", attribute "price": type is "decimal(9,2)" in the ten
         "[\"group\", \"product\"]",
         "[\"product\"]",
         r#"
-error: dimension "product": hierarchy is [{ kind = "levels", levels = ["group", "product"], name = "group" }] in the tenant and [{ kind = "levels", levels = ["product"], name = "group" }] in the file
+error: dimension "product": a hierarchy keeps its kind and its levels, in their order, and may get others above the last one
  --> dimensions/product.toml:9:1
   |
 9 | [[hierarchy]]
   | ^^^^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: levels are added above the last one of a hierarchy, hierarchies behind those that there are
 "#,
     );
     check_later(

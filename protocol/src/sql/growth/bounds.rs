@@ -12,9 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 
-use super::COMPARED_MAX;
 use super::concatenation::Concatenation;
-use crate::error::SqlError;
 
 /// What a row takes where a function makes something short of anything.
 const ROW_BYTES: u64 = 64;
