@@ -44,7 +44,7 @@ pub fn draw(kind: u64, place: u64, n: u64) -> u64 {
     x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((x ^ (x >> 31)) >> 33) * n >> 31
+    (((x ^ (x >> 31)) >> 33) * n) >> 31
 }
 
 /// The members of a combination, in the order of the cube's dimensions after scenario and month.
