@@ -11,7 +11,7 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::sync::oneshot;
 
 /// Priority of threads in the background, of 100; a thread has 50 unless told otherwise. It is a niceness of
-/// 12 on Linux: beside others that are busy such a thread gets about a fifteenth of a processor.
+/// 11 on Linux: beside others that are busy such a thread gets about a twelfth of a processor.
 const BACKGROUND_PRIORITY: u8 = 20;
 
 /// How soon an answer is wanted.

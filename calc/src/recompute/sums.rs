@@ -135,7 +135,7 @@ impl Recompute {
         let coder = Coder::new(&self.version, &self.plan.tables, &formula.frame);
         let axes: Vec<Cow<'_, [MemberId]>> = led.iter().map(|column| column.into()).collect();
         let codes = coder.codes(&axes, changed.len).into_iter().zip(steps);
-        // the last step of each cell
+        // per cell, a point that leads there, and all steps of those that do
         let mut steps_of: HashMap<u128, (u32, Step), FixedState> = HashMap::default();
         for (at, (code, step)) in codes.enumerate() {
             // what leads nowhere is in no sum

@@ -65,14 +65,12 @@ impl Deltas {
         let from_newest = kept.newest.as_ref().zip(kept.all.back());
         let from_newest = from_newest.and_then(|(rows_before, newest)| {
             let before = (rows_before.as_ref(), &newest.layout);
-            let block = Block::of_steps(aggregate, rows_before, (rows, layout))
-                .or_else(|| Block::of(aggregate, before, (rows, layout)))?;
+            let block = Block::between(aggregate, before, (rows, layout))?;
             Some(newest.delta.as_ref()?.with(block))
         });
         let delta = from_newest.or_else(|| {
             let base = (aggregate.base.as_ref(), &aggregate.layout);
-            let block = Block::of_steps(aggregate, base.0, (rows, layout))
-                .or_else(|| Block::of(aggregate, base, (rows, layout)))?;
+            let block = Block::between(aggregate, base, (rows, layout))?;
             Some(Delta::default().with(block))
         });
         let delta = delta.filter(|delta| delta.len() <= DELTA_ROWS_MAX).map(Arc::new);
@@ -133,7 +131,16 @@ impl Delta {
 }
 
 impl Block {
-    /// What some rows have otherwise than others; none where that is too much or has no place. Each
+    /// What some rows have otherwise than others, by the steps between them where these are known.
+    fn between(
+        aggregate: &Aggregate,
+        before: (&CubeRows, &Layout),
+        after: (&CubeRows, &Layout),
+    ) -> Option<Self> {
+        Self::of_steps(aggregate, before.0, after).or_else(|| Self::of(aggregate, before, after))
+    }
+
+    /// The same by the rows themselves; none where that is too much or has no place. Each
     /// has its own places: members that only one of two branches has may be in other groups there.
     fn of(
         aggregate: &Aggregate,
