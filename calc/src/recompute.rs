@@ -410,6 +410,18 @@ impl Recompute {
         Ok(())
     }
 
+    /// All formulas of a cube, and those that read it, are due everywhere.
+    pub fn cube_due(&mut self, cube: &str) -> Result<()> {
+        let cube = self.version.model.cube(cube)?;
+        let plan = Arc::clone(&self.plan);
+        for (place, formula) in plan.formulas.iter().enumerate() {
+            if formula.cube == cube || formula.reads.iter().any(|(read, _)| *read == cube) {
+                self.due_everywhere(place);
+            }
+        }
+        Ok(())
+    }
+
     fn due_everywhere(&mut self, place: usize) {
         let axes = self.plan.formulas[place].frame.axes.len();
         self.pending.entry(place).or_default().regions.push(vec![None; axes]);

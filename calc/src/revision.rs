@@ -105,7 +105,14 @@ impl Revision {
 
 /// Whether units that fitted may not fit any more.
 fn may_change_units(change: &Change) -> bool {
-    matches!(change, Change::Model(ModelChange::SetFormula(_) | ModelChange::SetUnit { .. }))
+    matches!(
+        change,
+        Change::Model(
+            ModelChange::SetFormula(_)
+                | ModelChange::SetUnit { .. }
+                | ModelChange::AddCubeDimension { .. }
+        )
+    )
 }
 
 fn apply_all(recompute: &mut Recompute, changes: &[Change], branches: &dyn Branches) -> Result<()> {
@@ -148,6 +155,7 @@ fn apply_model(
             ModelChange::SetFormula(formula) => recompute.measure_due(&formula.target)?,
             // what the formula took away from others is theirs again
             ModelChange::RemoveFormula { target } => recompute.measure_due(target)?,
+            ModelChange::AddCubeDimension { cube, .. } => recompute.cube_due(cube)?,
             _ => {}
         }
     }

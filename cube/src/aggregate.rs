@@ -38,8 +38,10 @@ pub(crate) use shape::{Layout, LayoutAxis, Places, Shape};
 pub(crate) const ROWS_MIN: usize = 32_768;
 /// Reading a cell takes about as long as scanning so many rows.
 pub(crate) const CELL_ROWS: u64 = 16;
-/// Rows that differ from the base before it is moved.
-const MOVED_ROWS: usize = 16_384;
+/// Rows that differ from the base before it is moved, at least and at most.
+const MOVED_ROWS: std::ops::RangeInclusive<usize> = 64..=16_384;
+/// Between these, one for so many cells.
+const CELLS_A_MOVED_ROW: usize = 16;
 /// Rows scanned, in so many times the cube's, before aggregates are chosen for the first time; twice as
 /// many before the next time, and so on up to a limit.
 const SCANS_BEFORE_CHOICE: u64 = 3;
@@ -270,7 +272,7 @@ impl Aggregate {
             let made = Self::build(self.shape.clone(), version, cube, interrupt)?;
             return Ok(made.map(|made| Arc::new(Self { hits: Arc::clone(&self.hits), ..made })));
         };
-        if !delta.is_large() {
+        if !delta.is_large(&layout) {
             return Ok(Some(Arc::clone(self)));
         }
         let Some(cells) = self.cells.with(&delta) else { return Ok(None) };

@@ -164,6 +164,8 @@ pub struct Rollup {
     pub codes: Vec<Vec<u32>>,
     /// Per output, its values.
     pub columns: Vec<RollupColumn>,
+    /// Cells and differences of the aggregate that answered; none where rows were read.
+    pub cells: Option<u64>,
 }
 
 /// One output's values.
@@ -238,14 +240,17 @@ pub fn rollup(view: &View, request: &Request<'_>) -> Result<Rollup> {
     let Parts { dimensions, weights, plans, filters } = &parts;
     let rows = version.rows(request.cube);
     let row_count = rows.row_count();
+    if let Some((question, answer)) = question.as_ref().zip(answer) {
+        let codes = |axis: &Axis| answer.codes(question, axis);
+        let groups = GroupTables::of_codes(request, cube, dimensions, codes, row_count)?;
+        let collection = Collection { plans: plans.as_slice(), groups, leaves: Vec::new() };
+        let partial = answer.partial(question, &collection)?;
+        let _grant = view.memory.reserve(partial.size_bytes())?;
+        return Ok(Rollup { cells: Some(answer.cells()), ..collection.finish(partial)? });
+    }
     let groups = GroupTables::new(request, cube, dimensions, filters, row_count)?;
     let leaves = parts.leaf_tables(view, request, &groups)?;
     let collection = Collection { plans: plans.as_slice(), groups, leaves };
-    if let Some((question, answer)) = question.as_ref().zip(answer) {
-        let partial = answer.partial(question, &collection)?;
-        let _grant = view.memory.reserve(partial.size_bytes())?;
-        return collection.finish(partial);
-    }
     let selector = selector_of(view, request, dimensions, filters);
     let selection = request.selection;
     let weights = WeightTables::new(weights);

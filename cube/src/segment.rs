@@ -15,6 +15,7 @@ mod postings;
 mod replace;
 mod row_set;
 mod select;
+mod widened;
 
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -395,12 +396,11 @@ impl CubeRows {
 
     /// Where the rows with the primary keys of sorted rows live.
     pub fn find_sorted(&self, sorted: &Rows) -> Vec<Option<Location>> {
-        let chunks = (0..sorted.len()).step_by(FIND_ROWS).collect::<Vec<_>>();
-        let found = chunks.into_par_iter().flat_map_iter(|first| {
+        let found = |first: usize| {
             // where in each segment the next key is, or would be
             let mut places = vec![0; self.segments.len()];
             let rows = first..sorted.len().min(first + FIND_ROWS);
-            rows.map(move |row| {
+            let found = rows.map(move |row| {
                 let newest_first = self.segments.iter().zip(&mut places).enumerate().rev();
                 let mut found = newest_first.filter_map(|(segment, (view, place))| {
                     *place = view.segment.place(*place, sorted, row);
@@ -411,9 +411,14 @@ impl CubeRows {
                     is_found.then_some(Location { segment, row: at })
                 });
                 found.next()
-            })
-        });
-        found.collect()
+            });
+            found.collect::<Vec<_>>()
+        };
+        if sorted.len() <= FIND_ROWS {
+            return found(0);
+        }
+        let chunks = (0..sorted.len()).step_by(FIND_ROWS).collect::<Vec<_>>();
+        chunks.into_par_iter().flat_map_iter(found).collect()
     }
 
     /// Whether a row may be there that has the primary key of one of some sorted rows.

@@ -12,7 +12,7 @@ use crate::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use crate::dictionary::{Dictionary, Interner};
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
-use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, MeasureId, MemberId};
+use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
 use crate::model::{
     Assertion, Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange,
 };
@@ -111,6 +111,11 @@ impl Version {
                 next.dimensions[id.idx()] = Arc::new(dimension);
             }
             ModelChange::AddCube(_) => next.cubes.push(Arc::default()),
+            ModelChange::AddCubeDimension { cube, member, .. } => {
+                let id = model.cube(cube)?;
+                let member = self.origin(model.cube_def(id), id, member.as_deref())?;
+                next.cubes[id.idx()] = Arc::new(self.rows(id).with_dimension(member));
+            }
             ModelChange::SetFormula(formula) => {
                 let (cube, measure) = self.model.target(&formula.target)?;
                 let known = self.model.formulas.iter().any(|old| old.target == formula.target);
@@ -125,13 +130,21 @@ impl Version {
             }
             _ => {}
         }
-        if matches!(change, ModelChange::SetFormula(_) | ModelChange::RemoveFormula { .. }) {
+        let moves_regions = matches!(
+            change,
+            ModelChange::SetFormula(_)
+                | ModelChange::RemoveFormula { .. }
+                | ModelChange::AddCubeDimension { .. }
+        );
+        if moves_regions {
             next.regions = Arc::new(Region::all(&model, &self.dimensions)?);
         }
         next.model = Arc::new(model);
         match change {
             ModelChange::AddCube(cube) => next.check_columns(next.model.cube(&cube.name)?)?,
-            ModelChange::AddMeasure { cube, .. } => next.check_columns(next.model.cube(cube)?)?,
+            ModelChange::AddMeasure { cube, .. } | ModelChange::AddCubeDimension { cube, .. } => {
+                next.check_columns(next.model.cube(cube)?)?;
+            }
             ModelChange::SetHierarchies { dimension, .. } => {
                 let dimension = next.model.dimension(dimension)?;
                 for at in 0..next.cubes.len() {
@@ -145,6 +158,25 @@ impl Version {
             _ => {}
         }
         Ok(next)
+    }
+
+    /// The member of a cube's new, last dimension that its rows are of; any where it has none.
+    fn origin(&self, after: &Cube, id: CubeId, key: Option<&str>) -> Result<MemberId> {
+        let (Some(&dimension), Some(&level)) = (after.dimensions.last(), after.levels.last())
+        else {
+            return Err(CubeError::Inconsistent(format!("no dimension in {}", after.def.name)));
+        };
+        if let Some(key) = key {
+            return self.dimension(dimension).resolve_at(level, key);
+        }
+        if self.rows(id).row_count() == 0 {
+            return Ok(MemberId::NONE);
+        }
+        let name = &self.dimension(dimension).def.name;
+        Err(CubeError::Definition(format!(
+            "cube {:?} has rows: it must be said which member of {name} they are of",
+            after.def.name
+        )))
     }
 
     /// A cube is shown as one table: levels of its dimensions must not be called like its columns.
@@ -499,6 +531,17 @@ impl Version {
         format!("({})", parts.join(", "))
     }
 
+    /// Per dimension of a cube that came when it had rows, the member that these are of.
+    pub fn origins(&self, cube: CubeId) -> Vec<Option<MemberId>> {
+        let cube = self.model.cube_def(cube);
+        let axes = cube.dimensions.iter().zip(&cube.levels);
+        let member =
+            |((&dimension, &level), key): ((&DimensionId, &Option<LevelId>), Option<&str>)| {
+                self.dimension(dimension).resolve_at(level, key?).ok()
+            };
+        axes.zip(cube.origins()).map(member).collect()
+    }
+
     /// How rows of a cube are hashed.
     fn row_pieces(&self, cube: CubeId) -> RowPieces<'_> {
         let measures = (0..self.model.cube_def(cube).def.measures.len()).map(MeasureId::from_idx);
@@ -506,6 +549,7 @@ impl Version {
             version: self,
             cube,
             is_input: measures.map(|measure| self.model.is_input(cube, measure)).collect(),
+            origins: self.origins(cube),
             has_regions: self.regions.iter().any(|region| region.cube == cube),
         }
     }
@@ -519,8 +563,9 @@ impl Version {
         let formulas = model.formulas.iter().map(|def| formula_piece(def));
         let assertions = model.assertions.iter().map(|assertion| assertion_piece(assertion));
         let units = model.cubes.iter().flat_map(|cube| unit_pieces(cube));
+        let origins = model.cubes.iter().flat_map(|cube| origin_pieces(cube));
         let definitions = std::iter::once(itself).chain(dimensions).chain(cubes).chain(units);
-        definitions.chain(formulas).chain(assertions)
+        definitions.chain(origins).chain(formulas).chain(assertions)
     }
 }
 
@@ -530,6 +575,8 @@ struct RowPieces<'a> {
     cube: CubeId,
     /// Per measure, whether no formula computes all of it.
     is_input: Vec<bool>,
+    /// Per dimension, the member that leaves no trace: so a dimension more changes the hash of no row.
+    origins: Vec<Option<MemberId>>,
     has_regions: bool,
 }
 
@@ -543,7 +590,11 @@ impl RowPieces<'_> {
         for (key, column) in def.def.key.iter().zip(&rows.keys) {
             piece = piece.text(&column[row].format(key.key_type));
         }
-        for (&id, column) in def.dimensions.iter().zip(&rows.coordinates) {
+        let columns = def.dimensions.iter().zip(&rows.coordinates).zip(&self.origins);
+        for ((&id, column), &origin) in columns {
+            if origin == Some(column[row]) {
+                continue;
+            }
             let dimension = version.dimension(id);
             piece = piece.text(&dimension.def.name).text(dimension.key(column[row]));
         }
@@ -655,6 +706,13 @@ fn unit_pieces(cube: &Cube) -> impl Iterator<Item = Piece> + '_ {
     cube.def.measures.iter().zip(&cube.units).filter_map(|(measure, unit)| {
         let unit = unit.as_ref()?;
         Some(Piece::new("unit").text(&cube.def.name).text(&measure.name).text(&unit.text))
+    })
+}
+
+/// The hashes of what rows are of in dimensions that came later, each by itself.
+fn origin_pieces(cube: &Cube) -> impl Iterator<Item = Piece> + '_ {
+    cube.def.dimension_names().zip(cube.origins()).filter_map(|(dimension, origin)| {
+        Some(Piece::new("origin").text(&cube.def.name).text(dimension).text(origin?))
     })
 }
 

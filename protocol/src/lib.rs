@@ -8,6 +8,7 @@ pub mod compare;
 pub mod error;
 pub mod explain;
 pub mod pgwire;
+pub mod pools;
 pub mod provenance;
 pub mod rules;
 pub mod sql;

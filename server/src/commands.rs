@@ -20,9 +20,9 @@ use crate::limits::PLAN_ATTEMPTS_MAX;
 use crate::load::{self, LoadError, LoadReport, LoadRequest, Stage};
 use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
-use crate::pools::{Pool, panic_text};
 use crate::tenant::command::Refusal;
 use crate::tenant::{MAIN, OpenTenant};
+use protocol::pools::{Pool, panic_text};
 
 /// Whether a model is applied or only compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -23,7 +23,6 @@ pub mod load;
 pub mod missing;
 pub mod model_files;
 pub mod observe;
-pub mod pools;
 pub mod postgres;
 pub mod query;
 pub mod render;

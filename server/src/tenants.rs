@@ -12,10 +12,10 @@ use crate::auth::{User, Users, Verifier};
 use crate::data_folder::{DataFolder, TenantFolder};
 use crate::error::{Result, ServerError};
 use crate::limits::ELSEWHERE_TENANTS_MAX;
-use crate::pools::{Pool, panic_text};
 use crate::tenant::actor::{Supervisor, SupervisorMessage};
 use crate::tenant::store::Opened;
 use crate::tenant::{OpenTenant, TenantOptions};
+use protocol::pools::{Pool, panic_text};
 
 /// Open tenants by name, with what keeps them to this process.
 pub struct Tenants {

@@ -126,6 +126,54 @@ fn a_level_comes_while_totals_are_kept() -> Result<()> {
     Ok(())
 }
 
+/// A dimension more for a cube that has cells and aggregates, while the server answers.
+#[test]
+fn a_dimension_comes_while_totals_are_kept() -> Result<()> {
+    let (data, folder) = (loaded()?, tempfile::tempdir()?);
+    let server = data.serve()?;
+    ask_until_covered(&server)?;
+    let before = server.rows(BY_GROUP)?;
+    let apply = |expected: &str| -> Result<()> {
+        let applied =
+            server.run(&data, &["apply", &folder.path().join("model").to_string_lossy()])?;
+        let text = tests::text_of(&applied);
+        ensure!(text.contains(expected), "{text}");
+        Ok(())
+    };
+    write_model(folder.path(), &DIMENSION.replace("{name}", "shop"))?;
+    write_file(folder.path(), "model/dimensions/scenario.toml", "name = \"scenario\"\n")?;
+    apply("+ dimension scenario")?;
+    let file = write_file(folder.path(), "scenarios.csv", "key\nactual\nbudget\n")?;
+    let loaded = server.run(&data, &["load", &file, "--dimension", "scenario"])?;
+    ensure!(loaded.status.success(), "{}", tests::text_of(&loaded));
+    let more = "\"month\", \"scenario\"]";
+    write_file(folder.path(), "model/cubes/sales.toml", &SALES.replace("\"month\"]", more))?;
+    apply("add a line behind dimensions: earlier_rows = { scenario = \"KEY\" }")?;
+    let said = format!("{more}\nearlier_rows = {{ scenario = \"actual\" }}");
+    write_file(folder.path(), "model/cubes/sales.toml", &SALES.replace("\"month\"]", &said))?;
+    apply("+ dimension scenario of sales (earlier rows: actual)")?;
+    apply("the model is up to date")?;
+    ensure!(server.rows(BY_GROUP)? == before, "another answer than before");
+    let by_scenario = "SELECT scenario, sum(amount) FROM sales GROUP BY 1 ORDER BY 1";
+    let actual = server.rows(by_scenario)?;
+    ensure!(actual == ["actual,1932000.00"], "{actual:?}");
+    server.rows(
+        "INSERT INTO sales (shop, product, month, scenario, amount) VALUES ('shop 0', 'product 10', 1, 'budget', 7)",
+    )?;
+    ask_until_covered(&server)?;
+    let after = server.rows(by_scenario)?;
+    ensure!(after == ["actual,1932000.00", "budget,7.00"], "{after:?}");
+    let rest = server
+        .rows("DELETE FROM sales WHERE scenario = 'budget'")
+        .and_then(|_| server.rows(BY_GROUP))?;
+    ensure!(rest == before, "{rest:?}");
+    drop(server);
+    // the ledger leads to the same
+    let server = data.serve()?;
+    ensure!(server.rows(BY_GROUP)? == before, "another answer after the start");
+    Ok(())
+}
+
 #[test]
 fn aggregates_are_chosen_and_follow_every_write() -> Result<()> {
     let data = loaded()?;

@@ -94,12 +94,55 @@ def plan(budget, fx):
     return rows.select("gross", "discount", "net", "margin"), summary, entity, department
 
 
+def queries(rows):
+    """The questions of `calc/examples/planning/queries.rs`, each with the columns that are added up."""
+    total = lambda name: pl.col(name).cast(pl.Int64).sum()
+    takings = (pl.col("units").cast(pl.Int64) * pl.col("price")).sum().alias("takings")
+    scenario = lambda n: pl.col("scenario") == n
+    return [
+        (rows.filter(scenario(0)).group_by("entity", "month").agg(total("net")), ["net"]),
+        (
+            rows.filter(scenario(1) & (pl.col("month") < 12))
+            .group_by("category", "channel")
+            .agg(total("net"), total("margin")),
+            ["net", "margin"],
+        ),
+        (
+            rows.filter(scenario(0) & (pl.col("region") == 2)).group_by("product").agg(total("units")),
+            ["units"],
+        ),
+        (rows.group_by("scenario").agg(total("net")), ["net"]),
+        (rows.filter(pl.col("category") == 3).group_by("department", "segment").agg(total("margin")), ["margin"]),
+        (
+            rows.filter((pl.col("channel") == 2) & scenario(2)).group_by("currency").agg(takings),
+            ["takings"],
+        ),
+    ]
+
+
+def asked(budget, computed, runs):
+    """What the questions' answers are in short, and the median time of each, as words of a line."""
+    region = (pl.col("entity") % 5).alias("region")
+    all_columns = pl.concat([budget, computed], how="horizontal").with_columns(region).rechunk().lazy()
+    words = []
+    for number, (query, columns) in enumerate(queries(all_columns), start=1):
+        times = []
+        for _ in range(runs + 1):
+            start = time.perf_counter()
+            answer = query.collect()
+            times.append((time.perf_counter() - start) * 1000)
+        total = sum(answer[column].sum() for column in columns)
+        words.append(f"q{number}_groups={answer.height} q{number}={total} q{number}_ms={statistics.median(times[1:]):.2f}")
+    return " ".join(words)
+
+
 def main():
     parser = argparse.ArgumentParser(description="A planning model in Polars.")
     parser.add_argument("--combinations", type=int, default=87_000)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    frames = plan(*tables(arguments.combinations))
+    budget, fx = tables(arguments.combinations)
+    frames = plan(budget, fx)
     times = []
     for _ in range(arguments.runs + 1):
         start = time.perf_counter()
@@ -109,6 +152,7 @@ def main():
         f"planning_polars version={pl.__version__} threads={pl.thread_pool_size()} rows={rows.height}"
         f" net={rows['net'].sum()} margin={rows['margin'].sum()} sales={entity['net_eur'].sum()}"
         f" department={department['net'].sum()} cells_ms={statistics.median(times[1:]):.0f}"
+        f" {asked(budget, rows, 15)}"
     )
 
 

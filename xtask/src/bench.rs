@@ -34,6 +34,9 @@ fn formulas() -> Result<()> {
     Ok(())
 }
 
+/// Questions to the planning model.
+const PLANNING_QUERIES: u32 = 6;
+
 /// A planning model of ours and its peer, one after the other.
 fn planning() -> Result<()> {
     let (ours, peer) = beside_polars("planning")?;
@@ -41,6 +44,16 @@ fn planning() -> Result<()> {
     let cells = peer.number("cells_ms")?;
     let ratio = cells / ours.number("full_ms")?;
     println!("{} polars_cells_ms={cells} cells_ratio={ratio:.2}", ours.0);
+    let mut product = 1.0;
+    for query in 1..=PLANNING_QUERIES {
+        let name = format!("q{query}");
+        ours.check_equal(&peer, &[&name, &format!("{name}_groups")])?;
+        let time = format!("{name}_ms");
+        let (own_ms, peer_ms) = (ours.number(&time)?, peer.number(&time)?);
+        println!("{name} ours_ms={own_ms} polars_ms={peer_ms} ratio={:.2}", peer_ms / own_ms);
+        product *= peer_ms / own_ms;
+    }
+    println!("queries_ratio={:.2}", f64::powf(product, 1.0 / f64::from(PLANNING_QUERIES)));
     Ok(())
 }
 

@@ -4,13 +4,15 @@
 //!     planning [COMBINATIONS]
 
 mod model;
+mod queries;
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calc::{Measured, Query, Revision, run};
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
-use cube::model::{AttributeDef, LevelDef, MeasureDef, ModelChange};
+use cube::model::{AttributeDef, DimensionDef, LevelDef, MeasureDef, ModelChange};
 use cube::value::KeyType;
 use cube::{Change, CubeId, DimensionId, HierarchyId, MeasureId, MemberId, ValueType, View};
 
@@ -65,7 +67,14 @@ fn main() {
         let rows = revision.version.rows(cube).row_count();
         eprintln!("{}: {rows} rows", revision.version.model.cube_def(cube).def.name);
     }
+    let dimension = one_more_dimension(&inputs);
+    eprintln!("a dimension more, of cells without formulas {dimension:.1?}");
     drop(inputs);
+    let mut asked = String::new();
+    for (at, query) in (1..).zip(queries::ask(&revision)) {
+        let (groups, total, time) = (query.groups, query.total, ms(query.median));
+        write!(asked, " q{at}_groups={groups} q{at}={total} q{at}_ms={time:.2}").expect("a text");
+    }
     let one = one_cell(&revision, combinations);
     eprintln!("one cell p50 {:.1?} p99 {:.1?}", one.0, one.1);
     let currency =
@@ -80,7 +89,7 @@ fn main() {
     on_the_fly(&revision);
     let branches = branches(&revision, combinations);
     println!(
-        "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1} branch_us={:.2} branch_kb={}",
+        "planning rows={rows} {} load_s={:.1} full_ms={:.0} one_cell_p50_us={:.0} one_cell_p99_us={:.0} rate_ms={:.1} prices_ms={:.1} branch_us={:.2} branch_kb={}{asked}",
         totals(&revision),
         load.as_secs_f64(),
         ms(full[1]),
@@ -107,6 +116,28 @@ fn timed(revision: &Revision, changes: &[Change]) -> (Duration, Revision) {
         Ok((next, _)) => (started.elapsed(), next),
         Err(error) => panic!("{error} {:?}", error.detail()),
     }
+}
+
+/// The cells without formulas, when they get one more dimension.
+fn one_more_dimension(inputs: &Revision) -> Duration {
+    let definition = DimensionDef { name: "version".into(), ..scenario_like(inputs) };
+    let members = MembersWrite {
+        dimension: DimensionId::from_idx(inputs.version.dimensions.len()),
+        first_new: MemberId(0),
+        members: vec![MemberWrite { key: "first".into(), ..MemberWrite::default() }],
+    };
+    let more = ModelChange::AddCubeDimension {
+        cube: "budget".into(),
+        dimension: "version".into(),
+        member: Some("first".into()),
+    };
+    let dimension = Change::Model(ModelChange::AddDimension(definition));
+    let (_, inputs) = timed(inputs, &[dimension, Change::Members(members)]);
+    timed(&inputs, &[Change::Model(more)]).0
+}
+
+fn scenario_like(inputs: &Revision) -> DimensionDef {
+    DimensionDef::clone(&inputs.version.model.dimensions[0])
 }
 
 /// Changes of the model while all cells are there: each on the state before, once.

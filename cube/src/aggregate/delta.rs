@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
 
 use super::cells::{Change, Chunk, ChunkTerm};
-use super::{Aggregate, Layout, MOVED_ROWS, lock};
+use super::{Aggregate, CELLS_A_MOVED_ROW, Layout, MOVED_ROWS, lock};
 use crate::rollup::Prepared;
 use crate::segment::{CubeRows, Ints, RowSet, Segment, Step};
 
@@ -98,9 +98,11 @@ impl Delta {
         self.0.iter().map(|block| block.cells.len()).sum()
     }
 
-    /// Whether there is so much that the base should be moved.
-    pub fn is_large(&self) -> bool {
-        self.len() >= MOVED_ROWS
+    /// Whether there is so much that the base should be moved: each read looks at all of it, and moving takes the
+    /// longer the more cells there are.
+    pub fn is_large(&self, layout: &Layout) -> bool {
+        let limit = layout.cell_count() / CELLS_A_MOVED_ROW;
+        self.len() >= limit.clamp(*MOVED_ROWS.start(), *MOVED_ROWS.end())
     }
 
     /// Cells, and what is added to the one at each place; a cell more than once, perhaps.

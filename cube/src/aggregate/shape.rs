@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dimension::LevelGroups;
-use crate::id::{CubeId, HierarchyId, MeasureId};
+use crate::id::{CubeId, HierarchyId, MeasureId, MemberId};
 use crate::limits::{AGGREGATE_CELLS_MAX, AGGREGATE_VALUES_MAX};
 use crate::model::Cube;
 use crate::rollup::Arithmetic;
@@ -210,13 +210,6 @@ impl Layout {
     }
 }
 
-impl LayoutAxis {
-    /// The place of a cell on this axis.
-    pub fn place(&self, cell: u32) -> u32 {
-        cell / self.stride % self.count
-    }
-}
-
 impl Places {
     fn new(key: Key, def: &Cube, version: &Version, cube: CubeId) -> Option<Self> {
         Some(match key {
@@ -229,6 +222,15 @@ impl Places {
                 Self::Values(measure, value_bounds(version, cube, measure)?.0.checked_sub(1)?)
             }
         })
+    }
+
+    /// A member of a place; none of that of a value.
+    pub fn member(&self, place: u32) -> MemberId {
+        match self {
+            Self::Members(_) => MemberId(place),
+            Self::Groups(_, groups) => groups.first[place as usize],
+            Self::Values(..) => MemberId::NONE,
+        }
     }
 
     /// Lets the CPU fetch what the place of a row is made of, which is read soon.

@@ -104,7 +104,7 @@ impl Collection<'_> {
         }
         let codes = self.groups.axes.iter();
         let codes = codes.map(|axis| seen.iter().map(|&(code, _)| axis.code(code)).collect());
-        Ok(Rollup { group_count: seen.len(), codes: codes.collect(), columns })
+        Ok(Rollup { group_count: seen.len(), codes: codes.collect(), columns, cells: None })
     }
 }
 

@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 use super::accumulate::{Accumulator, Groups, Partial, overflow};
 use super::collect::Collection;
 use super::group::GroupTables;
-use super::{Arithmetic, DimensionWeights, Grain, Output, OutputKind, OutputPlan, Request};
+use super::{Arithmetic, Axis, DimensionWeights, Grain, Output, OutputKind, OutputPlan, Request};
 use crate::aggregate::{
     Aggregate, CELL_ROWS, CHUNK_CELLS, Cells, Chunk, Delta, Key, Layout, LayoutAxis, Places,
     ROWS_MIN, Shape,
@@ -170,7 +170,7 @@ impl<'a> Question<'a> {
         candidates.sort_by_key(|(wanted, ..)| *wanted);
         candidates.into_iter().find_map(|(wanted, aggregate, layout)| {
             let delta = aggregate.delta(&layout, &version.cubes[cube.idx()]);
-            if delta.as_ref().is_none_or(|delta| delta.is_large()) {
+            if delta.as_ref().is_none_or(|delta| delta.is_large(&layout)) {
                 aggregates.fall_due();
             }
             Some(Answer { aggregate, layout, delta: delta?, wanted })
@@ -284,6 +284,8 @@ enum Source {
 struct WantedAxis {
     places: Rc<Vec<u32>>,
     stride: u32,
+    /// One by the stride, rounded up, in units of 2^-64.
+    reciprocal: u64,
     /// Per place, its part of the combined code of a group.
     codes: Vec<u128>,
     /// Per place, what a value counts for; none where for itself.
@@ -302,11 +304,11 @@ impl WantedAxis {
             Places::Groups(position, groups) => (Some(*position), Some(groups)),
             Places::Values(..) => (None, None),
         };
-        let member = |place: u32| groups.map_or(MemberId(place), |g| g.first[place as usize]);
         let tables = groups_asked.axes.iter();
         let tables = tables.filter(|table| position.is_some_and(|own| table.is_of(own)));
         let tables: Vec<_> = tables.collect();
-        let code = |place: &u32| tables.iter().map(|table| table.combined(member(*place))).sum();
+        let member = |place: &u32| axis.places.member(*place);
+        let code = |place: &u32| tables.iter().map(|table| table.combined(member(place))).sum();
         let codes = places.iter().map(code).collect();
         let weights = question.weights.iter().find(|weights| Some(weights.position) == position);
         let weight = |weights: &DimensionWeights<'_>, place: u32| {
@@ -317,7 +319,9 @@ impl WantedAxis {
             let each = places.iter().map(|&place| weight(weights, place));
             each.collect::<Option<Vec<i128>>>().ok_or_else(overflow)
         });
-        Ok(Self { places, stride: axis.stride, codes, weights: weights.transpose()? })
+        let (stride, weights) = (axis.stride, weights.transpose()?);
+        let reciprocal = (u64::MAX / u64::from(stride)).wrapping_add(1);
+        Ok(Self { places, stride, reciprocal, codes, weights })
     }
 
     /// Which of the wanted places one is.
@@ -327,6 +331,18 @@ impl WantedAxis {
             true => Some(guess),
             false => self.places.binary_search(&place).ok(),
         }
+    }
+
+    /// The wanted place of a cell, by what is left of it after the axes before; takes it away.
+    #[inline]
+    fn take(&self, rest: &mut u32) -> Option<usize> {
+        // a multiplication in place of a division, exact for all cells
+        let place = match self.stride {
+            1 => *rest,
+            _ => ((u128::from(*rest) * u128::from(self.reciprocal)) >> u64::BITS) as u32,
+        };
+        *rest -= place * self.stride;
+        self.find(place)
     }
 
     fn weight(&self, at: usize) -> i128 {
@@ -340,17 +356,29 @@ impl Answer {
         self.wanted + self.delta.len() as u64
     }
 
+    /// The codes of an axis that wanted cells have.
+    pub fn codes(&self, question: &Question<'_>, axis: &Axis) -> Vec<u32> {
+        let mut keys = self.aggregate.shape.keys.iter().zip(&self.layout.axes);
+        let own = keys.find(|(key, _)| key.position() == Some(axis.position));
+        let Some((key, layout)) = own else { return Vec::new() };
+        let places = question.places(*key, layout).unwrap_or_default();
+        let code = |&place: &u32| axis.codes[layout.places.member(place).idx()];
+        places.iter().map(code).collect()
+    }
+
     /// The partial result of a question.
     pub fn partial(&self, question: &Question<'_>, collection: &Collection<'_>) -> Result<Partial> {
         let axes = self.aggregate.shape.keys.iter().zip(&self.layout.axes);
         let axes = axes.map(|axis| WantedAxis::new(axis, question, &collection.groups));
         let mut axes = axes.collect::<Result<Vec<WantedAxis>>>()?;
         let mut adder = Adder::new(self, question, collection);
+        // cells in the order of their places
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride));
         for (cells, totals) in self.delta.blocks() {
             for (at, &cell) in (0..).zip(cells) {
-                let mut places = axes.iter().zip(&self.layout.axes);
-                let found = places.try_fold((0, 1i128), |(code, weight), (axis, layout)| {
-                    let at = axis.find(layout.place(cell))?;
+                let mut rest = cell;
+                let found = axes.iter().try_fold((0, 1i128), |(code, weight), axis| {
+                    let at = axis.take(&mut rest)?;
                     Some((code + axis.codes[at], weight.saturating_mul(axis.weight(at))))
                 });
                 if let Some((code, weight)) = found {
@@ -359,8 +387,6 @@ impl Answer {
             }
             adder.add(totals)?;
         }
-        // cells in the order of their places
-        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride));
         question.view.interrupt.check()?;
         adder.add_all(&self.aggregate.cells, &axes, (0, 0, 1))?;
         adder.add_waiting(&self.aggregate.cells)?;

@@ -59,7 +59,39 @@ impl GroupTables {
         filters: &[Option<RoaringBitmap>],
         row_count: usize,
     ) -> Result<Self> {
-        let (axes, space) = axis_tables(request, cube, dimensions, filters)?;
+        let table = |axis| AxisTable::new(axis, cube, dimensions);
+        let mut tables: Vec<AxisTable> = request.axes.iter().map(table).collect();
+        let all = strides(tables.iter().map(|table| table.count));
+        if !matches!(&all, Ok((_, space)) if *space <= DENSE_GROUPS_MAX as u128) {
+            // codes that no wanted member has need no place
+            for (table, axis) in tables.iter_mut().zip(&request.axes) {
+                if let Some(wanted) = &filters[axis.position] {
+                    table.keep_codes(wanted.iter().map(|member| axis.codes[member as usize]));
+                }
+            }
+        }
+        Self::of_tables(tables, row_count)
+    }
+
+    /// The tables of axes of which some codes are wanted.
+    pub fn of_codes(
+        request: &Request<'_>,
+        cube: &Cube,
+        dimensions: &[&Dimension],
+        codes: impl Fn(&Axis) -> Vec<u32>,
+        row_count: usize,
+    ) -> Result<Self> {
+        let table = |axis: &Axis| {
+            let mut table = AxisTable::new(axis, cube, dimensions);
+            table.keep_codes(codes(axis).into_iter());
+            table
+        };
+        Self::of_tables(request.axes.iter().map(table).collect(), row_count)
+    }
+
+    fn of_tables(mut axes: Vec<AxisTable>, row_count: usize) -> Result<Self> {
+        let (strides, space) = strides(axes.iter().map(|table| table.count))?;
+        axes.iter_mut().zip(strides).for_each(|(table, stride)| table.stride = stride);
         let dense_max = DENSE_GROUPS_MAX.min(DENSE_GROUPS_A_ROW * row_count + 1);
         Ok(Self { axes, space, is_dense: space <= dense_max as u128 })
     }
@@ -101,28 +133,6 @@ impl Code for u128 {
     fn add(&mut self, stride: Self, place: u32) {
         *self += stride * Self::from(place);
     }
-}
-
-fn axis_tables(
-    request: &Request<'_>,
-    cube: &Cube,
-    dimensions: &[&Dimension],
-    filters: &[Option<RoaringBitmap>],
-) -> Result<(Vec<AxisTable>, u128)> {
-    let table = |axis| AxisTable::new(axis, cube, dimensions);
-    let mut tables: Vec<AxisTable> = request.axes.iter().map(table).collect();
-    let all = strides(tables.iter().map(|table| table.count));
-    if !matches!(&all, Ok((_, space)) if *space <= DENSE_GROUPS_MAX as u128) {
-        // codes that no wanted member has need no place
-        for (table, axis) in tables.iter_mut().zip(&request.axes) {
-            if let Some(wanted) = &filters[axis.position] {
-                table.keep_codes(wanted.iter().map(|member| axis.codes[member as usize]));
-            }
-        }
-    }
-    let (strides, space) = strides(tables.iter().map(|table| table.count))?;
-    tables.iter_mut().zip(strides).for_each(|(table, stride)| table.stride = stride);
-    Ok((tables, space))
 }
 
 impl AxisTable {

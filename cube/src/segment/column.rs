@@ -19,6 +19,11 @@ impl Codes {
         Self(Ints::of(members.iter().map(|member| i64::from(member.0))))
     }
 
+    /// The same member in every row.
+    pub(super) fn repeated(member: MemberId, row_count: usize) -> Self {
+        Self(Ints::repeated(i64::from(member.0), row_count))
+    }
+
     /// The member of a row.
     #[inline]
     pub fn get(&self, row: usize) -> MemberId {

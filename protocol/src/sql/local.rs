@@ -52,6 +52,7 @@ use super::tenant_catalog::{CurrentScope, Private, Scope, ScopeSession, TenantCa
 use super::write::{self, WritePlan};
 use crate::branches::{Branch, PUBLIC, ReadPoint};
 use crate::error::SqlError;
+use crate::pools::{Pool, panic_text};
 use crate::tenant::{Command, Tenant};
 use control::Control;
 use output::{StatementEnd, renamed, rows_of_text};
@@ -65,6 +66,8 @@ const PARAMETERS_MAX: usize = 65_535;
 const STATEMENTS_MAX: usize = 1_000;
 /// How often a statement runs again because a row it wrote changed meanwhile.
 const ATTEMPTS_MAX: usize = 20;
+/// Rows of a statement that are written by the task that found them; more take their time.
+const PROMPT_WRITE_ROWS: usize = 1_024;
 
 /// A session of a user with a tenant.
 pub struct LocalSession {
@@ -435,8 +438,13 @@ impl LocalSession {
             let work = stream.try_collect::<Vec<RecordBatch>>();
             let batches =
                 self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
-            let (changes, rows) = write::changes(&plan, &snapshot, &batches)?;
-            let tag = plan.kind.tag(rows);
+            let row_count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            let (kind, work) = (plan.kind, move || write::changes(&plan, &snapshot, &batches));
+            let (changes, rows) = match row_count {
+                ..PROMPT_WRITE_ROWS => work()?,
+                _ => self.interrupt.race(behind_others(work)).await??,
+            };
+            let tag = kind.tag(rows);
             if changes.is_empty() {
                 return Ok(Outcome::Done { tag });
             }
@@ -487,6 +495,15 @@ impl LocalSession {
         };
         self.tenant.submit(command).await.map(drop)
     }
+}
+
+/// Computes something on threads that give way to others.
+async fn behind_others<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SqlError> + Send + 'static,
+) -> Result<T, SqlError> {
+    Pool::Background.run(work).await.unwrap_or_else(|panic| {
+        Err(SqlError::new("XX000", "internal error").with_detail(panic_text(panic)))
+    })
 }
 
 #[async_trait]

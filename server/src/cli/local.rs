@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::pools;
 use protocol::sql::complexity::STACK_BYTES;
 use tokio::runtime::{Builder, Runtime};
 
@@ -10,7 +11,6 @@ use crate::config::Settings;
 use crate::data_folder::{DataFolder, Missing};
 use crate::error::{Result, ServerError};
 use crate::limits::READ_MEMORY_BYTES_DEFAULT;
-use crate::pools;
 use crate::tenant::{Authority, OpenTenant, TenantOptions};
 use crate::tenants::{Damaged, Tenants};
 

@@ -24,7 +24,7 @@ use super::block::{Block, Selected, Span};
 use super::file::LoadFile;
 use super::table::{Header, Kind, TableError};
 use crate::limits::{LOAD_BLOCK_FIELDS, LOAD_BLOCK_ROWS_MAX};
-use crate::pools::panic_text;
+use protocol::pools::panic_text;
 
 /// How every such file begins and ends.
 const MAGIC: &[u8] = b"PAR1";

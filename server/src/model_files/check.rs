@@ -5,13 +5,13 @@
 
 use calc::branches::{Branches, WithMembers};
 use calc::{CalcError, Plan, Revision};
-use cube::model::{Consolidation, ModelChange};
-use cube::{Change, Model};
+use cube::model::{Consolidation, ModelChange, axis_parts};
+use cube::{Change, CubeError, Model};
 
 use super::compare::Planned;
 use super::definitions::Definitions;
 use super::problem::FileProblem;
-use super::source::Step;
+use super::source::{Source, Step};
 
 /// The changes in an order that applies, or all that is wrong with them.
 pub(super) fn checked(
@@ -53,7 +53,12 @@ fn is_unit(planned: &Planned) -> bool {
 }
 
 fn is_cube(planned: &Planned) -> bool {
-    matches!(planned.change, ModelChange::AddCube(_) | ModelChange::AddMeasure { .. })
+    matches!(
+        planned.change,
+        ModelChange::AddCube(_)
+            | ModelChange::AddMeasure { .. }
+            | ModelChange::AddCubeDimension { .. }
+    )
 }
 
 /// Adds one stage's definitions to the model.
@@ -181,6 +186,11 @@ fn problem_of(files: &Definitions<'_>, planned: &Planned, error: &CalcError) -> 
         steps.push(Step::Key("unit"));
         return file.problem(&steps, error.to_string()).with_hint(error.hint());
     }
+    if let (ModelChange::AddCubeDimension { dimension, member, .. }, CalcError::Cube(error)) =
+        (&planned.change, error)
+    {
+        return dimension_problem(file, &steps, (dimension, member.is_some()), error);
+    }
     match error {
         CalcError::Formula { span, message, target, .. } if changed == Some(target) => {
             steps.push(Step::Key("text"));
@@ -189,6 +199,32 @@ fn problem_of(files: &Definitions<'_>, planned: &Planned, error: &CalcError) -> 
         CalcError::Cube(error) => file.cube_problem(&steps, error),
         CalcError::Formula { .. } => problem_of_target(files, error),
         _ => file.problem(&steps, error.to_string()).with_hint(error.hint()),
+    }
+}
+
+/// An error of one more dimension: at the dimension, or at the member that earlier rows are of.
+fn dimension_problem(
+    file: &Source<'_>,
+    steps: &[Step<'_>],
+    (dimension, is_said): (&str, bool),
+    error: &CubeError,
+) -> FileProblem {
+    let (name, _) = axis_parts(dimension);
+    let is_of_member = match error {
+        CubeError::Unknown { kind, .. } => *kind == "member",
+        CubeError::InvalidValue { .. } | CubeError::OutsideCalendar { .. } => true,
+        _ => false,
+    };
+    if is_said && is_of_member {
+        let said = [Step::Key("earlier_rows"), Step::Key(name)];
+        return file.problem(&said, error.to_string()).with_hint(error.hint());
+    }
+    let problem = file.cube_problem(steps, error);
+    match error {
+        CubeError::Definition(_) if !is_said => problem.with_hint(Some(format!(
+            "add a line behind dimensions: earlier_rows = {{ {name} = \"KEY\" }}"
+        ))),
+        _ => problem,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the files say against what the tenant has: changes, and differences no change can make yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cube::Model;
 use cube::model::unit::canonical;
 use cube::model::{
-    Assertion, AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange,
+    Assertion, AttributeDef, CubeDef, DimensionDef, FormulaDef, MeasureDef, ModelChange, axis_parts,
 };
 use serde_json::Value;
 
@@ -13,10 +14,13 @@ use super::definitions::{Defined, Definitions};
 use super::problem::FileProblem;
 use super::source::{Source, Step};
 
-const NOT_YET: &str = "what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet";
+const NOT_YET: &str = "what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet";
 
 const MORE_LEVELS: &str =
     "levels are added above the last one of a hierarchy, hierarchies behind those that there are";
+
+const MORE_DIMENSIONS: &str =
+    "dimensions that a cube has stay in their order; others are added behind them";
 
 /// A change, and the item in the files it comes from.
 pub(super) struct Planned {
@@ -132,10 +136,10 @@ impl Comparison<'_> {
 
     fn cubes(&mut self) {
         let files = self.files;
-        for Defined { def, source } in &files.cubes {
+        for (Defined { def, source }, earlier_rows) in files.cubes.iter().zip(&files.earlier_rows) {
             match self.model.cube(&def.name) {
                 Err(_) => self.plan(ModelChange::AddCube(def.clone()), *source, None),
-                Ok(id) => self.cube(&self.model.cube_def(id).def, def, *source),
+                Ok(id) => self.cube(&self.model.cube_def(id).def, def, earlier_rows, *source),
             }
         }
         for old in &self.model.cubes {
@@ -145,15 +149,34 @@ impl Comparison<'_> {
         }
     }
 
-    fn cube(&mut self, old: &CubeDef, new: &CubeDef, source: usize) {
+    fn cube(
+        &mut self,
+        old: &CubeDef,
+        new: &CubeDef,
+        earlier_rows: &BTreeMap<String, String>,
+        source: usize,
+    ) {
+        for (index, dimension) in added_dimensions(old, new).iter().enumerate() {
+            let (name, _) = axis_parts(dimension);
+            let change = ModelChange::AddCubeDimension {
+                cube: old.name.clone(),
+                dimension: dimension.clone(),
+                member: earlier_rows.get(name).cloned(),
+            };
+            self.plan(change, source, Some(("dimensions", old.dimensions.len() + index)));
+        }
         let place = Place { file: self.files.source(source), what: format!("cube {:?}", old.name) };
         let found = [
             place.differs("kind", &old.kind, &new.kind),
             place.differs("description", &old.description, &new.description),
-            place.differs("dimensions", &old.dimensions, &new.dimensions),
             place.differs("key", &old.key, &new.key),
         ];
         self.problems.extend(found.into_iter().flatten());
+        if !new.dimensions.starts_with(&old.dimensions) {
+            let problem = place.differs("dimensions", &old.dimensions, &new.dimensions);
+            self.problems
+                .extend(problem.map(|problem| problem.with_hint(Some(MORE_DIMENSIONS.into()))));
+        }
         for (index, measure) in new.measures.iter().enumerate() {
             match old.measures.iter().find(|old| old.name == measure.name) {
                 Some(old) => self.problems.extend(measure_problems(&place, old, measure, index)),
@@ -243,6 +266,11 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// The dimensions that a cube gets behind those that it has.
+fn added_dimensions<'a>(old: &CubeDef, new: &'a CubeDef) -> &'a [String] {
+    new.dimensions.strip_prefix(old.dimensions.as_slice()).unwrap_or_default()
 }
 
 /// Whether a definition has all levels of another, whose order in a file means nothing.

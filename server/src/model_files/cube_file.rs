@@ -1,6 +1,8 @@
 //! A cube as its file says: its definition, and the units of its measures, which are changes of their
 //! own.
 
+use std::collections::BTreeMap;
+
 use cube::model::{Consolidation, CubeDef, CubeKind, KeyDef, MeasureDef, TimeDef};
 use cube::number::Rounding;
 use cube::value::ValueType;
@@ -14,6 +16,8 @@ pub(super) struct CubeFile {
     pub def: CubeDef,
     /// Per measure, its unit as the file says; empty where it says none.
     pub units: Vec<String>,
+    /// Of dimensions that the cube gets when it has rows, the members that these are of.
+    pub earlier_rows: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -24,6 +28,8 @@ struct Written {
     #[serde(default)]
     description: String,
     dimensions: Vec<String>,
+    #[serde(default)]
+    earlier_rows: BTreeMap<String, String>,
     #[serde(default)]
     key: Vec<KeyDef>,
     #[serde(default, rename = "measure")]
@@ -50,7 +56,7 @@ struct WrittenMeasure {
 
 impl From<Written> for CubeFile {
     fn from(file: Written) -> Self {
-        let Written { name, kind, description, dimensions, key, measures } = file;
+        let Written { name, kind, description, dimensions, earlier_rows, key, measures } = file;
         let split = |written: WrittenMeasure| {
             let WrittenMeasure { name, value_type, unit, consolidation, rounding, .. } = written;
             let WrittenMeasure { description, time, .. } = written;
@@ -59,6 +65,6 @@ impl From<Written> for CubeFile {
         };
         let (measures, units) = measures.into_iter().map(split).unzip();
         let def = CubeDef { name, kind, description, dimensions, key, measures };
-        Self { def, units }
+        Self { def, units, earlier_rows }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every file is read before any problem is reported, so that one run shows the problems of all.
 
+use std::collections::BTreeMap;
+
 use cube::ValueType;
 use cube::model::{AssertionDef, Consolidation, CubeDef, DimensionDef, FormulaDef};
 use serde::Deserialize;
@@ -57,6 +59,8 @@ pub(super) struct Definitions<'a> {
     pub cubes: Vec<Defined<CubeDef>>,
     /// Per cube, the units of its measures; empty where there is none.
     pub units: Vec<Vec<String>>,
+    /// Per cube, which members earlier rows are of, by dimension.
+    pub earlier_rows: Vec<BTreeMap<String, String>>,
     pub formulas: Vec<Listed<FormulaDef>>,
     pub assertions: Vec<Listed<AssertionDef>>,
 }
@@ -114,10 +118,12 @@ impl<'a> Definitions<'a> {
             Folder::Root => self.model = Some(defined(&file, source)?),
             Folder::Dimensions => self.dimensions.push(defined(&file, source)?),
             Folder::Cubes => {
-                let CubeFile { mut def, units } = file.read()?;
+                let CubeFile { mut def, units, earlier_rows } = file.read()?;
                 imply_none(&mut def, &file);
+                check_earlier(&def, &earlier_rows, &file)?;
                 self.cubes.push(Defined { def, source });
                 self.units.push(units);
+                self.earlier_rows.push(earlier_rows);
             }
             Folder::Rules => {
                 let rules: RulesDef = file.read()?;
@@ -193,6 +199,22 @@ fn imply_none(cube: &mut CubeDef, file: &Source<'_>) {
             measure.consolidation = Consolidation::None;
         }
     }
+}
+
+/// Earlier rows are of members of the cube's dimensions.
+fn check_earlier(
+    cube: &CubeDef,
+    earlier_rows: &BTreeMap<String, String>,
+    file: &Source<'_>,
+) -> Result<(), FileProblem> {
+    let mut named = earlier_rows.keys();
+    let Some(wrong) = named.find(|name| !cube.dimension_names().any(|own| own == *name)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = cube.dimension_names().collect();
+    let message = format!("earlier_rows: the cube has no dimension {wrong:?}");
+    let problem = file.problem(&[Step::Key("earlier_rows"), Step::Key(wrong)], message);
+    Err(problem.with_hint(Some(format!("its dimensions are {}", names.join(", ")))))
 }
 
 fn defined<T: DeserializeOwned>(

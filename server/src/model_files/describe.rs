@@ -50,6 +50,10 @@ pub fn describe(change: &ModelChange) -> String {
         ModelChange::AddMeasure { cube, measure } => {
             format!("+ measure {cube}.{} ({})", measure.name, measure.value_type)
         }
+        ModelChange::AddCubeDimension { cube, dimension, member } => {
+            let member = member.as_ref().map(|member| format!(" (earlier rows: {member})"));
+            format!("+ dimension {dimension} of {cube}{}", member.unwrap_or_default())
+        }
         ModelChange::SetFormula(formula) => {
             let text: Vec<&str> = formula.text.split_whitespace().collect();
             let grain: Vec<String> = formula

@@ -5,6 +5,7 @@ use calc::branches::Alone;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::{Change, MemberId};
 
+mod dimensions;
 mod units;
 
 use super::{ModelFiles, describe, difference, read_folder};
@@ -543,7 +544,7 @@ error: cube "sales", measure "units": type is "integer" in the tenant and "decim
   |
 6 | type = "decimal(18,0)"
   |        ^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -556,7 +557,7 @@ error: cube "sales": dimensions is ["date", "product"] in the tenant and ["produ
   |
 3 | dimensions = ["product", "date"]
   |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: dimensions that a cube has stay in their order; others are added behind them
 "#,
     );
     check_later(
@@ -569,7 +570,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
   |
 1 | name = "sales"
   |        ^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -579,7 +580,7 @@ error: cube "sales": measure "units" is in the tenant and not in the file
         r#"
 error: cube "sales" is in the tenant and in no file
  --> cubes/sales.toml
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 
 error: sale.margin: its consolidation is formula and it has none
   --> cubes/sales.toml:16:17
@@ -599,7 +600,7 @@ error: dimension "product", attribute "price": type is "decimal(9,2)" in the ten
   |
 4 | type = "decimal(9,3)"
   |        ^^^^^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -625,7 +626,7 @@ error: dimension "product": key_type is "text" in the tenant and "integer" in th
   |
 2 | key_type = "integer"
   |            ^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check_later(
@@ -638,7 +639,7 @@ error: dimension "date": calendar is { end = "2026-03-31", start = "2026-01-01" 
   |
 3 | [calendar]
   | ^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
 }
@@ -876,7 +877,7 @@ error: dimension "product", attribute "launch": type is "member of date" in the 
   |
 7 | type = "text"
   |        ^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
+  = help: what exists can get attributes, levels, hierarchies, dimensions, measures, units and formulas; other changes cannot be applied yet
 "#,
     );
     check(
@@ -903,46 +904,5 @@ error: unknown type "members of date"; expected decimal(p,s), integer, date, boo
 7 | type = "members of date"
   |        ^^^^^^^^^^^^^^^^^
 "#,
-    );
-}
-
-#[test]
-fn a_cube_uses_a_dimension_at_a_level() {
-    let at = |axis: &str| format!("[\"{axis}\", \"product\"]");
-    let days = "[\"date\", \"product\"]";
-    let months = shop_with("cubes/sales.toml", days, &at("date.month"));
-    let revision = applied(&Revision::default(), &months);
-    same(&shown(&revision, &months), "");
-    let cube = revision.version.model.cubes[0].clone();
-    assert!(cube.levels[0].is_some() && cube.levels[1].is_none());
-    same(
-        &shown(&revision, &shop()),
-        r#"
-error: cube "sales": dimensions is ["date.month", "product"] in the tenant and ["date", "product"] in the file
- --> cubes/sales.toml:3:14
-  |
-3 | dimensions = ["date", "product"]
-  |              ^^^^^^^^^^^^^^^^^^^
-  = help: what exists can get attributes, levels, hierarchies, measures, units and formulas; other changes cannot be applied yet
-"#,
-    );
-    check(
-        "cubes/sales.toml",
-        days,
-        &at("date.months"),
-        r#"
-error: level "months" does not exist
- --> cubes/sales.toml:3:15
-  |
-3 | dimensions = ["date.months", "product"]
-  |               ^^^^^^^^^^^^^
-  = help: did you mean month?
-"#,
-    );
-    check(
-        "dimensions/product.toml",
-        "[[level]]\nname = \"group\"",
-        "[[level]]\nname = \"brand\"\n[[level]]\nname = \"group\"",
-        &shown(&Revision::default(), &shop()),
     );
 }

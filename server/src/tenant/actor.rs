@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::error::sql_of_storage;
 use crate::limits::RESTARTS_MAX;
-use crate::pools::{Pool, panic_text};
 use crate::tenant::OpenTenant;
 use crate::tenant::store::{Group, Opened};
+use protocol::pools::{Pool, panic_text};
 
 /// What a tenant's actor is told.
 pub enum TenantMessage {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::limits::{
     GROUP_COMMANDS_MAX, PROMPT_COMMAND_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX,
 };
-use crate::pools::Pool;
+use protocol::pools::Pool;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -66,6 +66,10 @@ fn check_rows(write: &RowsWrite, base: &Version, head: &Version) -> Result<(), S
     if Arc::ptr_eq(before, after) {
         return Ok(());
     }
+    let [old, new] = [base, head].map(|version| &version.model.cube_def(write.cube).def);
+    if old.dimensions != new.dimensions {
+        return Err(conflict(&format!("{} got other dimensions", new.name)));
+    }
     let probes = probes(write, head);
     let compared =
         Compared { cube: write.cube, base, head, measures: compared_measures(write, head) };

@@ -8,9 +8,9 @@ use std::time::Duration;
 use cube::CubeId;
 use cube::view::Interrupt;
 use protocol::branches::Branches;
+use protocol::pools;
 
 use crate::limits::AGGREGATES_PERCENT;
-use crate::pools;
 
 /// From the end of one round to the next at the earliest: readers and writers come first.
 const PAUSE: Duration = Duration::from_millis(100);

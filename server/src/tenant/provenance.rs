@@ -9,12 +9,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use cube::change::{DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite, SourceNote};
-use cube::model::ModelChange;
+use cube::model::{Cube, ModelChange};
 use cube::value::{KeyPart, format_date};
 use cube::{AttributeId, Change, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
 use protocol::provenance::{
     Asked, MemberPart, ProvenanceRequest, RowPart, WriteAction, WriteRecord,
 };
+use storage::entry::Entry;
 use storage::{Device, LedgerReader, Record, Sequence};
 
 use crate::error::{Result, ServerError};
@@ -40,16 +41,25 @@ pub fn writes_of(
     let limit = request.limit.min(PROVENANCE_WRITES_MAX);
     let mut found: Vec<Vec<WriteRecord>> = vec![Vec::new(); request.asked.len()];
     let (mut last, mut window) = (request.lineage.sequence, WINDOW_ENTRIES);
+    let mut widths = Widths::new(&request.version, &request.asked);
     while last > 0 && found.iter().any(|writes| writes.len() < limit) {
         let first = last.saturating_sub(window - 1).max(1);
-        let mut search = Search::new(&request.version, &request.asked, limit);
-        let reader = LedgerReader::open(Arc::clone(device))?.starting_at(Sequence(first))?;
-        for record in reader.ending_at(Sequence(last)) {
-            let record = record?;
-            if request.lineage.holds(record.content.branch, record.id.sequence.0) {
-                search.record(&record)?;
+        let each = |with: &mut dyn FnMut(&Record) -> Result<()>| {
+            let reader = LedgerReader::open(Arc::clone(device))?.starting_at(Sequence(first))?;
+            for record in reader.ending_at(Sequence(last)) {
+                let record = record?;
+                if request.lineage.holds(record.content.branch, record.id.sequence.0) {
+                    with(&record)?;
+                }
             }
+            Ok::<(), ServerError>(())
+        };
+        if widths.may_differ() {
+            each(&mut |record| widths.before(record))?;
         }
+        let mut search = Search::new(&request.version, &request.asked, limit);
+        search.widths = widths.clone();
+        each(&mut |record| search.record(record))?;
         for (writes, newer) in search.found.into_iter().zip(&mut found) {
             let missing = limit - newer.len();
             newer.extend(writes.into_iter().rev().take(missing));
@@ -68,14 +78,65 @@ struct Search<'a> {
     rows: HashMap<CubeId, HashMap<&'a [KeyPart], Vec<usize>>>,
     members: HashMap<DimensionId, HashMap<&'a str, Vec<usize>>>,
     formulas: HashMap<&'a str, Vec<usize>>,
+    widths: Widths,
     /// The newest writes of each, oldest first.
     found: Vec<VecDeque<WriteRecord>>,
 }
 
-/// A change's rows, and the texts that their values name by position.
+/// A change's rows, the texts that their values name by position, and how many members each row has.
 struct TextRows<'a> {
     write: &'a RowsWrite,
     texts: &'a [Arc<str>],
+    width: usize,
+}
+
+/// How many dimensions cubes had at a place of the ledger, of those that are asked about and have got more
+/// since they were made.
+#[derive(Debug, Clone, Default)]
+struct Widths(HashMap<String, usize>);
+
+impl Widths {
+    /// As they are now.
+    fn new(version: &Version, asked: &[Asked]) -> Self {
+        let cubes = asked.iter().filter_map(|asked| match asked {
+            Asked::Cell { cube, .. } | Asked::Row { cube, .. } => {
+                version.model.cubes.get(cube.idx())
+            }
+            Asked::Member { .. } | Asked::Formula { .. } => None,
+        });
+        let widened = cubes.filter(|cube| !cube.later.is_empty());
+        Self(widened.map(|cube| (cube.def.name.clone(), cube.dimensions.len())).collect())
+    }
+
+    fn may_differ(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Goes back over a record.
+    fn before(&mut self, record: &Record) -> Result<()> {
+        for change in changes_of(record)?.map_or_else(Vec::new, |entry| entry.changes) {
+            if let Change::Model(ModelChange::AddCubeDimension { cube, .. }) = change
+                && let Some(width) = self.0.get_mut(&cube)
+            {
+                *width -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on over a change of the model.
+    fn after(&mut self, change: &ModelChange) {
+        if let ModelChange::AddCubeDimension { cube, .. } = change
+            && let Some(width) = self.0.get_mut(cube)
+        {
+            *width += 1;
+        }
+    }
+
+    /// How many a cube has.
+    fn of(&self, cube: &Cube) -> usize {
+        self.0.get(&cube.def.name).copied().unwrap_or(cube.dimensions.len())
+    }
 }
 
 /// An entry's write of one thing, as far as it is the same for all that the entry writes.
@@ -97,6 +158,7 @@ impl<'a> Search<'a> {
             rows: HashMap::new(),
             members: HashMap::new(),
             formulas: HashMap::new(),
+            widths: Widths::default(),
             found: vec![VecDeque::new(); asked.len()],
         };
         for (number, asked) in asked.iter().enumerate() {
@@ -119,10 +181,7 @@ impl<'a> Search<'a> {
     }
 
     fn record(&mut self, record: &Record) -> Result<()> {
-        let sequence = record.id.sequence.0;
-        let recorded = readable(record)
-            .map_err(|reason| ServerError::Replay { sequence, reason: Box::new(reason) })?;
-        let Recorded::Changes(entry) = recorded else { return Ok(()) };
+        let Some(entry) = changes_of(record)? else { return Ok(()) };
         let note_of = |position: usize| {
             entry.changes.iter().find_map(|change| match change {
                 Change::Source(note) if note.change as usize == position => Some(note),
@@ -133,10 +192,17 @@ impl<'a> Search<'a> {
         for (position, change) in entry.changes.iter().enumerate() {
             let note = note_of(position);
             match change {
-                Change::Rows(write) => self.rows(record, note, &TextRows { write, texts }),
+                Change::Rows(write) => {
+                    let cube = self.version.model.cubes.get(write.cube.idx());
+                    let width = cube.map_or(0, |cube| self.widths.of(cube));
+                    self.rows(record, note, &TextRows { write, texts, width });
+                }
                 Change::Members(write) => self.members(record, note, write),
                 Change::Dated(write) => self.dated(record, note, write),
-                Change::Model(change) => self.model(record, change),
+                Change::Model(change) => {
+                    self.widths.after(change);
+                    self.model(record, change);
+                }
                 Change::Source(_) => {}
                 Change::Texts(table) => texts = table,
             }
@@ -148,11 +214,20 @@ impl<'a> Search<'a> {
     fn rows(&mut self, record: &Record, note: Option<&SourceNote>, rows: &TextRows<'_>) {
         let write = rows.write;
         let Some(cube) = self.version.model.cubes.get(write.cube.idx()) else { return };
-        let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
+        let key_width = cube.def.key.len();
         let mut hits = Vec::new();
         if key_width == 0 {
             let Some(wanted) = self.cells.get(&write.cube) else { return };
-            hits_of(wanted, write.coordinates.chunks(dimension_count.max(1)), &mut hits);
+            let members = write.coordinates.chunks(rows.width.max(1));
+            let origins = &self.version.origins(write.cube)[rows.width..];
+            if origins.is_empty() {
+                hits_of(wanted, members, &mut hits);
+            } else if let Some(origin) = origins.iter().copied().collect::<Option<Vec<_>>>() {
+                // the cube has got dimensions since
+                let members: Vec<Vec<MemberId>> =
+                    members.map(|row| [row, &origin].concat()).collect();
+                hits_of(wanted, members.iter().map(Vec::as_slice), &mut hits);
+            }
         } else {
             let Some(wanted) = self.rows.get(&write.cube) else { return };
             hits_of(wanted, write.keys.chunks(key_width), &mut hits);
@@ -193,11 +268,11 @@ impl<'a> Search<'a> {
                 Some(vec![named(column)])
             }
             RowPart::Member(at) => {
-                let member = self.members_of_row(write, position).into_iter().nth(at)?;
+                let member = self.members_of_row(rows, position).into_iter().nth(at)?;
                 Some(vec![member])
             }
             RowPart::Whole => {
-                let members = self.members_of_row(write, position);
+                let members = self.members_of_row(rows, position);
                 Some(members.into_iter().chain((0..width).map(named)).collect())
             }
         }
@@ -221,9 +296,13 @@ impl<'a> Search<'a> {
     }
 
     /// The members that a row is written at.
-    fn members_of_row(&self, write: &RowsWrite, position: usize) -> Vec<(String, Option<String>)> {
-        let dimensions = &self.version.model.cube_def(write.cube).dimensions;
-        let members = write.coordinates.chunks(dimensions.len().max(1)).nth(position);
+    fn members_of_row(
+        &self,
+        rows: &TextRows<'_>,
+        position: usize,
+    ) -> Vec<(String, Option<String>)> {
+        let dimensions = &self.version.model.cube_def(rows.write.cube).dimensions;
+        let members = rows.write.coordinates.chunks(rows.width.max(1)).nth(position);
         let named = |(&id, &member): (&DimensionId, &MemberId)| {
             let dimension = self.version.dimension(id);
             (dimension.def.name.clone(), Some(dimension.key(member).to_owned()))
@@ -341,6 +420,16 @@ impl<'a> Search<'a> {
             action: at.action,
             values,
         });
+    }
+}
+
+/// The changes of a record; none where it is about a branch.
+fn changes_of(record: &Record) -> Result<Option<Entry>> {
+    let sequence = record.id.sequence.0;
+    match readable(record) {
+        Ok(Recorded::Changes(entry)) => Ok(Some(entry)),
+        Ok(_) => Ok(None),
+        Err(reason) => Err(ServerError::Replay { sequence, reason: Box::new(reason) }),
     }
 }
 

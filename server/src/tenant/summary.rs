@@ -89,6 +89,9 @@ fn describe_model(change: &ModelChange) -> String {
         ModelChange::AddMeasure { cube, measure } => {
             format!("measure {cube}.{} added", measure.name)
         }
+        ModelChange::AddCubeDimension { cube, dimension, .. } => {
+            format!("dimension {dimension} of {cube} added")
+        }
         ModelChange::SetFormula(formula) => format!("formula {} set", formula.target),
         ModelChange::RemoveFormula { target } => format!("formula {target} removed"),
         ModelChange::SetAssertion { assertion, .. } => {

@@ -407,6 +407,44 @@ async fn dated_values_are_replayed_and_conflict() {
     assert_eq!(verify(device).unwrap().entry_count, 5);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dimension_more_is_replayed_and_conflicts() {
+    let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(1));
+    let tenant = start_with_model(Arc::clone(&device), &options()).await;
+    tenant.submit(command(vec![cell(0, 0, Some(1))])).await.unwrap();
+    let base = Arc::clone(&tenant.head().revision.version);
+    let of = base.model.cubes[0].clone();
+    let again = base.model.dimensions[of.dimensions[0].idx()].clone();
+    let dimension = DimensionDef { name: "more".into(), ..DimensionDef::clone(&again) };
+    let member = MemberWrite { key: "one".into(), ..MemberWrite::default() };
+    let write = MembersWrite {
+        dimension: DimensionId::from_idx(base.dimensions.len()),
+        first_new: MemberId(0),
+        members: vec![member],
+    };
+    let more = ModelChange::AddCubeDimension {
+        cube: of.def.name.clone(),
+        dimension: "more".into(),
+        member: Some("one".into()),
+    };
+    let changes = vec![
+        Change::Model(ModelChange::AddDimension(dimension)),
+        Change::Members(write),
+        Change::Model(more),
+    ];
+    tenant.submit(command(changes)).await.unwrap();
+    // what was planned with fewer dimensions must be planned again, removals too
+    let Change::Rows(write) = cell(0, 0, None) else { panic!("it writes rows") };
+    let (action, measures, values) = (RowsAction::Remove, Vec::new(), Vec::new());
+    let remove = Change::Rows(RowsWrite { action, measures, values, ..write });
+    for change in [cell(0, 0, Some(2)), remove] {
+        let command = Command { base: Some(Arc::clone(&base)), ..command(vec![change]) };
+        assert_eq!(tenant.submit(command).await.unwrap_err().sqlstate, "40001");
+    }
+    tenant.close().await;
+    assert_eq!(verify(device).unwrap().entry_count, 3);
+}
+
 #[test]
 fn an_entry_that_leads_to_another_state_is_found() {
     let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(1));

@@ -1,7 +1,7 @@
 //! A rollup as a table: one column a grouping, one an output.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use calc::{Measured, Query, run, source};
@@ -90,8 +90,8 @@ impl RollupTable {
         source(view, plan, &self.query(&self.outputs_of(columns), None)).ok()?
     }
 
-    /// Runs the rollup for the columns that are wanted.
-    fn compute(&self, columns: &[usize]) -> Result<RecordBatch> {
+    /// Runs the rollup for the columns that are wanted; says whether it was quick.
+    fn compute(&self, columns: &[usize]) -> Result<(RecordBatch, bool)> {
         let axis_count = self.axes.len();
         let wanted = self.outputs_of(columns);
         // an error of a predicate cannot pass through the cube: it is kept here meanwhile
@@ -100,7 +100,7 @@ impl RollupTable {
             let rows = rows.iter().map(|row| row as u32).collect();
             let kept = self.predicates.residual_rows(&self.table, &view.segment, rows);
             kept.map(RowSet::of_list).map_err(|error| {
-                *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 CubeError::Interrupted
             })
         };
@@ -108,9 +108,7 @@ impl RollupTable {
         let query = self.query(&wanted, (!is_whole).then_some(&select as &Selection<'_>));
         let snapshot = &self.table.snapshot;
         let result = run(&snapshot.view, &snapshot.plan, &query);
-        if let Some(error) =
-            failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-        {
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
         let result = result.map_err(external)?;
@@ -128,8 +126,14 @@ impl RollupTable {
         let arrays = columns.iter().map(array).collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(self.schema.project(columns)?);
         let options = RecordBatchOptions::new().with_row_count(Some(result.group_count));
-        Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+        let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
+        Ok((batch, is_quick(result.cells)))
     }
+}
+
+/// Whether an answer from so many cells of an aggregate, if from one, takes no time to speak of.
+fn is_quick(cells: Option<u64>) -> bool {
+    cells.is_some_and(|cells| cells <= QUICK_CELLS)
 }
 
 /// A rollup's values in the type that the aggregation has.
@@ -207,7 +211,8 @@ impl TableProvider for RollupTable {
         let columns =
             projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&columns)?);
-        let source = RollupSource { rollup: Arc::new(self.clone()), columns };
+        let source =
+            RollupSource { rollup: Arc::new(self.clone()), columns, quick: Arc::default() };
         Ok(Arc::new(CubeExec::new(Arc::new(source), schema, 1)))
     }
 }
@@ -216,6 +221,12 @@ impl TableProvider for RollupTable {
 struct RollupSource {
     rollup: Arc<RollupTable>,
     columns: Vec<usize>,
+    /// Whether the last answer was quick, on whichever state.
+    quick: Arc<Mutex<Option<bool>>>,
+}
+
+fn lock(quick: &Mutex<Option<bool>>) -> MutexGuard<'_, Option<bool>> {
+    quick.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Source for RollupSource {
@@ -235,15 +246,21 @@ impl Source for RollupSource {
     fn on(&self, snapshot: Snapshot) -> Arc<dyn Source> {
         let table = Arc::new(self.rollup.table.on(snapshot));
         let rollup = Arc::new(RollupTable { table, ..RollupTable::clone(&self.rollup) });
-        Arc::new(Self { rollup, columns: self.columns.clone() })
+        Arc::new(Self { rollup, columns: self.columns.clone(), quick: Arc::clone(&self.quick) })
     }
 
     fn is_quick(&self) -> bool {
-        self.rollup.covering(&self.columns).is_some_and(|covering| covering.cells <= QUICK_CELLS)
+        let ask = || is_quick(self.rollup.covering(&self.columns).map(|covering| covering.cells));
+        *lock(&self.quick).get_or_insert_with(ask)
     }
 
     fn producers(&self, _partition: usize) -> Result<Vec<Producer>> {
         let (rollup, columns) = (Arc::clone(&self.rollup), self.columns.clone());
-        Ok(vec![Box::new(move || rollup.compute(&columns))])
+        let quick = Arc::clone(&self.quick);
+        Ok(vec![Box::new(move || {
+            let (batch, was_quick) = rollup.compute(&columns)?;
+            *lock(&quick) = Some(was_quick);
+            Ok(batch)
+        })])
     }
 }

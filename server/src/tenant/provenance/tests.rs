@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cube::change::{DatedValue, DatedWrite, RowsAction, RowsWrite};
+use cube::change::{DatedValue, DatedWrite, MemberWrite, MembersWrite, RowsAction, RowsWrite};
+use cube::model::ModelChange;
 use cube::value::KeyPart;
 use cube::{Change, HierarchyId};
 use protocol::provenance::{
@@ -359,4 +360,75 @@ async fn the_newest_are_found_first_over_windows_of_the_ledger() {
     let found = shop.shown(asked(), 3).await;
     assert!(found.contains("\n#3 eva psql set target=1\n"), "{found}");
     assert_eq!(shop.shown(asked(), 0).await, "\n--\n");
+}
+
+/// A dimension that comes later: what was written before is of the member that was said then.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_from_before_a_dimension_are_found() {
+    let shop = Shop::new().await;
+    shop.load(reps(), "reps.csv", "key\nada\nben\n").await;
+    let quota = |values: &[i64]| {
+        let cells = values.iter().enumerate();
+        let write = shop.set("quota", "target", None, "ada", 0);
+        let Change::Rows(write) = write else { panic!("it writes rows") };
+        let coordinates = cells.map(|(rep, _)| cube::MemberId::from_idx(rep)).collect();
+        let values = values.iter().copied().map(Some).collect();
+        Change::Rows(RowsWrite { coordinates, values, ..write })
+    };
+    shop.write(vec![quota(&[1, 2])]).await;
+    let dimension = cube::model::DimensionDef {
+        name: "scenario".into(),
+        description: String::new(),
+        key_type: Default::default(),
+        attributes: Vec::new(),
+        levels: Vec::new(),
+        hierarchies: Vec::new(),
+        calendar: None,
+    };
+    let member = |key: &str| MemberWrite { key: key.into(), ..MemberWrite::default() };
+    let members = MembersWrite {
+        dimension: cube::DimensionId(1),
+        first_new: cube::MemberId(0),
+        members: vec![member("budget"), member("actual")],
+    };
+    let more = ModelChange::AddCubeDimension {
+        cube: "quota".into(),
+        dimension: "scenario".into(),
+        member: Some("actual".into()),
+    };
+    shop.write(vec![
+        quota(&[3, 4]),
+        Change::Model(ModelChange::AddDimension(dimension)),
+        Change::Members(members),
+        Change::Model(more),
+    ])
+    .await;
+    let write = |rep: &str, scenario: u32, value: i64| {
+        let Change::Rows(mut write) = shop.set("quota", "target", None, rep, value) else {
+            panic!("it writes rows")
+        };
+        write.coordinates.push(cube::MemberId(scenario));
+        Change::Rows(write)
+    };
+    shop.write(vec![write("ada", 0, 50), write("ben", 1, 60)]).await;
+    let cell = |rep: u32, scenario: u32| match shop.cell("target", "ada") {
+        Asked::Cell { cube, measure, .. } => {
+            let coordinate = vec![cube::MemberId(rep), cube::MemberId(scenario)];
+            Asked::Cell { cube, coordinate, measure }
+        }
+        other => other,
+    };
+    let asked = vec![cell(0, 0), cell(0, 1), cell(1, 0), cell(1, 1)];
+    let expected = "\
+#5 eva psql set target=50
+--
+#4 eva psql set target=3
+#3 eva psql set target=1
+--
+
+--
+#5 eva psql set target=60
+#4 eva psql set target=4
+#3 eva psql set target=2";
+    shop.check(asked, 9, expected).await;
 }
