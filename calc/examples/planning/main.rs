@@ -235,7 +235,7 @@ fn cells(
         measures: vec![MeasureId(measure)],
         keys: Vec::new(),
         coordinates,
-        values,
+        values: values.into(),
     })
 }
 

@@ -10,7 +10,7 @@ use cube::model::CubeKind;
 use cube::number::Number;
 use cube::segment::Rows;
 use cube::value::KeyPart;
-use cube::{Change, MeasureId, MemberId, ValueType, Version};
+use cube::{Change, MeasureId, MemberId, ValueList, ValueType, Version};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -483,7 +483,7 @@ impl<'a> Builder<'a> {
             measures,
             keys: Vec::new(),
             coordinates: Vec::new(),
-            values: Vec::new(),
+            values: ValueList::new(),
         };
         Self {
             plan,
@@ -610,7 +610,7 @@ impl<'a> Builder<'a> {
                     self.formulas.taker(self.version, self.plan.cube, measure, &coordinate)
                 };
                 let filled = |measure: &MeasureId| {
-                    self.rows.values[measure.idx()][row].is_some()
+                    self.rows.values[measure.idx()].get(row).is_some()
                         && current.value(location, taker(*measure).idx()).is_some()
                 };
                 is_records || self.write.measures.iter().any(filled)
@@ -663,17 +663,17 @@ impl<'a> Builder<'a> {
                 write.coordinates.extend(rows.coordinates.iter().map(|column| column[row]));
             }
             if write.action == RowsAction::Set {
-                let values = write.measures.iter().map(|measure| rows.values[measure.idx()][row]);
-                write.values.extend(values.collect::<Vec<_>>());
+                let measures = write.measures.iter();
+                write.values.extend(measures.map(|measure| rows.values[measure.idx()].get(row)));
             }
         }
         let width = write.measures.len().max(1);
-        for (at, value) in write.values.iter_mut().enumerate() {
+        for at in 0..write.values.len() {
             let measure = def.measure_def(write.measures[at % width]);
-            if let (ValueType::Text, Some(position)) = (measure.value_type, value) {
-                let text =
-                    usize::try_from(*position).ok().and_then(|at| self.texts.texts().get(at));
-                *position = texts.position(text.map_or("", |text| text.as_ref()))?;
+            if let (ValueType::Text, Some(position)) = (measure.value_type, write.values.get(at)) {
+                let text = usize::try_from(position).ok().and_then(|at| self.texts.texts().get(at));
+                let position = texts.position(text.map_or("", |text| text.as_ref()))?;
+                write.values.set(at, Some(position));
             }
         }
         Ok(write)

@@ -77,7 +77,7 @@ fn cell(member: u32, measure: u32, value: Option<i64>) -> Change {
         measures: vec![MeasureId(measure)],
         keys: Vec::new(),
         coordinates: vec![MemberId(member)],
-        values: vec![value],
+        values: vec![value].into(),
     })
 }
 
@@ -88,7 +88,7 @@ fn deal(key: i64, member: u32, value: i64) -> Change {
         measures: vec![MeasureId(0)],
         keys: vec![KeyPart::Integer(key)],
         coordinates: vec![MemberId(member)],
-        values: vec![Some(value)],
+        values: vec![Some(value)].into(),
     })
 }
 
@@ -99,7 +99,7 @@ fn remove_deal(key: i64) -> Change {
         measures: Vec::new(),
         keys: vec![KeyPart::Integer(key)],
         coordinates: Vec::new(),
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     })
 }
 
