@@ -119,7 +119,7 @@ fn one_deal(revision: &Revision, deals: u64) -> (Duration, Duration) {
             measures: vec![MeasureId(0)],
             keys: vec![KeyPart::Integer(deal)],
             coordinates,
-            values: vec![Some(amount)],
+            values: vec![Some(amount)].into(),
         };
         let (time, next) = timed(&revision, &[Change::Rows(write)]);
         times.push(time);
@@ -247,7 +247,7 @@ fn deal_rows(deals: u64, reps: &[MemberId], months: &[MemberId]) -> Change {
         measures: vec![MeasureId(0)],
         keys,
         coordinates,
-        values,
+        values: values.into(),
     })
 }
 
@@ -263,7 +263,7 @@ fn cells(
         measures: measures.iter().copied().map(MeasureId).collect(),
         keys: Vec::new(),
         coordinates,
-        values,
+        values: values.into(),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cube::change::RowsWrite;
-use cube::{CubeId, MeasureId, MemberId, Version};
+use cube::{CubeId, MeasureId, MemberId, ValueList, Version};
 
 use crate::plan::Plan;
 
@@ -38,14 +38,14 @@ impl Plan {
         let mut parts: BTreeMap<Vec<MeasureId>, (RowsWrite, Vec<usize>)> = BTreeMap::new();
         for row in 0..write.row_count(keys, axes) {
             let coordinate = &write.coordinates[row * axes..(row + 1) * axes];
-            let own = &write.values[row * width..(row + 1) * width];
+            let own = (row * width..(row + 1) * width).map(|at| write.values.get(at));
             // a blank leaves alone what a formula computes and takes no input for
-            let takes = |(measure, value): (&MeasureId, &Option<i64>)| {
+            let takes = |(measure, value): (&MeasureId, Option<i64>)| {
                 let taker = self.taker(version, write.cube, *measure, coordinate);
                 let is_left = value.is_none()
                     && taker == *measure
                     && version.is_computed(write.cube, *measure, |axis| coordinate[axis]);
-                (!is_left).then_some((taker, *value))
+                (!is_left).then_some((taker, value))
             };
             let (measures, values): (Vec<MeasureId>, Vec<Option<i64>>) =
                 write.measures.iter().zip(own).filter_map(takes).unzip();
@@ -53,7 +53,7 @@ impl Plan {
                 continue;
             }
             let (part, rows) = parts.entry(measures).or_insert_with_key(|measures| {
-                let (keys, coordinates, values) = (Vec::new(), Vec::new(), Vec::new());
+                let (keys, coordinates, values) = (Vec::new(), Vec::new(), ValueList::new());
                 let measures = measures.clone();
                 (RowsWrite { measures, keys, coordinates, values, ..write }, Vec::new())
             });

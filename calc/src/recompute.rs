@@ -18,7 +18,9 @@ use cube::dictionary::Interner;
 use cube::model::{CubeKind, ModelChange};
 use cube::segment::{Patch, Rows};
 use cube::version::RowsUpdate;
-use cube::{AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, ValueType, Version};
+use cube::{
+    AttributeId, CubeError, CubeId, DimensionId, MeasureId, MemberId, ValueList, ValueType, Version,
+};
 use roaring::RoaringBitmap;
 
 use self::difference::{Changes, Difference, difference, patch, push_points};
@@ -110,6 +112,13 @@ impl Recompute {
             return self.write_rows(&self.blanking(write), texts);
         }
         self.check_inputs(write)?;
+        if !removes
+            && self.is_read_by_none(write.cube)
+            && let Some(version) = self.version.with_new_rows(write, texts)
+        {
+            self.version = version;
+            return self.drain();
+        }
         let update = self.version.prepare(write, texts)?;
         let touched: BTreeSet<MeasureId> = if removes {
             self.all_measures(write.cube)
@@ -118,6 +127,14 @@ impl Recompute {
         };
         self.install(&update, &touched)?;
         self.drain()
+    }
+
+    /// Whether no formula reads a cube or computes something of it.
+    fn is_read_by_none(&self, cube: CubeId) -> bool {
+        let Some(def) = self.version.model.cubes.get(cube.idx()) else { return true };
+        let mut measures = (0..def.def.measures.len()).map(MeasureId::from_idx);
+        self.plan.of_cube(cube).next().is_none()
+            && measures.all(|measure| self.plan.readers(cube, measure).is_empty())
     }
 
     /// What formulas compute takes no input.
@@ -458,7 +475,7 @@ impl Recompute {
         let mut measures: Vec<MeasureId> = self.all_measures(write.cube).into_iter().collect();
         measures.retain(|&measure| self.plan.formula(write.cube, measure).is_none());
         let row_count = write.row_count(0, cube.dimensions.len());
-        let values = vec![None; row_count * measures.len()];
+        let values = ValueList::blank(row_count * measures.len());
         RowsWrite { action: RowsAction::Set, measures, values, ..write.clone() }
     }
 
@@ -487,7 +504,7 @@ impl Recompute {
                 self.propagate(update.cube, measure, &points, &steps)?;
             }
         }
-        if is_records && !update.rows.is_empty() {
+        if is_records && !update.rows.is_empty() && plan.of_cube(update.cube).next().is_some() {
             self.rows_due(update, &changes, &old, touched);
         }
         Ok(())
@@ -766,8 +783,8 @@ impl Recompute {
             rows.coordinates = added_at;
             for (idx, column) in rows.values.iter_mut().enumerate() {
                 *column = match idx == formula.measure.idx() {
-                    true => added.iter().copied().map(Some).collect(),
-                    false => vec![None; added.len()],
+                    true => ValueList::full(added.clone()),
+                    false => ValueList::blank(added.len()),
                 };
             }
         }

@@ -53,7 +53,7 @@ fn write(revision: &Revision, key: &str, item: u32, amount: i64, day: &str) -> R
         measures: vec![MeasureId(0), MeasureId(1)],
         keys: vec![KeyPart::Text(key.into())],
         coordinates: vec![MemberId(item)],
-        values: vec![Some(amount * 10_000), Some(i64::from(day))],
+        values: vec![Some(amount * 10_000), Some(i64::from(day))].into(),
     };
     revision.apply(&[Change::Rows(row)]).expect("is written").0
 }

@@ -47,7 +47,7 @@ fn model() -> Revision {
             measures: vec![MeasureId(0)],
             keys: Vec::new(),
             coordinates: (0..MEMBERS).map(MemberId).collect(),
-            values: vec![Some(10_000); MEMBERS as usize],
+            values: vec![Some(10_000); MEMBERS as usize].into(),
         }));
     }
     let diagonal = (0..MEMBERS).flat_map(|at| [MemberId(at), MemberId(at), MemberId(at)]);
@@ -57,7 +57,7 @@ fn model() -> Revision {
         measures: vec![MeasureId(0)],
         keys: Vec::new(),
         coordinates: diagonal.collect(),
-        values: vec![Some(10_000); MEMBERS as usize],
+        values: vec![Some(10_000); MEMBERS as usize].into(),
     }));
     Revision::default().apply(&changes).expect("the model is right").0
 }
@@ -127,13 +127,13 @@ fn a_running_sum_fills_its_lines() {
         measures: vec![MeasureId(0)],
         keys: Vec::new(),
         coordinates: coordinates.collect(),
-        values: vec![Some(10_000); 4 * MEMBERS as usize],
+        values: vec![Some(10_000); 4 * MEMBERS as usize].into(),
     };
     revision = revision.apply(&[Change::Rows(write)]).expect("inputs").0;
     let filled = set(&revision, "CUMULATE(b[FILTER: item = \"item0\"], day)").expect("few cells");
     let rows = filled.version.rows(CubeId(3)).all(filled.version.empty_rows(CubeId(3)));
     let sums = (0..rows.len()).filter_map(|row| {
-        let value = rows.values[1][row]?;
+        let value = rows.values[1].get(row)?;
         assert_eq!(rows.coordinate(row)[1], MemberId(0));
         Some((rows.coordinate(row)[2].0, value))
     });

@@ -150,7 +150,7 @@ fn inputs(case: &Given<'_>) -> Vec<Change> {
             measures: vec![MeasureId(0)],
             keys: vec![KeyPart::Text("o1".into())],
             coordinates: vec![MemberId(0), MemberId(0)],
-            values: vec![stored(Some(amount))],
+            values: vec![stored(Some(amount))].into(),
         })
     });
     [member(0, "lamp", rate), member(1, "north", None), cell].into_iter().chain(order).collect()
@@ -168,7 +168,7 @@ fn monthly(revision: &Revision, planned: &str) -> Change {
         measures: vec![MeasureId(0)],
         keys: Vec::new(),
         coordinates: vec![MemberId(0), month],
-        values: vec![stored(Some(planned))],
+        values: vec![stored(Some(planned))].into(),
     })
 }
 
@@ -198,7 +198,7 @@ fn value(revision: &Revision) -> String {
     let cube = revision.version.model.cube_def(PLAN);
     let measure = cube.measure("result").expect("it exists");
     let rows = revision.version.rows(PLAN).all(revision.version.empty_rows(PLAN));
-    let stored = rows.values[measure.idx()].first().copied().flatten();
+    let stored = rows.values[measure.idx()].iter().next().flatten();
     stored.map_or("blank".into(), |value| cube.measure_def(measure).value_type.format(value))
 }
 

@@ -270,7 +270,7 @@ impl Engine {
             measures: vec![MeasureId(0)],
             keys: Vec::new(),
             coordinates: (0..PRODUCTS as u32).map(MemberId).collect(),
-            values: world.rates.clone(),
+            values: world.rates.clone().into(),
         })
     }
 
@@ -285,14 +285,14 @@ impl Engine {
         assert_eq!(rows.len(), world.deals.len());
         for row in 0..rows.len() {
             let KeyPart::Text(key) = &rows.keys[0][row] else { panic!("keys are texts") };
-            let found: Vec<_> = rows.values.iter().map(|column| column[row]).collect();
+            let found: Vec<_> = rows.values.iter().map(|column| column.get(row)).collect();
             let deal = &world.deals[key[1..].parse::<usize>().expect("a number")];
             assert_eq!(found, world.row(deal), "{key}");
         }
         let mut stats: BTreeMap<Vec<MemberId>, Vec<Option<i64>>> = BTreeMap::new();
         let rows = version.rows(STATS).all(version.empty_rows(STATS));
         for row in 0..rows.len() {
-            let found = rows.values.iter().map(|column| column[row]).collect();
+            let found = rows.values.iter().map(|column| column.get(row)).collect();
             stats.insert(rows.coordinate(row), found);
         }
         let expected: BTreeMap<_, _> = world
@@ -303,7 +303,7 @@ impl Engine {
         assert_eq!(stats, expected);
         let rows = version.rows(REGIONAL).all(version.empty_rows(REGIONAL));
         let found: BTreeMap<_, _> =
-            (0..rows.len()).map(|row| (rows.coordinate(row)[0], rows.values[0][row])).collect();
+            (0..rows.len()).map(|row| (rows.coordinate(row)[0], rows.values[0].get(row))).collect();
         let sums = self.regions.iter().zip(world.regional());
         assert_eq!(found, sums.map(|(&region, sum)| (region, Some(sum))).collect());
     }

@@ -45,7 +45,7 @@ fn write(world: &World, keys: [&str; 3], measure: &str, value: Option<i64>) -> C
         measures: vec![measure],
         keys: vec![],
         coordinates,
-        values: vec![value],
+        values: vec![value].into(),
     })
 }
 

@@ -80,7 +80,7 @@ fn values(revision: &Revision) -> BTreeMap<(usize, usize, Vec<u32>), i64> {
         for row in 0..rows.len() {
             let coordinate: Vec<u32> = rows.coordinate(row).iter().map(|member| member.0).collect();
             for (measure, column) in rows.values.iter().enumerate() {
-                if let Some(value) = column[row] {
+                if let Some(value) = column.get(row) {
                     values.insert((at, measure, coordinate.clone()), value);
                 }
             }

@@ -620,7 +620,7 @@ fn a_ratio_of_rows_reads_cells() {
             measures: vec![MeasureId(0)],
             keys: vec![KeyPart::Text(id.into())],
             coordinates: vec![member(&revision, ACCOUNT, account), member(&revision, DATE, month)],
-            values: vec![Some(value * 10_000)],
+            values: vec![Some(value * 10_000)].into(),
         })
     };
     let changes = [

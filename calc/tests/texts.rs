@@ -74,7 +74,7 @@ fn deals(revision: &Revision, deals: &[Deal<'_>]) -> Vec<Change> {
         measures: vec![MeasureId(0), MeasureId(1)],
         keys: Vec::new(),
         coordinates: Vec::new(),
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     };
     for (id, rep, day, amount, status) in deals {
         write.keys.push(KeyPart::Integer(*id));
@@ -93,7 +93,7 @@ fn note(revision: &Revision, rep: &str, month: &str, text: Option<&str>) -> Vec<
         measures: vec![measure],
         keys: Vec::new(),
         coordinates: vec![member(revision, 0, rep), member(revision, 1, month)],
-        values: vec![text.map(|_| 0)],
+        values: vec![text.map(|_| 0)].into(),
     };
     let texts = Change::Texts(text.map(Arc::from).into_iter().collect());
     vec![texts, Change::Rows(write)]
@@ -167,7 +167,7 @@ fn texts_are_read_computed_and_kept_up_to_date() {
             measures: vec![MeasureId(1)],
             keys: vec![KeyPart::Integer(3)],
             coordinates: vec![member(&revision, 0, "ana"), member(&revision, 1, "2024-01-03")],
-            values: vec![Some(1)],
+            values: vec![Some(1)].into(),
         }),
     ];
     let hash = revision.version.state_hash();
@@ -310,7 +310,7 @@ fn a_list_that_is_too_long_names_its_cell_and_changes_nothing() {
         measures: vec![MeasureId(1)],
         keys: vec![KeyPart::Integer(2)],
         coordinates: vec![member(&revision, 0, "ana"), member(&revision, 1, "2024-02-01")],
-        values: vec![Some(0)],
+        values: vec![Some(0)].into(),
     })];
     let error = revision.apply(&missing).expect_err("there is no such text");
     assert!(error.to_string().contains("no text 0"), "{error}");

@@ -226,7 +226,7 @@ fn a_price_takes_no_input_and_units_do() {
             measures: vec![MeasureId(0)],
             keys: Vec::new(),
             coordinates: vec![account, MemberId(0)],
-            values: vec![Some(180_000)],
+            values: vec![Some(180_000)].into(),
         })
     };
     let error = revision.apply(&[write(PRICE)]).expect_err("computed").to_string();

@@ -91,7 +91,7 @@ fn write(turn: u64) -> RowsWrite {
         measures: vec![AMOUNT],
         keys: Vec::new(),
         coordinates: coordinate.map(MemberId::from_idx).to_vec(),
-        values: vec![Some(turn as i64)],
+        values: vec![Some(turn as i64)].into(),
     }
 }
 

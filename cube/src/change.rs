@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
 use crate::model::ModelChange;
 use crate::value::{KeyPart, Scalar};
+use crate::value_list::ValueList;
 
 /// One change of a tenant's state. Formula results are never part of a change: they follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +133,7 @@ pub struct RowsWrite {
     pub coordinates: Vec<MemberId>,
     /// Values: one per measure and row; none is blank. That of a text measure is a position in the
     /// [`Change::Texts`] before it.
-    pub values: Vec<Option<i64>>,
+    pub values: ValueList,
 }
 
 /// What a [`RowsWrite`] does to its rows.

@@ -4,6 +4,7 @@
 //! [`Version`], and the same [`View`] gives the same answer whatever the number of threads.
 
 pub mod aggregate;
+mod blocks;
 pub mod change;
 pub mod dictionary;
 pub mod dimension;
@@ -19,6 +20,7 @@ pub mod rollup;
 pub mod segment;
 pub mod state_hash;
 pub mod value;
+pub mod value_list;
 pub mod version;
 pub mod view;
 
@@ -28,5 +30,6 @@ pub use id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, 
 pub use model::Model;
 pub use number::Number;
 pub use value::{KeyType, Scalar, ValueType};
+pub use value_list::ValueList;
 pub use version::Version;
 pub use view::View;

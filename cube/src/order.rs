@@ -1,45 +1,91 @@
 //! The order of rows by their primary key, found side by side.
 //!
-//! Members and integers of a key are narrow, so that most keys fit into 96 bits with the row's position
+//! Members and integers of a key are narrow, so that most keys fit into 64 or 128 bits with the row's position
 //! behind them: sorting is then a matter of integers, and not of columns here and there in memory.
 
-use std::cmp::Ordering;
+use std::ops::{BitOr, Range, Shl};
 
 use rayon::prelude::*;
 
+use crate::blocks;
+use crate::id::MemberId;
 use crate::segment::Rows;
 use crate::value::KeyPart;
 
 /// Fewer rows than this are not worth more than one thread.
 const ROWS_SIDE_BY_SIDE: usize = 16_384;
-/// Bits of a row's position.
-const POSITION_BITS: u32 = 32;
+
+/// The order of rows by their primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The positions of rows in the order of the key; none where they are in it. Rows of one key are as they
+    /// stood.
+    pub positions: Option<Vec<usize>>,
+    /// The first of the ordered rows that has the key of the one before it.
+    pub duplicate: Option<usize>,
+}
+
+impl Order {
+    /// The order of rows.
+    pub fn new(rows: &Rows) -> Self {
+        let ascends = |range: Range<usize>| {
+            let mut pairs = range.start.max(1)..range.end;
+            pairs.all(|row| rows.compare(row - 1, rows, row).is_lt())
+        };
+        if blocks::all(rows.len(), ascends) {
+            return Self { positions: None, duplicate: None };
+        }
+        let key = PackedKey::new(rows);
+        let position_bits = usize::BITS - rows.len().leading_zeros();
+        match key.as_ref().map(|key| key.bits + position_bits) {
+            Some(..=u64::BITS) => Self::of_packed::<u64>(key, position_bits, rows),
+            Some(..=u128::BITS) => Self::of_packed::<u128>(key, position_bits, rows),
+            _ => {
+                let mut positions: Vec<usize> = (0..rows.len()).collect();
+                positions.par_sort_by(|&a, &b| rows.compare(a, rows, b));
+                let is_same =
+                    |row: &usize| rows.compare(positions[row - 1], rows, positions[*row]).is_eq();
+                let duplicate = (1..rows.len()).find(is_same);
+                Self { positions: Some(positions), duplicate }
+            }
+        }
+    }
+
+    fn of_packed<P: Packed>(key: Option<PackedKey<'_>>, position_bits: u32, rows: &Rows) -> Self {
+        let pack = |range: Range<usize>| {
+            let mut packed = vec![P::from(0); range.len()];
+            key.iter().for_each(|key| key.append(range.clone(), &mut packed));
+            let positions = packed.iter_mut().zip(range);
+            positions.for_each(|(key, at)| *key = *key << position_bits | P::from(at as u64));
+            packed
+        };
+        let mut packed = blocks::map(rows.len(), pack).concat();
+        packed.par_sort_unstable();
+        let key_of = |packed: P| packed.high(position_bits);
+        let duplicate = packed.array_windows().position(|&[a, b]| key_of(a) == key_of(b));
+        let position = |packed: P| packed.low(position_bits) as usize;
+        Self {
+            positions: Some(packed.into_iter().map(position).collect()),
+            duplicate: duplicate.map(|before| before + 1),
+        }
+    }
+}
 
 /// The positions of rows in the order of the primary key; rows of one key as they stood.
 pub fn positions(rows: &Rows) -> Vec<usize> {
-    if let Some(mut packed) = packed(rows) {
-        packed.par_sort_unstable();
-        return packed.into_iter().map(|key| key as u32 as usize).collect();
-    }
-    let mut positions: Vec<usize> = (0..rows.len()).collect();
-    positions.par_sort_by(|&a, &b| rows.compare(a, rows, b));
-    positions
+    Order::new(rows).positions.unwrap_or_else(|| (0..rows.len()).collect())
 }
 
 /// The rows in the order of the primary key.
 pub fn sorted(rows: Rows) -> Rows {
-    let is_sorted = |row: usize| rows.compare(row - 1, &rows, row) == Ordering::Less;
-    if (1..rows.len()).all(is_sorted) {
-        return rows;
-    }
-    let positions = positions(&rows);
+    let Some(positions) = Order::new(&rows).positions else { return rows };
     if rows.len() < ROWS_SIDE_BY_SIDE {
         return rows.taken(&positions);
     }
     Rows {
         keys: taken(&rows.keys, &positions),
         coordinates: taken(&rows.coordinates, &positions),
-        values: taken(&rows.values, &positions),
+        values: rows.values.par_iter().map(|column| column.taken(&positions)).collect(),
     }
 }
 
@@ -48,51 +94,118 @@ fn taken<T: Clone + Send + Sync>(columns: &[Vec<T>], positions: &[usize]) -> Vec
     columns.par_iter().map(column).collect()
 }
 
-/// The keys of all rows as integers that are in the order of the keys, each with the position of its
-/// row in its lowest bits; none where they are too wide, or texts.
-fn packed(rows: &Rows) -> Option<Vec<u128>> {
-    u32::try_from(rows.len()).ok()?;
-    let mut packed = vec![0; rows.len()];
-    let mut bits_left = u128::BITS - POSITION_BITS;
-    if rows.keys.is_empty() {
-        for column in &rows.coordinates {
-            let members = column.iter().map(|member| i64::from(member.0));
-            append(&mut packed, members, &mut bits_left)?;
-        }
-    } else {
-        for column in &rows.keys {
-            let is_integer = |part: &KeyPart| matches!(part, KeyPart::Integer(_));
-            if !column.iter().all(is_integer) {
-                return None;
-            }
-            let integers = column.iter().map(|part| match part {
-                KeyPart::Integer(integer) => *integer,
-                KeyPart::Text(_) => 0,
-            });
-            append(&mut packed, integers, &mut bits_left)?;
-        }
-    }
-    for (position, key) in packed.iter_mut().enumerate() {
-        *key = *key << POSITION_BITS | position as u128;
-    }
-    Some(packed)
+/// An integer that holds a key and, in its lowest bits, the position of a row.
+trait Packed:
+    Copy + Ord + Send + Sync + From<u64> + Shl<u32, Output = Self> + BitOr<Output = Self>
+{
+    /// What is above so many bits.
+    fn high(self, bits: u32) -> Self;
+    /// What is in so many bits.
+    fn low(self, bits: u32) -> u64;
 }
 
-/// Appends a part to every key in as many bits as its largest value needs.
-fn append(
-    packed: &mut [u128],
-    values: impl Iterator<Item = i64> + Clone,
-    bits_left: &mut u32,
-) -> Option<()> {
-    let (Some(least), Some(most)) = (values.clone().min(), values.clone().max()) else {
-        return Some(());
-    };
-    let bits = u64::BITS - most.abs_diff(least).leading_zeros();
-    *bits_left = bits_left.checked_sub(bits)?;
-    for (key, value) in packed.iter_mut().zip(values) {
-        *key = *key << bits | u128::from(value.abs_diff(least));
+macro_rules! packed {
+    ($($type:ty),*) => {$(
+        impl Packed for $type {
+            fn high(self, bits: u32) -> Self {
+                self.checked_shr(bits).unwrap_or(0)
+            }
+
+            fn low(self, bits: u32) -> u64 {
+                self as u64 & !(u64::MAX.checked_shl(bits).unwrap_or(0))
+            }
+        }
+    )*};
+}
+packed!(u64, u128);
+
+/// How keys are packed into integers that are in their order.
+struct PackedKey<'a> {
+    parts: Vec<Part<'a>>,
+    bits: u32,
+}
+
+/// One column of the key, in as many bits as its largest value needs.
+struct Part<'a> {
+    column: Column<'a>,
+    least: i64,
+    bits: u32,
+}
+
+/// A column of the key.
+#[derive(Clone, Copy)]
+enum Column<'a> {
+    Members(&'a [MemberId]),
+    Integers(&'a [KeyPart]),
+}
+
+impl<'a> PackedKey<'a> {
+    /// The keys of rows; none where there are texts in them.
+    fn new(rows: &'a Rows) -> Option<Self> {
+        let columns: Vec<Column<'a>> = match rows.keys.is_empty() {
+            true => rows.coordinates.iter().map(|column| Column::Members(column)).collect(),
+            false => rows.keys.iter().map(|column| Column::Integers(column)).collect(),
+        };
+        let parts = columns.into_iter().map(Part::new).collect::<Option<Vec<_>>>()?;
+        let bits = parts.iter().map(|part| part.bits).sum();
+        Some(Self { parts, bits })
     }
-    Some(())
+
+    /// Appends the keys of some rows to what integers hold.
+    fn append<P: Packed>(&self, rows: Range<usize>, packed: &mut [P]) {
+        for part in &self.parts {
+            let mut append = |(key, value): (&mut P, i64)| {
+                *key = *key << part.bits | P::from(value.abs_diff(part.least));
+            };
+            let keys = packed.iter_mut();
+            match part.column {
+                Column::Members(column) => {
+                    let members = column[rows.clone()].iter().map(|member| i64::from(member.0));
+                    keys.zip(members).for_each(&mut append);
+                }
+                Column::Integers(column) => {
+                    let integers =
+                        column[rows.clone()].iter().map(|part| integer(part).unwrap_or(0));
+                    keys.zip(integers).for_each(&mut append);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    fn new(column: Column<'a>) -> Option<Self> {
+        let ends = |range: Range<usize>| match column {
+            Column::Members(column) => {
+                let members = column[range].iter().map(|member| Some(i64::from(member.0)));
+                ends(members)
+            }
+            Column::Integers(column) => ends(column[range].iter().map(integer)),
+        };
+        let len = match column {
+            Column::Members(column) => column.len(),
+            Column::Integers(column) => column.len(),
+        };
+        let each = blocks::map(len, ends).into_iter().collect::<Option<Vec<_>>>()?;
+        let least = each.iter().map(|ends| ends.0).min().unwrap_or(0);
+        let most = each.iter().map(|ends| ends.1).max().unwrap_or(0);
+        Some(Self { column, least, bits: u64::BITS - most.abs_diff(least).leading_zeros() })
+    }
+}
+
+fn integer(part: &KeyPart) -> Option<i64> {
+    match part {
+        KeyPart::Integer(integer) => Some(*integer),
+        KeyPart::Text(_) => None,
+    }
+}
+
+/// The smallest and the largest; none where there is something else.
+fn ends(mut integers: impl Iterator<Item = Option<i64>>) -> Option<(i64, i64)> {
+    integers.try_fold((i64::MAX, i64::MIN), |(least, most), integer| {
+        let integer = integer?;
+        Some((least.min(integer), most.max(integer)))
+    })
 }
 
 #[cfg(test)]
@@ -111,11 +224,16 @@ mod tests {
         let mut expected: Vec<usize> = (0..rows.len()).collect();
         expected.sort_by(|&a, &b| rows.compare(a, rows, b));
         assert_eq!(positions(rows), expected);
+        let is_same = |row: &usize| rows.compare(expected[row - 1], rows, expected[*row]).is_eq();
+        let duplicate = (1..expected.len()).find(is_same);
+        assert_eq!(Order::new(rows).duplicate, duplicate);
         let sorted = sorted(rows.clone());
         let taken = rows.taken(&expected);
         assert_eq!(sorted.keys, taken.keys);
         assert_eq!(sorted.coordinates, taken.coordinates);
         assert_eq!(sorted.values, taken.values);
+        assert_eq!(Order::new(&sorted).duplicate, duplicate);
+        assert_eq!(Order::new(&sorted).positions.is_none(), duplicate.is_none());
     }
 
     fn rows(count: u64, key: impl Fn(u64) -> Vec<KeyPart>, members: u64) -> Rows {
@@ -124,7 +242,7 @@ mod tests {
             rows.keys.iter_mut().zip(key(number)).for_each(|(column, part)| column.push(part));
             rows.coordinates[0].push(MemberId((number % members) as u32));
             rows.coordinates[1].push(MemberId((number >> 40) as u32 % 9));
-            rows.values[0].push(Some(number as i64));
+            rows.values[0].push(Some(number as i64).filter(|_| number % 3 > 0));
         }
         rows
     }

@@ -18,6 +18,7 @@ mod select;
 mod widened;
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
@@ -26,7 +27,9 @@ use roaring::RoaringBitmap;
 use crate::aggregate::Aggregates;
 use crate::id::MemberId;
 use crate::limits::SEGMENT_ROWS_MAX;
+use crate::order;
 use crate::value::KeyPart;
+use crate::value_list::ValueList;
 
 pub use column::{Codes, Keys, Presence, Values};
 pub use ints::Ints;
@@ -58,7 +61,7 @@ pub struct Rows {
     /// One column of members per dimension.
     pub coordinates: Vec<Vec<MemberId>>,
     /// One column of values per measure, inputs and formulas alike.
-    pub values: Vec<Vec<Option<i64>>>,
+    pub values: Vec<ValueList>,
 }
 
 impl Rows {
@@ -67,13 +70,14 @@ impl Rows {
         Self {
             keys: vec![Vec::new(); key_width],
             coordinates: vec![Vec::new(); dimension_count],
-            values: vec![Vec::new(); measure_count],
+            values: vec![ValueList::new(); measure_count],
         }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.coordinates.first().map_or(0, Vec::len)
+        let keys = || self.keys.first().map(Vec::len);
+        self.coordinates.first().map(Vec::len).or_else(keys).unwrap_or(0)
     }
 
     /// Whether there are none.
@@ -102,7 +106,7 @@ impl Rows {
             column.push(from[row]);
         }
         for (column, from) in self.values.iter_mut().zip(&other.values) {
-            column.push(from[row]);
+            column.push(from.get(row));
         }
     }
 
@@ -113,17 +117,12 @@ impl Rows {
 
     /// Whether a row has no value at all.
     pub fn is_blank(&self, row: usize) -> bool {
-        self.values.iter().all(|column| column[row].is_none())
+        self.values.iter().all(|column| column.get(row).is_none())
     }
 
     /// The rows in the order of the primary key.
     pub fn sorted(self) -> Self {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        if order.windows(2).all(|pair| self.compare(pair[0], &self, pair[1]).is_lt()) {
-            return self;
-        }
-        order.sort_by(|&a, &b| self.compare(a, &self, b));
-        self.taken(&order)
+        order::sorted(self)
     }
 
     /// The rows at some positions.
@@ -139,7 +138,7 @@ impl Rows {
                 .iter()
                 .map(|c| positions.iter().map(|&p| c[p]).collect())
                 .collect(),
-            values: self.values.iter().map(|c| positions.iter().map(|&p| c[p]).collect()).collect(),
+            values: self.values.iter().map(|c| c.taken(positions)).collect(),
         }
     }
 
@@ -168,22 +167,22 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment of sorted rows, at least one and no more than fit.
-    fn new(rows: &Rows) -> Self {
-        debug_assert!(rows.len() <= SEGMENT_ROWS_MAX, "a segment of {} rows", rows.len());
-        let zone = |members: &Vec<MemberId>| {
+    /// A segment of a range of sorted rows, at least one and no more than fit.
+    pub(crate) fn new(rows: &Rows, range: Range<usize>) -> Self {
+        debug_assert!(range.len() <= SEGMENT_ROWS_MAX, "a segment of {} rows", range.len());
+        let zone = |members: &[MemberId]| {
             let min = members.iter().copied().min().unwrap_or(MemberId::NONE);
             (min, members.iter().copied().max().unwrap_or(MemberId::NONE))
         };
-        let codes = |members: &Vec<MemberId>| Arc::new(Codes::new(members));
-        let values = |values: &Vec<Option<i64>>| Arc::new(Values::new(values));
+        let part = || range.clone();
+        let (keys, members, values) = (&rows.keys, &rows.coordinates, &rows.values);
         Self {
-            row_count: rows.len(),
-            keys: rows.keys.iter().map(|parts| Arc::new(Keys::new(parts))).collect(),
-            coordinates: rows.coordinates.iter().map(codes).collect(),
-            zones: rows.coordinates.iter().map(zone).collect(),
-            values: rows.values.iter().map(values).collect(),
-            postings: Arc::new(rows.coordinates.iter().map(|_| OnceLock::new()).collect()),
+            row_count: range.len(),
+            keys: keys.iter().map(|column| Arc::new(Keys::new(&column[part()]))).collect(),
+            coordinates: members.iter().map(|c| Arc::new(Codes::new(&c[part()]))).collect(),
+            zones: members.iter().map(|column| zone(&column[part()])).collect(),
+            values: values.iter().map(|column| Arc::new(Values::new(column, part()))).collect(),
+            postings: Arc::new(members.iter().map(|_| OnceLock::new()).collect()),
             level_columns: Arc::default(),
             leaf_columns: Arc::default(),
         }
@@ -310,6 +309,11 @@ pub struct SegmentView {
 }
 
 impl SegmentView {
+    /// A segment of which all rows are alive.
+    fn of(segment: Arc<Segment>) -> Self {
+        Self { segment, dead: Arc::default() }
+    }
+
     /// Number of rows that are alive.
     pub fn live_count(&self) -> usize {
         self.segment.row_count - usize::try_from(self.dead.len()).unwrap_or(usize::MAX)
@@ -318,6 +322,28 @@ impl SegmentView {
     /// The rows that are alive.
     pub fn live_rows(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.segment.row_count).filter(|&row| !self.dead.contains(row as u32))
+    }
+
+    /// Appends the rows that are alive, column by column.
+    fn append_to(&self, rows: &mut Rows) {
+        let segment = &self.segment;
+        let live = match self.dead.is_empty() {
+            true => RowSet::Run(0..segment.row_count as u32),
+            false => RowSet::of_list(self.live_rows().map(|row| row as u32).collect()),
+        };
+        for (column, from) in rows.keys.iter_mut().zip(&segment.keys) {
+            column.extend(live.iter().map(|row| from.get(row)));
+        }
+        for (column, from) in rows.coordinates.iter_mut().zip(&segment.coordinates) {
+            column.append(&mut from.gathered(&live, |member| member));
+        }
+        for (idx, column) in rows.values.iter_mut().enumerate() {
+            match segment.values.get(idx) {
+                Some(values) => column.append(&values.taken(&live)),
+                // a measure declared later is blank in older segments
+                None => column.append(&ValueList::blank(live.len())),
+            }
+        }
     }
 }
 
@@ -460,11 +486,7 @@ impl CubeRows {
 
     /// All rows, the oldest segment first.
     pub fn all(&self, mut rows: Rows) -> Rows {
-        for view in &self.segments {
-            for row in view.live_rows() {
-                view.segment.copy_row(row, &mut rows);
-            }
-        }
+        self.segments.iter().for_each(|view| view.append_to(&mut rows));
         rows
     }
 
@@ -484,11 +506,19 @@ impl CubeRows {
         })
     }
 
+    /// The rows with many new ones: segments in the order of their keys, which are not alive elsewhere.
+    pub(crate) fn with_segments(&self, added: Vec<Arc<Segment>>, shape: &Rows) -> Self {
+        let mut segments = self.segments.clone();
+        segments.extend(added.into_iter().map(SegmentView::of));
+        merge_small(&mut segments, shape);
+        self.of_same_cube(segments, History::new())
+    }
+
     /// Members and values of rows as a segment of their own, in the shape of others.
     fn apart(&self, locations: &[Location], shape: &Rows) -> Option<Arc<Segment>> {
         let mut rows = Rows::empty(0, shape.coordinates.len(), shape.values.len());
         locations.iter().for_each(|location| self.copy_row(*location, &mut rows));
-        (!rows.is_empty()).then(|| Arc::new(Segment::new(&rows)))
+        (!rows.is_empty()).then(|| Arc::new(Segment::new(&rows, 0..rows.len())))
     }
 
     /// The live ones of some segments, and new ones for sorted rows with keys not alive in them. Few new
@@ -500,18 +530,17 @@ impl CubeRows {
         history: impl FnOnce(Option<Arc<Segment>>) -> History,
     ) -> Self {
         segments.retain(|view| view.live_count() > 0);
-        let mut start = 0;
-        while start < added.len() {
-            let end = added.len().min(start + SEGMENT_ROWS_MAX);
-            let positions: Vec<usize> = (start..end).collect();
-            let rows = if start == 0 && end == added.len() {
-                added.clone()
-            } else {
-                added.taken(&positions)
-            };
-            segments
-                .push(SegmentView { segment: Arc::new(Segment::new(&rows)), dead: Arc::default() });
-            start = end;
+        let segment = |first: usize| {
+            let range = first..added.len().min(first + SEGMENT_ROWS_MAX);
+            SegmentView::of(Arc::new(Segment::new(added, range)))
+        };
+        match added.len() {
+            0 => {}
+            ..=SEGMENT_ROWS_MAX => segments.push(segment(0)),
+            count => {
+                let firsts = (0..count).into_par_iter().step_by(SEGMENT_ROWS_MAX);
+                segments.par_extend(firsts.map(segment));
+            }
         }
         let come = segments.last().filter(|_| !added.is_empty());
         let come = come.map(|view| Arc::clone(&view.segment));
@@ -530,13 +559,10 @@ fn merge_small(segments: &mut Vec<SegmentView>, shape: &Rows) {
             break;
         }
         let mut rows = empty();
-        for view in [before, last] {
-            for row in view.live_rows() {
-                view.segment.copy_row(row, &mut rows);
-            }
-        }
-        let merged = Segment::new(&rows.sorted());
+        [before, last].into_iter().for_each(|view| view.append_to(&mut rows));
+        let rows = rows.sorted();
+        let merged = Segment::new(&rows, 0..rows.len());
         segments.truncate(segments.len() - 2);
-        segments.push(SegmentView { segment: Arc::new(merged), dead: Arc::default() });
+        segments.push(SegmentView::of(Arc::new(merged)));
     }
 }

@@ -3,13 +3,16 @@
 //! Every member and every row is hashed by itself, from names and keys; the state is their sum
 //! modulo 2^256, so that a write changes it by the difference. Formula results are left out.
 
+mod batch;
+mod lanes;
+
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// Pieces that are hashed one after the other; more are hashed side by side.
-const PIECES_A_TASK: usize = 1_024;
-/// Room for the fields of a piece, as rows have them.
-const PIECE_BYTES: usize = 512;
+pub use batch::{Batch, Fields};
+
+/// Pieces that are hashed together; more are hashed side by side.
+const PIECES_A_TASK: usize = 256;
 
 /// A sum of hashes modulo 2^256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,20 +24,28 @@ impl StateHash {
         self.add_words(piece.words());
     }
 
-    /// Adds the pieces of some numbers below a count, of those that have one.
-    pub fn add_all(&mut self, count: usize, piece: impl Fn(usize) -> Option<Piece> + Sync) {
-        let sum = |chunk: usize| {
-            let mut sum = Self::default();
+    /// The sum of the pieces of some numbers below a count, each written by a function; where it says no,
+    /// there is none.
+    pub fn sum(count: usize, write: impl Fn(usize, &mut Batch) -> bool + Sync) -> Self {
+        let sum = |batch: &mut Batch, chunk: usize| {
+            batch.clear();
             let numbers = chunk * PIECES_A_TASK..count.min((chunk + 1) * PIECES_A_TASK);
-            numbers.filter_map(&piece).for_each(|piece| sum.add(piece));
-            sum
+            numbers.for_each(|number| batch.add(|piece| write(number, piece)));
+            batch.sum()
         };
         let chunks = count.div_ceil(PIECES_A_TASK);
         let sums: Vec<Self> = match chunks {
-            ..=1 => (0..chunks).map(sum).collect(),
-            _ => (0..chunks).into_par_iter().map(sum).collect(),
+            ..=1 => (0..chunks).map(|chunk| sum(&mut Batch::default(), chunk)).collect(),
+            _ => (0..chunks).into_par_iter().map_init(Batch::default, sum).collect(),
         };
-        sums.into_iter().for_each(|sum| self.add_words(sum.0));
+        let mut all = Self::default();
+        sums.into_iter().for_each(|sum| all.add_words(sum.0));
+        all
+    }
+
+    /// Adds a sum of pieces.
+    pub fn add_sum(&mut self, sum: Self) {
+        self.add_words(sum.0);
     }
 
     fn add_words(&mut self, words: [u64; 4]) {
@@ -49,8 +60,17 @@ impl StateHash {
 
     /// Takes a piece of the state away.
     pub fn remove(&mut self, piece: Piece) {
+        self.remove_words(piece.words());
+    }
+
+    /// Takes a sum of pieces away.
+    pub fn remove_sum(&mut self, sum: Self) {
+        self.remove_words(sum.0);
+    }
+
+    fn remove_words(&mut self, words: [u64; 4]) {
         let mut borrow = false;
-        for (sum, word) in self.0.iter_mut().zip(piece.words()) {
+        for (sum, word) in self.0.iter_mut().zip(words) {
             let (partial, first) = sum.overflowing_sub(word);
             let (total, second) = partial.overflowing_sub(u64::from(borrow));
             *sum = total;
@@ -74,21 +94,26 @@ impl std::fmt::Display for StateHash {
     }
 }
 
-/// One piece of the state, field by field; every field carries its length. The fields are short, so
-/// they are gathered and hashed together.
+/// Appends a text to a piece: every text carries its length.
+pub fn append_text(piece: &mut Vec<u8>, text: &str) {
+    piece.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    piece.extend_from_slice(text.as_bytes());
+}
+
+/// One piece of the state, field by field. The fields are short, so they are gathered and hashed
+/// together.
 pub struct Piece(Vec<u8>);
 
 impl Piece {
     /// A piece of a kind: `member`, `row`, `model`.
     pub fn new(kind: &str) -> Self {
-        Self(Vec::with_capacity(PIECE_BYTES)).text(kind)
+        Self(Vec::new()).text(kind)
     }
 
     /// Adds a text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(text.as_bytes());
+        append_text(&mut self.0, text);
         self
     }
 
@@ -100,13 +125,18 @@ impl Piece {
     }
 
     fn words(self) -> [u64; 4] {
-        let digest = Sha256::digest(&self.0);
-        let mut words = [0; 4];
-        for (word, chunk) in words.iter_mut().zip(digest.chunks_exact(8)) {
-            *word = chunk.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
-        }
-        words
+        words_of(&self.0)
     }
+}
+
+/// The hash of a piece as the words of a sum: its bytes, the least significant first.
+fn words_of(piece: &[u8]) -> [u64; 4] {
+    let digest = Sha256::digest(piece);
+    let mut words = [0; 4];
+    for (word, chunk) in words.iter_mut().zip(digest.chunks_exact(8)) {
+        *word = chunk.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
+    }
+    words
 }
 
 #[cfg(test)]
@@ -123,8 +153,30 @@ mod tests {
         (0..100).for_each(|n| a.remove(piece(n)));
         assert_eq!(a, StateHash::default());
         assert_ne!(b, StateHash::default());
-        let mut c = StateHash::default();
-        c.add_all(10_000, |n| (n % 100 == 7).then(|| piece(n as i64 / 100)));
-        assert_eq!(c, b);
+    }
+
+    #[test]
+    fn pieces_that_are_hashed_together_are_those_that_are_hashed_alone() {
+        // lengths on both sides of every multiple of a block
+        let text = |n: usize| "é".repeat(n % 150);
+        for count in [0, 1, 5, 17, 1_024, 1_025, 5_000] {
+            let mut alone = StateHash::default();
+            let some = (0..count).filter(|n| n % 3 > 0);
+            some.for_each(|n| alone.add(Piece::new("row").text(&text(n)).integer(n as i64)));
+            let mut kind = Vec::new();
+            append_text(&mut kind, "row");
+            let fields = Fields::new([kind.as_slice()].into_iter());
+            let together = StateHash::sum(count, |n, piece| {
+                piece.keep_room(fields.room() + 8);
+                piece.field(&fields, 0);
+                piece.text(&text(n));
+                piece.integer(n as i64);
+                n % 3 > 0
+            });
+            assert_eq!(together, alone, "{count} pieces");
+            let mut none = together;
+            none.remove_sum(alone);
+            assert_eq!(none, StateHash::default());
+        }
     }
 }

@@ -3,24 +3,32 @@
 //! A change makes the next version and leaves this one as it is. Formulas are not known here: the
 //! caller fills formula measures in between [`Version::prepare`] and [`Version::with_update`].
 
+mod input;
+mod row_pieces;
 mod sweep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::change::{DatedWrite, MembersWrite, RowsAction, RowsWrite};
 use crate::dictionary::{Dictionary, Interner};
 use crate::dimension::Dimension;
 use crate::error::{CubeError, Result};
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
+use crate::limits::SEGMENT_ROWS_MAX;
 use crate::model::{
     Assertion, Cube, CubeDef, CubeKind, DimensionDef, FormulaDef, Model, ModelChange,
 };
-use crate::order;
 use crate::region::Region;
-use crate::segment::{CubeRows, Location, Patch, Rows};
+use crate::segment::{CubeRows, Location, Patch, Rows, Segment};
 use crate::state_hash::{Piece, StateHash};
 use crate::value::{Scalar, ValueType};
+use crate::value_list::ValueList;
+
+use input::{Input, NewRows};
+use row_pieces::RowPieces;
 
 /// The state of a tenant's branch at one point of its ledger.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +46,9 @@ pub struct Version {
     hash: StateHash,
 }
 
+/// Fewer rows than this are not worth more than one thread.
+const ROWS_SIDE_BY_SIDE: usize = 4_096;
+
 /// Rows of one cube about to be written: complete rows, old values merged in.
 #[derive(Debug, Clone)]
 pub struct RowsUpdate {
@@ -45,7 +56,7 @@ pub struct RowsUpdate {
     pub cube: CubeId,
     /// The rows as they will be, sorted by primary key, formula measures as they were.
     pub rows: Rows,
-    /// Per row, where it is now.
+    /// Per row, where it is now; empty where all rows are new.
     pub before: Vec<Option<Location>>,
     /// Rows that go away.
     pub removed: Vec<Location>,
@@ -262,13 +273,10 @@ impl Version {
         self.regions = Arc::new(regions);
         for cube in cubes {
             let rows = self.rows(cube).all(self.empty_rows(cube));
-            let (old, new) = (before.row_pieces(cube), self.row_pieces(cube));
-            let mut hash = self.hash;
-            for row in 0..rows.len() {
-                old.piece(&rows, row).into_iter().for_each(|piece| hash.remove(piece));
-                new.piece(&rows, row).into_iter().for_each(|piece| hash.add(piece));
-            }
-            self.hash = hash;
+            let old = RowPieces::new(before, cube, rows.len()).sum(&rows);
+            let new = RowPieces::new(&self, cube, rows.len()).sum(&rows);
+            self.hash.remove_sum(old);
+            self.hash.add_sum(new);
         }
         Ok(self)
     }
@@ -356,8 +364,9 @@ impl Version {
             .get(write.cube.idx())
             .ok_or_else(|| CubeError::Inconsistent(format!("no cube {}", write.cube.0)))?;
         let mut interner = Interner::new(Arc::clone(&self.texts));
-        let sorted = self.sorted_input(write, cube, texts, &mut interner)?;
-        if let Some(row) = sorted.first_duplicate() {
+        let input = Input::new(self, write, cube)?;
+        let sorted = input.rows(texts, &mut interner)?;
+        if let Some(row) = input.duplicate() {
             return Err(CubeError::Inconsistent(format!(
                 "{} is written twice in one command",
                 self.describe_row(write.cube, &sorted, row)
@@ -371,13 +380,18 @@ impl Version {
             texts: interner.finish(),
         };
         let current = self.rows(write.cube);
-        if write.action == RowsAction::Set && !current.may_have(&sorted) {
-            // as loads do that bring rows behind those that are there
-            update.before.resize(sorted.len(), None);
-            update.rows = sorted;
+        let mut found = Vec::new();
+        if current.may_have(&sorted) {
+            found = current.find_sorted(&sorted);
+        }
+        if found.iter().all(Option::is_none) {
+            // as loads do that bring new rows
+            if write.action == RowsAction::Set {
+                update.rows = sorted;
+            }
             return Ok(update);
         }
-        for (row, location) in current.find_sorted(&sorted).into_iter().enumerate() {
+        for (row, location) in found.into_iter().enumerate() {
             match (write.action, location) {
                 (RowsAction::Remove, Some(location)) => update.removed.push(location),
                 (RowsAction::Remove, None) => {}
@@ -389,50 +403,35 @@ impl Version {
         Ok(update)
     }
 
-    /// The write's rows as a sorted table with values in the columns of their measures.
-    fn sorted_input(
-        &self,
-        write: &RowsWrite,
-        cube: &Cube,
-        texts: &[Arc<str>],
-        interner: &mut Interner,
-    ) -> Result<Rows> {
-        let (key_width, dimension_count) = (cube.def.key.len(), cube.dimensions.len());
-        let row_count = write.row_count(key_width, dimension_count);
-        let removes_records = write.action == RowsAction::Remove && key_width > 0;
-        let fits = write.keys.len() == row_count * key_width
-            && (removes_records || write.coordinates.len() == row_count * dimension_count)
-            && (write.action == RowsAction::Remove
-                || write.values.len() == row_count * write.measures.len());
-        if !fits {
-            return Err(CubeError::Inconsistent(format!(
-                "rows of {} have ragged columns",
-                cube.def.name
-            )));
+    /// The version with many rows that are all new and right, made without a table of all of them; none where
+    /// they are not, or few, and [`Self::prepare`] is to tell. Nothing may depend on them.
+    pub fn with_new_rows(&self, write: &RowsWrite, texts: &[Arc<str>]) -> Option<Self> {
+        let cube = self.model.cubes.get(write.cube.idx())?;
+        let input = Input::new(self, write, cube).ok()?;
+        let is_many = input.row_count > SEGMENT_ROWS_MAX && write.action == RowsAction::Set;
+        if !is_many || input.duplicate().is_some() {
+            return None;
         }
-        let mut rows = self.empty_rows(write.cube);
-        for (position, column) in rows.keys.iter_mut().enumerate() {
-            column.extend(write.keys.iter().skip(position).step_by(key_width).cloned());
-        }
-        for (position, column) in rows.coordinates.iter_mut().enumerate() {
-            if removes_records {
-                column.resize(row_count, MemberId(0));
-                continue;
-            }
-            column.extend(write.coordinates.iter().skip(position).step_by(dimension_count));
-            let mut members = column.iter();
-            if let Some(member) = members.find(|&&m| !self.holds_facts(write.cube, position, m)) {
-                return Err(CubeError::Inconsistent(format!(
-                    "member {} of dimension {} holds no facts",
-                    member.0, cube.def.dimensions[position]
-                )));
-            }
-        }
-        if write.action == RowsAction::Set {
-            fill_values(write, cube, texts, interner, &mut rows)?;
-        }
-        rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
-        Ok(order::sorted(rows))
+        let mut interner = Interner::new(Arc::clone(&self.texts));
+        let new_rows = NewRows::new(&input, texts, &mut interner)?;
+        let mut next = self.clone();
+        next.texts = interner.finish();
+        let current = self.rows(write.cube);
+        let pieces = RowPieces::new(&next, write.cube, input.row_count);
+        let firsts = (0..input.row_count).into_par_iter().step_by(SEGMENT_ROWS_MAX);
+        let made = firsts.map(|first| {
+            let range = first..input.row_count.min(first + SEGMENT_ROWS_MAX);
+            let rows = new_rows.rows(range)?;
+            let is_new =
+                !current.may_have(&rows) || current.find_sorted(&rows).iter().all(Option::is_none);
+            is_new.then(|| (Arc::new(Segment::new(&rows, 0..rows.len())), pieces.sum(&rows)))
+        });
+        let made = made.collect::<Option<Vec<_>>>()?;
+        let (segments, hashes): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        hashes.into_iter().for_each(|hash| next.hash.add_sum(hash));
+        let shape = self.empty_rows(write.cube);
+        next.cubes[write.cube.idx()] = Arc::new(current.with_segments(segments, &shape));
+        Some(next)
     }
 
     fn merge_row(
@@ -456,10 +455,10 @@ impl Version {
                     has_regions && self.is_computed(write.cube, measure, member)
                 };
                 for &measure in &write.measures {
-                    let value = input.values[measure.idx()][row];
+                    let value = input.values[measure.idx()].get(row);
                     // a blank leaves alone what a formula computes of the row
                     if value.is_some() || !is_computed(&input.coordinates, measure, row) {
-                        rows.values[measure.idx()][last] = value;
+                        rows.values[measure.idx()].set(last, value);
                     }
                 }
                 if cube.def.kind == CubeKind::Records {
@@ -471,7 +470,7 @@ impl Version {
                             && !is_written
                             && !is_computed(&input.coordinates, measure, row)
                         {
-                            rows.values[measure.idx()][last] = None;
+                            rows.values[measure.idx()].set(last, None);
                         }
                     }
                     for (column, from) in rows.coordinates.iter_mut().zip(&input.coordinates) {
@@ -494,22 +493,21 @@ impl Version {
         replaced.extend(update.before.iter().flatten());
         let mut old = self.empty_rows(update.cube);
         replaced.iter().for_each(|&location| current.copy_row(location, &mut old));
-        let mut hash = next.hash;
-        let (pieces, next_pieces) = (self.row_pieces(update.cube), next.row_pieces(update.cube));
-        for row in 0..old.len() {
-            pieces.piece(&old, row).into_iter().for_each(|piece| hash.remove(piece));
-        }
-        hash.add_all(update.rows.len(), |row| next_pieces.piece(&update.rows, row));
-        next.hash = hash;
-        let keeps_blank = cube.def.kind == CubeKind::Records;
         let rows = &update.rows;
-        let filled: Vec<usize> =
-            (0..rows.len()).filter(|&row| keeps_blank || !rows.is_blank(row)).collect();
-        let added = if filled.len() == rows.len() {
-            current.with(&replaced, rows)
-        } else {
-            current.with(&replaced, &rows.taken(&filled))
+        let hash = || {
+            let gone = RowPieces::new(self, update.cube, old.len()).sum(&old);
+            (gone, RowPieces::new(&next, update.cube, rows.len()).sum(rows))
         };
+        let added = || match filled_rows(cube, rows) {
+            Some(filled) => current.with(&replaced, &rows.taken(&filled)),
+            None => current.with(&replaced, rows),
+        };
+        let ((gone, come), added) = match rows.len() {
+            ..ROWS_SIDE_BY_SIDE => (hash(), added()),
+            _ => rayon::join(hash, added),
+        };
+        next.hash.remove_sum(gone);
+        next.hash.add_sum(come);
         next.cubes[update.cube.idx()] = Arc::new(added);
         next
     }
@@ -542,18 +540,6 @@ impl Version {
         axes.zip(cube.origins()).map(member).collect()
     }
 
-    /// How rows of a cube are hashed.
-    fn row_pieces(&self, cube: CubeId) -> RowPieces<'_> {
-        let measures = (0..self.model.cube_def(cube).def.measures.len()).map(MeasureId::from_idx);
-        RowPieces {
-            version: self,
-            cube,
-            is_input: measures.map(|measure| self.model.is_input(cube, measure)).collect(),
-            origins: self.origins(cube),
-            has_regions: self.regions.iter().any(|region| region.cube == cube),
-        }
-    }
-
     /// The hashes of the definitions, each by itself, so that their order does not count.
     fn model_pieces(&self) -> impl Iterator<Item = Piece> + '_ {
         let model = &self.model;
@@ -569,90 +555,13 @@ impl Version {
     }
 }
 
-/// Hashes rows of a cube: what is the same for all of them is looked up once.
-struct RowPieces<'a> {
-    version: &'a Version,
-    cube: CubeId,
-    /// Per measure, whether no formula computes all of it.
-    is_input: Vec<bool>,
-    /// Per dimension, the member that leaves no trace: so a dimension more changes the hash of no row.
-    origins: Vec<Option<MemberId>>,
-    has_regions: bool,
-}
-
-impl RowPieces<'_> {
-    /// The hash of a row's inputs; none where it has none.
-    fn piece(&self, rows: &Rows, row: usize) -> Option<Piece> {
-        let version = self.version;
-        let def = version.model.cube_def(self.cube);
-        let mut has_inputs = def.def.kind == CubeKind::Records;
-        let mut piece = Piece::new("row").text(&def.def.name);
-        for (key, column) in def.def.key.iter().zip(&rows.keys) {
-            piece = piece.text(&column[row].format(key.key_type));
-        }
-        let columns = def.dimensions.iter().zip(&rows.coordinates).zip(&self.origins);
-        for ((&id, column), &origin) in columns {
-            if origin == Some(column[row]) {
-                continue;
-            }
-            let dimension = version.dimension(id);
-            piece = piece.text(&dimension.def.name).text(dimension.key(column[row]));
-        }
-        for (idx, (measure, column)) in def.def.measures.iter().zip(&rows.values).enumerate() {
-            let Some(value) = column[row] else { continue };
-            if !self.is_input[idx] {
-                continue;
-            }
-            let member = |position: usize| rows.coordinates[position][row];
-            let measure_id = MeasureId::from_idx(idx);
-            if self.has_regions && version.is_computed(self.cube, measure_id, member) {
-                continue;
-            }
-            has_inputs = true;
-            piece = piece.text(&measure.name);
-            piece = match measure.value_type {
-                ValueType::Text => piece.text(version.texts.text(value)),
-                _ => piece.integer(value),
-            };
-        }
-        has_inputs.then_some(piece)
+/// The rows that stay, where some do not: cells without any value.
+fn filled_rows(cube: &Cube, rows: &Rows) -> Option<Vec<usize>> {
+    if cube.def.kind == CubeKind::Records || rows.values.iter().any(ValueList::is_full) {
+        return None;
     }
-}
-
-/// Puts the values of a write into the columns of their measures.
-fn fill_values(
-    write: &RowsWrite,
-    cube: &Cube,
-    texts: &[Arc<str>],
-    interner: &mut Interner,
-    rows: &mut Rows,
-) -> Result<()> {
-    let width = write.measures.len();
-    let values_count = write.values.len() / width.max(1);
-    for (position, &measure) in write.measures.iter().enumerate() {
-        let def = cube.def.measures.get(measure.idx()).ok_or_else(|| {
-            CubeError::Inconsistent(format!("no measure {} in {}", measure.0, cube.def.name))
-        })?;
-        let values = write.values.iter().skip(position).step_by(width);
-        let stored = values.map(|value| match *value {
-            None => Ok(None),
-            Some(place) if def.value_type == ValueType::Text => {
-                let text = usize::try_from(place).ok().and_then(|place| texts.get(place));
-                let text = text.ok_or_else(|| {
-                    CubeError::Inconsistent(format!("no text {place} before {}", def.name))
-                })?;
-                interner.code(text).map(Some)
-            }
-            Some(value) => def.value_type.check_range(i128::from(value)).map(Some),
-        });
-        // with room for all of them, which a collection of results would not know of
-        let column = &mut rows.values[measure.idx()];
-        *column = Vec::with_capacity(values_count);
-        for value in stored {
-            column.push(value?);
-        }
-    }
-    Ok(())
+    let filled: Vec<usize> = (0..rows.len()).filter(|&row| !rows.is_blank(row)).collect();
+    (filled.len() < rows.len()).then_some(filled)
 }
 
 fn dimension_piece(dimension: &DimensionDef) -> Piece {

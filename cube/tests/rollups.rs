@@ -298,7 +298,7 @@ impl World {
             measures: measures.clone(),
             keys: keys.clone(),
             coordinates: Vec::new(),
-            values: Vec::new(),
+            values: cube::ValueList::new(),
         };
         for key in keys {
             let members: Vec<MemberId> = leaves.iter().map(|leaves| draw.of(leaves)).collect();
@@ -970,7 +970,7 @@ fn a_group_that_gets_its_first_member_is_counted_by_aggregates() {
             measures: vec![MeasureId(0)],
             keys: Vec::new(),
             coordinates: vec![shop],
-            values: vec![Some(amount)],
+            values: vec![Some(amount)].into(),
         };
         tenant.write(&write).expect("a cell");
     };
@@ -1009,7 +1009,7 @@ fn what_is_blank_does_not_overflow() {
             measures: vec![amount, price],
             keys: vec![KeyPart::Integer(key)],
             coordinates: vec![MemberId(0)],
-            values: values.to_vec(),
+            values: values.to_vec().into(),
         })
     };
     set(1, [Some(i64::MAX), None]).expect("a row whose amount has no third power");

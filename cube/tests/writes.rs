@@ -97,7 +97,7 @@ fn a_value_that_does_not_fit_is_refused() {
     write.measures = vec![cube::MeasureId(1)];
     let error = check_refused(&mut tenant, &write, "100.00 does not fit decimal(4,2)");
     assert_eq!(error.sqlstate(), "22003");
-    write.values = vec![Some(-9_999)];
+    write.values = vec![Some(-9_999)].into();
     assert_eq!(tenant.write(&write), Ok(()));
 }
 

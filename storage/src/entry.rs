@@ -243,7 +243,7 @@ mod tests {
             measures: vec![MeasureId(0)],
             keys: vec![KeyPart::Integer(-1)],
             coordinates: vec![MemberId(300)],
-            values: vec![Some(12_345)],
+            values: vec![Some(12_345)].into(),
         };
         let members = MembersWrite {
             dimension: DimensionId(0),
@@ -284,6 +284,40 @@ mod tests {
         let reason = "09617320616772656564";
         assert_eq!(hex(&written), format!("02{}{reason}", &GOLDEN_1[2..]));
         assert_eq!(Entry::decode(&written).unwrap(), example());
+    }
+
+    #[test]
+    fn values_are_written_as_a_list_of_optional_integers() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Rows {
+            cube: CubeId,
+            action: RowsAction,
+            measures: Vec<MeasureId>,
+            keys: Vec<KeyPart>,
+            coordinates: Vec<MemberId>,
+            values: Vec<Option<i64>>,
+        }
+        let some = |n: i64| Some(n * 1_000_003).filter(|_| n % 5 > 0);
+        let full: Vec<Option<i64>> = [i64::MIN, -1, 0, 1, i64::MAX].map(Some).to_vec();
+        let mixed: Vec<Option<i64>> = (0..200).map(some).collect();
+        for values in [Vec::new(), full, vec![None; 130], mixed] {
+            let (cube, action) = (CubeId(3), RowsAction::Set);
+            let (measures, keys) = (vec![MeasureId(0), MeasureId(7)], vec![KeyPart::Integer(-4)]);
+            let coordinates = vec![MemberId(300), MemberId(0)];
+            let write = RowsWrite {
+                cube,
+                action,
+                measures: measures.clone(),
+                keys: keys.clone(),
+                coordinates: coordinates.clone(),
+                values: values.clone().into(),
+            };
+            let rows = Rows { cube, action, measures, keys, coordinates, values };
+            let bytes = postcard::to_stdvec(&rows).unwrap();
+            assert_eq!(postcard::to_stdvec(&write).unwrap(), bytes);
+            assert_eq!(postcard::from_bytes::<RowsWrite>(&bytes).unwrap(), write);
+            assert_eq!(postcard::from_bytes::<Rows>(&bytes).unwrap(), rows);
+        }
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn cells(
         measures: vec![MeasureId(measure)],
         keys: Vec::new(),
         coordinates,
-        values,
+        values: values.into(),
     })
 }
 

@@ -92,7 +92,7 @@ pub fn load(combinations: u64) -> calc::Result<Revision> {
             measures: vec![MeasureId(0)],
             keys: Vec::new(),
             coordinates,
-            values,
+            values: values.into(),
         };
         (revision, _) = revision.apply(&[Change::Rows(write)])?;
     }
@@ -149,7 +149,7 @@ fn rows(combinations: std::ops::Range<u64>, months: &[MemberId]) -> Change {
         measures: (0..4).map(MeasureId).collect(),
         keys: Vec::new(),
         coordinates: places,
-        values: inputs,
+        values: inputs.into(),
     })
 }
 

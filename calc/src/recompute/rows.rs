@@ -18,9 +18,9 @@ pub(super) enum Counting {
 
 /// How rows of an update differ from those they replace.
 pub(super) struct RowChanges {
-    /// Per row of the update, its row among the old ones.
+    /// Per row of the update, its row among the old ones; empty where all rows are new.
     old_row: Vec<Option<usize>>,
-    /// Per row of the update, whether it is new or has other members.
+    /// Per row of the update, whether it is new or has other members; empty where all rows are new.
     is_fresh: Vec<bool>,
     removed: usize,
 }
@@ -71,16 +71,15 @@ impl RowChanges {
         let counts = |value: &Option<i64>| value.is_some() || counting == Counting::Blanks;
         removed
             .filter(|(_, value)| counts(value))
-            .for_each(|(row, value)| push(old, row, *value, None));
-        for (row, old_row) in self.old_row.iter().enumerate() {
-            let value = after[row];
-            match old_row {
-                Some(old_row) if self.is_fresh[row] => {
-                    push(old, *old_row, before[*old_row], None);
+            .for_each(|(row, value)| push(old, row, value, None));
+        for (row, value) in after.iter().enumerate() {
+            match self.old_row(row) {
+                Some(old_row) if self.is_fresh(row) => {
+                    push(old, old_row, before.get(old_row), None);
                     push(&update.rows, row, None, value);
                 }
-                Some(old_row) if is_touched && before[*old_row] != value => {
-                    push(&update.rows, row, before[*old_row], value);
+                Some(old_row) if is_touched && before.get(old_row) != value => {
+                    push(&update.rows, row, before.get(old_row), value);
                 }
                 None if counts(&value) => push(&update.rows, row, None, value),
                 _ => {}
@@ -89,8 +88,18 @@ impl RowChanges {
         (points, steps)
     }
 
+    /// The row among the old ones of a row of the update.
+    fn old_row(&self, row: usize) -> Option<usize> {
+        self.old_row.get(row).copied().flatten()
+    }
+
+    /// Whether a row of the update is new or has other members.
+    fn is_fresh(&self, row: usize) -> bool {
+        self.is_fresh.get(row).copied().unwrap_or(true)
+    }
+
     pub(super) fn fresh_rows(&self, update: &RowsUpdate) -> Vec<usize> {
-        (0..update.rows.len()).filter(|&row| self.is_fresh[row]).collect()
+        (0..update.rows.len()).filter(|&row| self.is_fresh(row)).collect()
     }
 
     /// Rows that are not fresh and have another value of a measure.
@@ -105,7 +114,7 @@ impl RowChanges {
         let rows = self.old_row.iter().enumerate();
         rows.filter(|(row, _)| !self.is_fresh[*row])
             .filter_map(|(row, old_row)| Some((row, (*old_row)?)))
-            .filter(|(row, old_row)| before[*old_row] != after[*row])
+            .filter(|(row, old_row)| before.get(*old_row) != after.get(*row))
             .map(|(row, _)| row)
             .collect()
     }

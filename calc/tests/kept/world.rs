@@ -90,7 +90,7 @@ impl World {
             let known = self.inputs.entry(at).or_insert_with(|| (Vec::new(), vec![None; count]));
             known.0 = coordinate;
             for (idx, measure) in write.measures.iter().enumerate() {
-                let value = write.values[row * write.measures.len() + idx];
+                let value = write.values.get(row * write.measures.len() + idx);
                 let is_text = def.measure_def(*measure).value_type == ValueType::Text;
                 known.1[measure.idx()] = value.map(|value| match is_text {
                     true => Scalar::Text(model::TEXTS[value as usize].into()),
@@ -132,12 +132,13 @@ impl World {
                     rows.keys.iter().map(|column| column[row].clone()).collect();
                 let place =
                     if key.is_empty() { (key, coordinate.clone()) } else { (key, Vec::new()) };
-                let value = |(measure, column): (usize, &Vec<Option<i64>>)| {
+                let value = |(measure, column): (usize, &cube::ValueList)| {
                     let member = |position: usize| coordinate[position];
                     let measure = MeasureId::from_idx(measure);
                     let is_text = version.model.cube_def(id).measure_def(measure).value_type
                         == ValueType::Text;
-                    column[row]
+                    column
+                        .get(row)
                         .filter(|_| !only_inputs || !version.is_computed(id, measure, member))
                         .map(|value| match is_text {
                             true => Scalar::Text(version.texts.text(value).clone()),
@@ -352,7 +353,7 @@ impl World {
                     measures: measures.clone(),
                     keys: Vec::new(),
                     coordinates: Vec::new(),
-                    values: Vec::new(),
+                    values: cube::ValueList::new(),
                 };
                 for ((_, (key, _)), (coordinate, values)) in rows {
                     write.keys.extend(key.iter().cloned());
@@ -493,7 +494,7 @@ impl World {
             measures: Vec::new(),
             keys: Vec::new(),
             coordinates: coordinate,
-            values: Vec::new(),
+            values: cube::ValueList::new(),
         })
     }
 
@@ -517,7 +518,7 @@ impl World {
             measures: Vec::new(),
             keys: keys.clone(),
             coordinates: Vec::new(),
-            values: Vec::new(),
+            values: cube::ValueList::new(),
         }))
     }
 

@@ -236,7 +236,7 @@ impl Engine {
                 .flat_map(|row| row.coordinate.iter().enumerate().map(member))
                 .collect(),
             values: if measures.is_empty() {
-                Vec::new()
+                cube::ValueList::new()
             } else {
                 rows.iter().flat_map(|row| row.values.clone()).collect()
             },
@@ -256,7 +256,7 @@ impl Engine {
                 let coordinate = pairs
                     .map(|(&id, column)| version.dimension(id).key(column[row]).to_string())
                     .collect();
-                let values = rows.values.iter().map(|column| column[row]).collect();
+                let values = rows.values.iter().map(|column| column.get(row)).collect();
                 let before = match rows.keys.as_slice() {
                     [order, line] => {
                         let key = row_key(&order[row], &line[row]);

@@ -215,7 +215,7 @@ impl Shop {
             measures: vec![],
             keys,
             coordinates: vec![],
-            values: vec![],
+            values: cube::ValueList::new(),
         }))
     }
 
@@ -229,7 +229,7 @@ impl Shop {
             measures: vec![],
             keys: vec![],
             coordinates,
-            values: vec![],
+            values: cube::ValueList::new(),
         }))
     }
 
@@ -240,7 +240,7 @@ impl Shop {
         let wanted = self.ids(id, keys);
         let rows = self.revision.version.rows(id).all(self.revision.version.empty_rows(id));
         let row = (0..rows.len()).find(|&row| rows.coordinate(row) == wanted)?;
-        rows.values[measure.idx()][row]
+        rows.values[measure.idx()].get(row)
     }
 }
 

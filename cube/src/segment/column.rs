@@ -1,11 +1,13 @@
 //! The columns of a segment: members in the narrowest width, values with their blanks.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::RowSet;
 use super::ints::Ints;
 use crate::id::MemberId;
 use crate::value::KeyPart;
+use crate::value_list::ValueList;
 
 /// Bits of a word.
 const WORD_BITS: usize = u64::BITS as usize;
@@ -238,11 +240,31 @@ pub struct Values {
 }
 
 impl Values {
-    pub(super) fn new(values: &[Option<i64>]) -> Self {
-        let mut presence = Presence::none(values.len());
-        let filled = values.iter().enumerate().filter(|(_, value)| value.is_some());
-        filled.for_each(|(row, _)| presence.insert(row));
-        Self::normal(Ints::of(values.iter().map(|value| value.unwrap_or(0))), presence)
+    /// The values of a range of a list.
+    pub(super) fn new(values: &ValueList, range: Range<usize>) -> Self {
+        if values.is_blank() {
+            return Self::blank(range.len());
+        }
+        let ints = Ints::new(&values.integers()[range.clone()]);
+        let Some(words) = values.filled_words() else { return Self::full(ints) };
+        if range.start.is_multiple_of(WORD_BITS) {
+            let words = &words[range.start / WORD_BITS..range.end.div_ceil(WORD_BITS)];
+            let mut presence = Presence::all(range.len());
+            presence.words.iter_mut().zip(words).for_each(|(word, filled)| *word &= filled);
+            return Self::normal(ints, presence);
+        }
+        let mut presence = Presence::none(range.len());
+        let filled = range.clone().filter(|&at| values.get(at).is_some());
+        filled.for_each(|at| presence.insert(at - range.start));
+        Self::normal(ints, presence)
+    }
+
+    /// The values of some rows.
+    pub(super) fn taken(&self, rows: &RowSet) -> ValueList {
+        let Some(presence) = &self.presence else {
+            return ValueList::full(self.ints.gathered(rows, |value| value));
+        };
+        rows.iter().map(|row| presence.contains(row).then(|| self.ints.get(row))).collect()
     }
 
     /// No value in any row.

@@ -11,6 +11,7 @@ use super::ints::Ints;
 use super::{CubeRows, RowSet, Rows, Segment, SegmentView, Step};
 use crate::id::MeasureId;
 use crate::limits::{PATCHED_ROWS_SHARE, SMALL_SEGMENT_ROWS};
+use crate::value_list::ValueList;
 
 /// Fewer rows than this are not worth another thread.
 const PARALLEL_ROWS: usize = 32_768;
@@ -96,9 +97,9 @@ impl CubeRows {
             let Some(values) = view.segment.values.get(measure) else { return view.clone() };
             let live = |row: &usize| !view.dead.contains(*row as u32);
             let value = |row: usize| Some(row).filter(live).and_then(|row| values.get(row));
-            let values: Vec<Option<i64>> =
-                (0..view.segment.row_count()).map(|row| value(row).map(&code)).collect();
-            let segment = view.segment.with_column(measure, Values::new(&values));
+            let row_count = view.segment.row_count();
+            let values: ValueList = (0..row_count).map(|row| value(row).map(&code)).collect();
+            let segment = view.segment.with_column(measure, Values::new(&values, 0..row_count));
             SegmentView { segment: Arc::new(segment), dead: Arc::clone(&view.dead) }
         };
         let history = self.history.with(Step::Values(MeasureId::from_idx(measure)));
@@ -136,8 +137,8 @@ impl SegmentView {
         for (row, value) in patches.iter().flat_map(|patch| patch.changes()) {
             if Arc::make_mut(&mut self.dead).insert(row as u32) {
                 self.segment.copy_row(row, moved);
-                moved.values[measure].pop();
-                moved.values[measure].push(value);
+                let last = moved.len() - 1;
+                moved.values[measure].set(last, value);
             }
         }
     }

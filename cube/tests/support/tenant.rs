@@ -270,7 +270,7 @@ impl Tenant {
     pub fn values(&self, cube: &str) -> BTreeMap<String, Option<i64>> {
         let id = self.version.model.cube(cube).expect("it exists");
         let rows = self.version.rows(id).all(self.version.empty_rows(id));
-        let row = |row: usize| (self.version.describe_row(id, &rows, row), rows.values[0][row]);
+        let row = |row: usize| (self.version.describe_row(id, &rows, row), rows.values[0].get(row));
         let values: BTreeMap<_, _> = (0..rows.len()).map(row).collect();
         assert_eq!(values.len(), rows.len(), "a key is alive in two segments");
         values

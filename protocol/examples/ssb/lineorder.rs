@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use calc::Revision;
+use cube::ValueList;
 use cube::change::{MemberWrite, MembersWrite, RowsAction, RowsWrite};
 use cube::model::{
     CalendarDef, Consolidation, CubeDef, CubeKind, DimensionDef, HierarchyDef, HierarchyKind,
@@ -128,7 +129,7 @@ fn rows(block: &Block, days: &[MemberId], first: [MemberId; 3]) -> Change {
         measures: (0..MEASURES.len()).map(MeasureId::from_idx).collect(),
         keys: Vec::with_capacity(2 * count),
         coordinates: Vec::with_capacity(4 * count),
-        values: Vec::with_capacity(MEASURES.len() * count),
+        values: ValueList::with_capacity(MEASURES.len() * count),
     };
     for row in 0..count {
         write.keys.push(KeyPart::Integer(block.order[row]));

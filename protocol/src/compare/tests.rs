@@ -72,7 +72,7 @@ fn cell(member: u32, measure: u32, value: Option<i64>) -> Change {
         measures: vec![MeasureId(measure)],
         keys: Vec::new(),
         coordinates: vec![MemberId(member)],
-        values: vec![value],
+        values: vec![value].into(),
     })
 }
 
@@ -83,7 +83,7 @@ fn deal(key: i64, member: u32, value: Option<i64>) -> Change {
         measures: vec![MeasureId(0)],
         keys: vec![KeyPart::Integer(key)],
         coordinates: vec![MemberId(member)],
-        values: vec![value],
+        values: vec![value].into(),
     })
 }
 
@@ -94,7 +94,7 @@ fn no_deal(key: i64) -> Change {
         measures: Vec::new(),
         keys: vec![KeyPart::Integer(key)],
         coordinates: Vec::new(),
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     })
 }
 
@@ -179,7 +179,7 @@ fn totals_of_a_ratio_differ_with_the_cube_that_it_reads() {
         measures: vec![MeasureId(0)],
         keys: Vec::new(),
         coordinates: vec![MemberId(4)],
-        values: vec![Some(60_000)],
+        values: vec![Some(60_000)].into(),
     });
     let from = after(&base(), &changes.map(Change::Model));
     let from = after(&from, &[amount]);
@@ -377,7 +377,7 @@ fn all_deals(revision: &Revision) -> BTreeMap<String, (u32, Option<i64>)> {
     let rows = version.rows(CubeId(1)).all(version.empty_rows(CubeId(1)));
     let deal = |row: usize| {
         let KeyPart::Integer(key) = rows.keys[0][row] else { panic!("a number") };
-        (key.to_string(), (rows.coordinates[0][row].0, rows.values[0][row]))
+        (key.to_string(), (rows.coordinates[0][row].0, rows.values[0].get(row)))
     };
     (0..rows.len()).map(deal).collect()
 }

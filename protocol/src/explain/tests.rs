@@ -101,7 +101,7 @@ fn snapshot() -> Snapshot {
         measures: vec![MeasureId(0)],
         keys: vec![KeyPart::Integer(7)],
         coordinates: vec![MemberId(1)],
-        values: vec![Some(1_50)],
+        values: vec![Some(1_50)].into(),
     };
     let changes = [
         Change::Model(dimension("rep", "parent_child")),

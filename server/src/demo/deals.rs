@@ -72,7 +72,7 @@ pub(super) fn empty(version: &Version, cube: &str, measures: &[&str]) -> Result<
         measures: measures.collect::<Result<Vec<MeasureId>>>()?,
         keys: Vec::new(),
         coordinates: Vec::new(),
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     })
 }
 

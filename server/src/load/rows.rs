@@ -8,7 +8,7 @@ use cube::dictionary::TextTable;
 use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
-use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueType, Version};
+use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueList, ValueType, Version};
 use foldhash::fast::RandomState;
 
 use super::axis::Axis;
@@ -281,7 +281,7 @@ impl Reading {
                 measures: layout.measures.iter().map(|(id, ..)| *id).collect(),
                 keys: Vec::new(),
                 coordinates: Vec::new(),
-                values: Vec::new(),
+                values: ValueList::new(),
             },
             texts: TextTable::default(),
             numbers: Vec::new(),
@@ -317,8 +317,9 @@ impl Reading {
             return Err(rejected);
         }
         self.numbers.push(row.number);
-        let is_blank =
-            layout.key.is_empty() && self.write.values[values..].iter().all(Option::is_none);
+        let written = &self.write.values;
+        let is_blank = layout.key.is_empty()
+            && (values..written.len()).all(|value| written.get(value).is_none());
         self.blank_count += usize::from(is_blank);
         Ok(())
     }
@@ -359,7 +360,7 @@ impl Reading {
         piece.move_texts(&mut self.texts, layout)?;
         self.write.keys.append(&mut piece.write.keys);
         self.write.coordinates.append(&mut piece.write.coordinates);
-        self.write.values.append(&mut piece.write.values);
+        self.write.values.append(&piece.write.values);
         self.numbers.append(&mut piece.numbers);
         self.blank_count += piece.blank_count;
         self.totals.iter_mut().zip(&piece.totals).for_each(|(sum, part)| sum.append(part));
@@ -388,8 +389,10 @@ impl Reading {
         let width = layout.measures.len();
         for (place, (_, def, _)) in layout.measures.iter().enumerate() {
             if def.value_type == ValueType::Text {
-                let values = self.write.values.iter_mut().skip(place).step_by(width);
-                values.flatten().for_each(|value| *value = positions[*value as usize]);
+                let values = &mut self.write.values;
+                for at in (place..values.len()).step_by(width) {
+                    values.set(at, values.get(at).map(|value| positions[value as usize]));
+                }
             }
         }
         Ok(())
@@ -460,7 +463,7 @@ impl<'a> Placed<'a> {
         let (axes, width) = (self.layout.dimensions.len(), self.layout.measures.len());
         for row in 0..self.reading.numbers.len() {
             let coordinate = &self.reading.write.coordinates[row * axes..(row + 1) * axes];
-            let values = &self.reading.write.values[row * width..(row + 1) * width];
+            let values = (row * width..).map(|at| self.reading.write.values.get(at));
             let mut loaded = self.layout.measures.iter().zip(values);
             let refused = loaded.find(|((id, ..), value)| {
                 value.is_some()
@@ -544,10 +547,11 @@ impl<'a> Placed<'a> {
             if !def.value_type.is_number() {
                 continue;
             }
-            let values = self.reading.write.values.iter().skip(position).step_by(width);
+            let values = &self.reading.write.values;
+            let values = (position..values.len()).step_by(width).filter_map(|at| values.get(at));
             let (mut loaded, mut values_loaded) = (0i128, 0);
-            for value in values.flatten() {
-                loaded += i128::from(*value);
+            for value in values {
+                loaded += i128::from(value);
                 values_loaded += 1;
             }
             let totals = &self.reading.totals[position];

@@ -695,7 +695,7 @@ fn a_formula_does_not_take_the_place_of_inputs() {
         measures: vec![cost],
         keys: Vec::new(),
         coordinates: vec![day, MemberId(0)],
-        values: vec![Some(5_00)],
+        values: vec![Some(5_00)].into(),
     };
     let changes = [Change::Members(members), Change::Rows(rows)];
     let revision = revision.apply(&changes).expect("a cell").0;

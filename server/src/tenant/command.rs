@@ -158,7 +158,7 @@ impl Queue {
 fn estimated_bytes(changes: &[Change]) -> usize {
     let size = |change: &Change| match change {
         Change::Rows(write) => {
-            write.values.len() * size_of::<Option<i64>>()
+            write.values.size_bytes()
                 + write.coordinates.len() * size_of::<cube::MemberId>()
                 + write.keys.len() * size_of::<KeyPart>()
         }

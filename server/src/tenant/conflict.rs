@@ -113,7 +113,7 @@ fn probes(write: &RowsWrite, head: &Version) -> Rows {
             column.push(member.copied().unwrap_or(MemberId::NONE));
         }
     }
-    rows.values.iter_mut().for_each(|column| column.resize(row_count, None));
+    rows.values.iter_mut().for_each(|column| column.fill_up(row_count));
     rows
 }
 

@@ -260,7 +260,10 @@ impl<'a> Search<'a> {
             return Some(Vec::new());
         }
         let width = write.measures.len();
-        let value = |column: usize| write.values.get(position * width + column).copied().flatten();
+        let value = |column: usize| {
+            let at = position * width + column;
+            (at < write.values.len()).then(|| write.values.get(at)).flatten()
+        };
         let named = |column: usize| self.value(rows, write.measures[column], value(column));
         match part {
             RowPart::Measure(measure) => {

@@ -77,7 +77,7 @@ fn cell(member: u32, measure: u32, value: Option<i64>) -> Change {
         measures: vec![MeasureId(measure)],
         keys: Vec::new(),
         coordinates: vec![MemberId(member)],
-        values: vec![value],
+        values: vec![value].into(),
     })
 }
 
@@ -88,7 +88,7 @@ fn deal(key: i64, member: u32, value: i64) -> Change {
         measures: vec![MeasureId(0)],
         keys: vec![KeyPart::Integer(key)],
         coordinates: vec![MemberId(member)],
-        values: vec![Some(value)],
+        values: vec![Some(value)].into(),
     })
 }
 
@@ -99,7 +99,7 @@ fn remove_deal(key: i64) -> Change {
         measures: Vec::new(),
         keys: vec![KeyPart::Integer(key)],
         coordinates: Vec::new(),
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     })
 }
 
@@ -435,7 +435,7 @@ async fn a_dimension_more_is_replayed_and_conflicts() {
     tenant.submit(command(changes)).await.unwrap();
     // what was planned with fewer dimensions must be planned again, removals too
     let Change::Rows(write) = cell(0, 0, None) else { panic!("it writes rows") };
-    let (action, measures, values) = (RowsAction::Remove, Vec::new(), Vec::new());
+    let (action, measures, values) = (RowsAction::Remove, Vec::new(), Default::default());
     let remove = Change::Rows(RowsWrite { action, measures, values, ..write });
     for change in [cell(0, 0, Some(2)), remove] {
         let command = Command { base: Some(Arc::clone(&base)), ..command(vec![change]) };

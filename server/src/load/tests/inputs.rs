@@ -69,8 +69,8 @@ fn what_is_loaded_over_a_region_goes_to_its_inputs() {
     let cube = loaded.version.model.cube("ledger").expect("it is there");
     let rows = loaded.version.rows(cube).all(loaded.version.empty_rows(cube)).sorted();
     // days, then accounts: A and B of the 5th, A of the 6th
-    assert_eq!(rows.values[1], [Some(700), Some(500), Some(800)]);
-    assert_eq!(rows.values[4], [Some(700), None, Some(800)]);
+    assert_eq!(rows.values[1], vec![Some(700), Some(500), Some(800)].into());
+    assert_eq!(rows.values[4], vec![Some(700), None, Some(800)].into());
     let again = ledger("date,account,credit\n2026-01-05,A,1\n", "");
     let error = plan(&loaded, &again).expect_err("it holds a value").to_string();
     assert!(error.contains("credit holds a value there already"), "{error}");

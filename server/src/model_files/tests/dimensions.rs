@@ -83,7 +83,7 @@ fn a_cube_with_cells_gets_a_dimension() {
         measures: vec![cube::MeasureId(0)],
         keys: Vec::new(),
         coordinates: vec![day, MemberId(0)],
-        values: vec![Some(5)],
+        values: vec![Some(5)].into(),
     };
     let changes = [Change::Members(product), Change::Members(scenario), Change::Rows(cell)];
     let revision = revision.apply(&changes).expect("a cell").0;

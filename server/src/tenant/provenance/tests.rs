@@ -117,7 +117,7 @@ impl Shop {
             measures: vec![version.model.cube_def(cube).measure(measure).unwrap()],
             keys: key.into_iter().map(KeyPart::Integer).collect(),
             coordinates: vec![rep],
-            values: vec![Some(value)],
+            values: vec![Some(value)].into(),
         })
     }
 
@@ -341,7 +341,7 @@ async fn the_newest_are_found_first_over_windows_of_the_ledger() {
         measures: Vec::new(),
         keys: Vec::new(),
         coordinates: vec![cube::MemberId(1)],
-        values: Vec::new(),
+        values: cube::ValueList::new(),
     });
     shop.write(vec![remove]).await;
     let asked = || vec![shop.cell("target", "ada"), shop.cell("target", "ben")];
