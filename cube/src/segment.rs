@@ -536,7 +536,7 @@ impl CubeRows {
         };
         match added.len() {
             0 => {}
-            ..=SEGMENT_ROWS_MAX => segments.push(segment(0)),
+            1..=SEGMENT_ROWS_MAX => segments.push(segment(0)),
             count => {
                 let firsts = (0..count).into_par_iter().step_by(SEGMENT_ROWS_MAX);
                 segments.par_extend(firsts.map(segment));

@@ -21,20 +21,15 @@ pub struct ValueList {
 }
 
 /// Which places have a value.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum Filled {
     /// All.
+    #[default]
     All,
     /// None of so many.
     None(usize),
     /// Those whose bits are set; bits past the last place are zero.
     Some(Vec<u64>),
-}
-
-impl Default for Filled {
-    fn default() -> Self {
-        Self::All
-    }
 }
 
 impl ValueList {
