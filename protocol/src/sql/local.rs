@@ -11,7 +11,7 @@ mod control;
 mod output;
 mod ready;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use calc::Revision;
@@ -20,7 +20,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::execution::{
+    SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext,
+};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -75,6 +77,8 @@ pub struct LocalSession {
     user: String,
     origin: String,
     state: SessionState,
+    /// What plans run with: made once, as it copies all functions there are.
+    context: OnceLock<Arc<TaskContext>>,
     scope: CurrentScope,
     members: MemberCache,
     settings: Arc<Mutex<Settings>>,
@@ -150,6 +154,7 @@ impl LocalSession {
             user: options.user,
             origin: options.origin,
             state,
+            context: OnceLock::new(),
             scope,
             members: MemberCache::default(),
             settings,
@@ -400,7 +405,8 @@ impl LocalSession {
         &self,
         plan: impl Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>>,
     ) -> Result<SendableRecordBatchStream, SqlError> {
-        let work = async { execute_stream(plan.await?, self.state.task_ctx()) };
+        let context = Arc::clone(self.context.get_or_init(|| self.state.task_ctx()));
+        let work = async { execute_stream(plan.await?, context) };
         self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))
     }
 

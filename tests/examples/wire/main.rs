@@ -51,6 +51,7 @@ const LONG: [&str; 3] = [
     "SELECT row_number() OVER (PARTITION BY a.units ORDER BY a.amount, a.shop, a.product, a.month) \
      FROM sales a, generate_series(1, 20) ORDER BY 1",
 ];
+const WARM_UP_US: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
@@ -174,7 +175,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The latency of each query of a run, from when it was due.
+    /// The latency of each query of a run, from when it was due. In the first second, which does not count,
+    /// connections are made and each value is planned.
     fn latencies(&self, address: &str, database: &str, options: &[&str]) -> Result<Latencies> {
         let (host, port) = address.rsplit_once(':').context("no port")?;
         let logs = tempfile::tempdir_in(self.folder)?;
@@ -187,14 +189,23 @@ impl Bench<'_> {
         let mut times = Vec::new();
         for file in std::fs::read_dir(logs.path())? {
             let text = std::fs::read_to_string(file?.path())?;
-            // client, number, time, ...
-            let time = |line: &str| line.split(' ').nth(2)?.parse::<u64>().ok();
-            times.extend(text.lines().filter_map(time));
+            times.extend(text.lines().filter_map(logged));
         }
-        ensure!(!times.is_empty(), "pgbench wrote no latencies");
+        let start = times.iter().map(|(ended, _)| *ended).min().context("no latencies")?;
+        times.retain(|(ended, _)| ended - start >= WARM_UP_US);
+        let mut times: Vec<u64> = times.into_iter().map(|(_, time)| time).collect();
+        ensure!(!times.is_empty(), "pgbench ended within the first second");
         times.sort_unstable();
         Ok(Latencies(times))
     }
+}
+
+/// When a query ended and how long it took, both in microseconds, as `pgbench` logs it.
+fn logged(line: &str) -> Option<(u64, u64)> {
+    // client, number, time, script, seconds, microseconds, ...
+    let fields: Vec<u64> = line.split(' ').map_while(|field| field.parse().ok()).collect();
+    let [_, _, time, _, seconds, micros, ..] = fields.as_slice() else { return None };
+    Some((seconds * 1_000_000 + micros, *time))
 }
 
 /// A data folder with the cube, and another that a formula computes.
