@@ -45,7 +45,7 @@ fn rows(key: Option<KeyType>, numbers: impl Iterator<Item = usize> + Clone) -> R
         _ => Some(KeyPart::Integer(n as i64 * 3 - 1_000)),
     };
     let value = |n: usize| {
-        let blank = |value: i64| Some(value).filter(|_| n % 7 > 0);
+        let blank = |value: i64| Some(value).filter(|_| !n.is_multiple_of(7));
         let noise = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         [Some(noise as i64 - 9_999), blank(noise as i64 % 999_999), blank(n as i64 % 3)]
     };
