@@ -25,7 +25,6 @@ pub use attribute::AttributeDef;
 pub use dimension::{CalendarDef, DimensionDef, HierarchyDef, HierarchyKind, LevelDef};
 pub use unit::{Unit, UnitFactor};
 
-/// A dimension, as its model file says.
 /// The two kinds of cube.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -407,9 +407,12 @@ impl Version {
     /// they are not, or few, and [`Self::prepare`] is to tell. Nothing may depend on them.
     pub fn with_new_rows(&self, write: &RowsWrite, texts: &[Arc<str>]) -> Option<Self> {
         let cube = self.model.cubes.get(write.cube.idx())?;
+        let row_count = write.row_count(cube.def.key.len(), cube.dimensions.len());
+        if row_count <= SEGMENT_ROWS_MAX || write.action != RowsAction::Set {
+            return None;
+        }
         let input = Input::new(self, write, cube).ok()?;
-        let is_many = input.row_count > SEGMENT_ROWS_MAX && write.action == RowsAction::Set;
-        if !is_many || input.duplicate().is_some() {
+        if input.duplicate().is_some() {
             return None;
         }
         let mut interner = Interner::new(Arc::clone(&self.texts));

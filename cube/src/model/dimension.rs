@@ -7,6 +7,7 @@ use crate::error::{CubeError, Result};
 use crate::id::{AttributeId, HierarchyId, LevelId};
 use crate::value::{KeyType, parse_date};
 
+/// A dimension, as its model file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DimensionDef {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::RangeInclusive;
 
 use cube::dictionary::TextTable;
 use cube::model::Cube;
@@ -16,6 +17,9 @@ use datafusion::arrow::datatypes::{
 };
 
 use crate::sql::columns::{ColumnSource, key_data_type};
+
+/// Days that a date written as `YYYY-MM-DD` may be, since 1970-01-01: from 0000-01-01 to 9999-12-31.
+const DAYS: RangeInclusive<i64> = -719_528..=2_932_896;
 
 /// A column of rows.
 pub(super) enum Column {
@@ -71,6 +75,9 @@ fn key_parts(array: &ArrayRef, key_type: KeyType) -> Option<Vec<KeyPart>> {
         return None;
     }
     if let Some(integers) = key_integers(array) {
+        if key_type == KeyType::Date && !integers.iter().all(|day| DAYS.contains(day)) {
+            return None;
+        }
         return Some(integers.into_iter().map(KeyPart::Integer).collect());
     }
     let texts = array.as_string_opt::<i32>()?.iter();
@@ -150,7 +157,11 @@ fn values(array: &ArrayRef, value_type: ValueType, texts: &mut TextTable) -> Opt
         }
         (DataType::Date32, ValueType::Date) => {
             let days = array.as_primitive::<Date32Type>().values();
-            column.extend(all.map(|at| filled(&at).then(|| days[at].into())));
+            let day = |at: usize| filled(&at).then(|| i64::from(days[at]));
+            if !all.clone().filter_map(day).all(|day| DAYS.contains(&day)) {
+                return None;
+            }
+            column.extend(all.map(day));
         }
         (DataType::Boolean, ValueType::Boolean) => {
             let truths = array.as_boolean();
@@ -164,4 +175,16 @@ fn values(array: &ArrayRef, value_type: ValueType, texts: &mut TextTable) -> Opt
         _ => return None,
     }
     Some(column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DAYS;
+    use cube::value::parse_date;
+
+    #[test]
+    fn days_are_those_that_can_be_written() {
+        let ends = ["0000-01-01", "9999-12-31"].map(|day| parse_date(day).map(i64::from));
+        assert_eq!(ends, [Some(*DAYS.start()), Some(*DAYS.end())]);
+    }
 }
