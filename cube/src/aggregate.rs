@@ -39,7 +39,7 @@ pub(crate) const ROWS_MIN: usize = 32_768;
 /// Reading a cell takes about as long as scanning so many rows.
 pub(crate) const CELL_ROWS: u64 = 16;
 /// Rows that differ from the base before it is moved, at least and at most.
-const MOVED_ROWS: std::ops::RangeInclusive<usize> = 64..=16_384;
+const MOVED_ROWS: std::ops::RangeInclusive<usize> = 64..=4_096;
 /// Between these, one for so many cells.
 const CELLS_A_MOVED_ROW: usize = 16;
 /// Rows scanned, in so many times the cube's, before aggregates are chosen for the first time; twice as

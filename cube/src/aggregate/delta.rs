@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::cells::{Change, Chunk, ChunkTerm};
 use super::{Aggregate, CELLS_A_MOVED_ROW, Layout, MOVED_ROWS, lock};
-use crate::rollup::Prepared;
+use crate::rollup::{Integers, Prepared};
 use crate::segment::{CubeRows, Ints, RowSet, Segment, Step};
 
 /// Rows that may differ before an aggregate is of no use.
@@ -224,8 +224,21 @@ impl Collected {
         self.cells.extend(layout.cells(segment, &rows)?);
         self.rows.resize(self.cells.len(), sign);
         for (idx, term) in terms.iter().enumerate() {
-            for row in rows.iter() {
-                self.push_value(idx, term.value(segment, row)?, sign)?;
+            let (sums, counts) = (&mut self.sums[idx], &mut self.counts[idx]);
+            let Some(computed) = term.values(segment, &rows).ok()? else {
+                sums.resize(self.cells.len(), 0);
+                counts.resize(self.cells.len(), 0);
+                continue;
+            };
+            let is_there = |at: usize| computed.present.as_ref().is_none_or(|there| there[at]);
+            for at in 0..rows.len() {
+                let value = match &computed.integers {
+                    _ if !is_there(at) => 0,
+                    Integers::Narrow(values) => values[at],
+                    Integers::Wide(values) => i64::try_from(values[at]).ok()?,
+                };
+                sums.push(value.checked_mul(sign)?);
+                counts.push(if is_there(at) { sign } else { 0 });
             }
         }
         Some(())
