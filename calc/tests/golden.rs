@@ -273,7 +273,8 @@ fn pasted(block: &str) -> usize {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formula");
+    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests"))
+        .join("tests/golden/formula");
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<PathBuf> =
         entries.map(|entry| entry.expect("it can be read").path()).collect();

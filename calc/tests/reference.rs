@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 
 use calc::CalcError;
 use cube::CubeError;
-use cube::limits::SEGMENT_ROWS_MAX;
+use cube::limits::WRITE_MERGED_ROWS_MAX;
 use engine::Engine;
 use formula::Trouble;
 use naive::{Action, Formula, MemberEdit, RowEdit, Tables, World};
@@ -201,7 +201,7 @@ fn check_segments(engine: &Engine) {
         for pair in rows.segments().windows(2) {
             let (before, last) = (pair[0].segment.row_count(), pair[1].segment.row_count());
             assert!(
-                last * 2 < before || last + before > SEGMENT_ROWS_MAX,
+                last * 2 < before || last + before > WRITE_MERGED_ROWS_MAX,
                 "{before} rows, then {last}"
             );
         }

@@ -217,7 +217,8 @@ fn pasted(world: &Revision, block: &str) -> usize {
 }
 
 fn case_files() -> Vec<(std::path::PathBuf, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/unit");
+    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests"))
+        .join("tests/golden/unit");
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     paths.sort();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks;
 use crate::id::{AttributeId, CubeId, DimensionId, HierarchyId, LevelId, MeasureId, MemberId};
 use crate::model::ModelChange;
 use crate::value::{KeyPart, Scalar};
@@ -153,6 +154,23 @@ impl RowsWrite {
             None => self.coordinates.len() / dimension_count.max(1),
         }
     }
+
+    /// Whether the primary key of each row is larger than that of the row before.
+    pub fn is_in_order(&self, key_width: usize, dimension_count: usize) -> bool {
+        let row_count = self.row_count(key_width, dimension_count);
+        match key_width {
+            0 => ascends(&self.coordinates, dimension_count, row_count),
+            _ => ascends(&self.keys, key_width, row_count),
+        }
+    }
+}
+
+/// Whether what stands row by row is larger in each row than in the one before.
+fn ascends<T: Ord + Sync>(row_major: &[T], width: usize, row_count: usize) -> bool {
+    blocks::all(row_count, |rows| {
+        let row = |row: usize| &row_major[row * width..(row + 1) * width];
+        (rows.start.max(1)..rows.end).all(|at| row(at - 1) < row(at))
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod change;
 pub mod dictionary;
 pub mod dimension;
 pub mod error;
+pub mod flags;
 pub mod id;
 pub mod limits;
 pub mod model;

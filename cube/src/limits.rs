@@ -2,6 +2,12 @@
 
 /// Rows of a full segment; a scan checks for interruption once a segment.
 pub const SEGMENT_ROWS_MAX: usize = 65_536;
+/// Rows that a write merges at most; larger segments are merged in the background.
+pub const WRITE_MERGED_ROWS_MAX: usize = 8_192;
+/// Segments of less than half of what one holds, before these are merged.
+pub const SMALL_SEGMENTS_MAX: usize = 24;
+/// So many dead rows may take room in segments that have more of them than live ones, before these are merged.
+pub const WASTED_ROWS_MAX: usize = 65_536;
 /// Members of one dimension.
 pub const DIMENSION_MEMBERS_MAX: usize = 100_000_000;
 /// Depth of a parent-child hierarchy; each is a column in SQL.

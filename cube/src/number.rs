@@ -287,6 +287,38 @@ impl Number {
 
 /// So many digits fit into 64 bits.
 const NARROW_DIGITS: usize = 19;
+/// So many fit into 63.
+const SIGNED_DIGITS: usize = 18;
+
+/// The integer of a text in units of the last of so many places after the point, where it is as most are: digits, a sign
+/// before them and a point within them at most, and no more of them than are surely held. [`Number::parse`] reads all
+/// others.
+pub fn parse_plain(text: &[u8], scale: u32) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > SIGNED_DIGITS + 1 {
+        return None;
+    }
+    let (mut integer, mut fraction, mut has_point) = (0u64, 0, false);
+    for &byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                integer = integer * 10 + u64::from(byte - b'0');
+                fraction += u32::from(has_point);
+            }
+            b'.' if !has_point => has_point = true,
+            _ => return None,
+        }
+    }
+    let (count, missing) = (digits.len() - usize::from(has_point), scale.checked_sub(fraction)?);
+    if count == 0 || count + missing as usize > SIGNED_DIGITS {
+        return None;
+    }
+    let integer = integer.cast_signed() * 10i64.pow(missing);
+    Some(if is_negative { -integer } else { integer })
+}
 
 /// The integer in 128 bits, where they hold it.
 fn narrow(value: I256) -> Option<i128> {
@@ -503,6 +535,44 @@ mod tests {
     fn check_division(a: &str, b: &str, expected: &str) {
         let quotient = number(a).divided_by(number(b)).expect("fits").expect("not by zero");
         assert_eq!(quotient.to_string(), expected, "{a} / {b}");
+    }
+
+    #[test]
+    fn plain_numbers_are_read_as_others_are() {
+        let texts = [
+            "0",
+            "-0",
+            "7",
+            "-12.50",
+            ".75",
+            "5.",
+            ".",
+            "-",
+            "",
+            "+1",
+            " 1",
+            "1e2",
+            "1.2.3",
+            "--1",
+            "123456789012345678",
+            "1234567890123456789",
+            "9999999999999999999",
+            "12345678901234567.8",
+            "1234567890123456.78",
+            "0.123456789012345678",
+            "000000000000000000000001",
+            "1,5",
+            "-.5",
+        ];
+        for (text, scale) in texts.iter().flat_map(|text| [0, 2, 9].map(|scale| (text, scale))) {
+            let Some(plain) = parse_plain(text.as_bytes(), scale) else { continue };
+            let exact = number(text);
+            assert!(exact.scale <= scale, "{text}");
+            assert_eq!(exact.rescaled(scale, Rounding::HalfEven), Ok(plain.into()), "{text}");
+        }
+        let plain =
+            ["12.5", "-12", "123456789012345.678"].map(|text| parse_plain(text.as_bytes(), 3));
+        assert_eq!(plain, [Some(12_500), Some(-12_000), Some(123_456_789_012_345_678)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The primary key of a cells cube is the coordinate, that of a records cube the row key. A write
 //! adds a small segment and marks the rows it replaces as dead in older ones; small neighbours are
-//! merged so that their number stays logarithmic. A key is alive in at most one segment.
+//! merged so that their number stays logarithmic, larger ones beside writers. A key is alive in at most one segment.
 
 mod column;
 mod difference;
@@ -11,6 +11,7 @@ mod ints;
 mod leaf_column;
 mod level_column;
 mod mask;
+mod merges;
 mod postings;
 mod replace;
 mod row_set;
@@ -26,7 +27,7 @@ use roaring::RoaringBitmap;
 
 use crate::aggregate::Aggregates;
 use crate::id::MemberId;
-use crate::limits::SEGMENT_ROWS_MAX;
+use crate::limits::{SEGMENT_ROWS_MAX, WRITE_MERGED_ROWS_MAX};
 use crate::order;
 use crate::value::KeyPart;
 use crate::value_list::ValueList;
@@ -47,6 +48,7 @@ pub(crate) use select::Wanted;
 use history::{History, STEP_ROWS_MAX};
 use leaf_column::{LeafColumns, LeafNumberings};
 use level_column::LevelColumns;
+use merges::Merges;
 
 use postings::Postings;
 
@@ -362,16 +364,22 @@ pub struct CubeRows {
     segments: Vec<SegmentView>,
     /// Those that are alive.
     row_count: usize,
+    /// Dead rows in segments that have more of them than others.
+    wasted: usize,
+    /// Segments of which two fit into one.
+    small_count: usize,
     aggregates: Arc<Aggregates>,
     leaves: Arc<LeafNumberings>,
+    merges: Arc<Merges>,
     history: History,
 }
 
 impl Default for CubeRows {
     fn default() -> Self {
         let (segments, history) = (Vec::new(), History::new());
-        let (aggregates, leaves) = Default::default();
-        Self { segments, row_count: 0, aggregates, leaves, history }
+        let (aggregates, leaves, merges) = Default::default();
+        let (row_count, wasted, small_count) = (0, 0, 0);
+        Self { segments, row_count, wasted, small_count, aggregates, leaves, merges, history }
     }
 }
 
@@ -400,8 +408,11 @@ impl CubeRows {
     /// Other segments of the same cube.
     fn of_same_cube(&self, segments: Vec<SegmentView>, history: History) -> Self {
         let row_count = segments.iter().map(SegmentView::live_count).sum();
+        let wasted = segments.iter().map(SegmentView::wasted).sum();
         let (aggregates, leaves) = (Arc::clone(&self.aggregates), Arc::clone(&self.leaves));
-        Self { segments, row_count, aggregates, leaves, history }
+        let small_count = segments.iter().filter(|view| view.is_small()).count();
+        let merges = Arc::clone(&self.merges);
+        Self { segments, row_count, wasted, small_count, aggregates, leaves, merges, history }
     }
 
     /// Number of rows.
@@ -529,6 +540,7 @@ impl CubeRows {
         added: &Rows,
         history: impl FnOnce(Option<Arc<Segment>>) -> History,
     ) -> Self {
+        self.merges.replace_in(&mut segments);
         segments.retain(|view| view.live_count() > 0);
         let segment = |first: usize| {
             let range = first..added.len().min(first + SEGMENT_ROWS_MAX);
@@ -550,12 +562,13 @@ impl CubeRows {
 }
 
 /// Merges the newest segments while the last is at least half as large as the one before, which
-/// keeps their number logarithmic and every row is rewritten a logarithmic number of times.
+/// keeps their number logarithmic and every row is rewritten a logarithmic number of times. More rows than a
+/// writer waits for are merged in the background.
 fn merge_small(segments: &mut Vec<SegmentView>, shape: &Rows) {
     let empty = || Rows::empty(shape.keys.len(), shape.coordinates.len(), shape.values.len());
     while let [.., before, last] = segments.as_slice() {
         let (small, large) = (last.live_count(), before.live_count());
-        if small * 2 < large || small + large > SEGMENT_ROWS_MAX {
+        if small * 2 < large || small + large > WRITE_MERGED_ROWS_MAX {
             break;
         }
         let mut rows = empty();

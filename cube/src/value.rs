@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{CubeError, Result};
 use crate::limits::DECIMAL_PRECISION_MAX;
-use crate::number::{Number, Rounding, format_scaled, power_of_ten};
+use crate::number::{Number, Rounding, format_scaled, parse_plain, power_of_ten};
 
 /// The type of a measure or an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -140,6 +140,12 @@ impl ValueType {
             expected: self.to_string(),
             reason: reason.to_string(),
         };
+        if self.is_number()
+            && let Some(integer) = parse_plain(text.as_bytes(), self.scale())
+            && integer.unsigned_abs() <= self.limit()
+        {
+            return Ok(integer);
+        }
         match self {
             Self::Decimal { scale, .. } => {
                 let mut number = Number::parse(text).ok_or_else(|| invalid(""))?;
@@ -288,12 +294,27 @@ pub enum KeyPart {
 impl KeyPart {
     /// Reads a part of a declared type from text.
     pub fn parse(key_type: KeyType, text: &str) -> Result<Self> {
+        let plain = parse_plain(text.as_bytes(), 0).filter(|_| !text.ends_with('.'));
+        if let Some(part) = plain.and_then(|integer| Self::of_integer(key_type, integer)) {
+            return Ok(part);
+        }
         let canonical = key_type.canonical(text)?;
         match key_type {
             KeyType::Text => Ok(Self::Text(canonical.into())),
             KeyType::Date => Ok(Self::Integer(ValueType::Date.parse(&canonical)?)),
             _ => Ok(Self::Integer(ValueType::Integer.parse(&canonical)?)),
         }
+    }
+
+    /// The part that an integer is, where parts of the type are integers and it is within them.
+    pub fn of_integer(key_type: KeyType, integer: i64) -> Option<Self> {
+        let fits = match key_type {
+            KeyType::Smallint => i16::try_from(integer).is_ok(),
+            KeyType::Integer => i32::try_from(integer).is_ok(),
+            KeyType::Bigint => true,
+            KeyType::Text | KeyType::Date => false,
+        };
+        fits.then_some(Self::Integer(integer))
     }
 
     /// Prints a part of a declared type.

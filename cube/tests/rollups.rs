@@ -885,6 +885,10 @@ impl World {
         aggregates.maintain(version, SALES, 1 << 24, &Interrupt::default()).expect("maintenance");
     }
 
+    fn merge(&self) {
+        self.tenant.version.rows(SALES).merge(&Interrupt::default());
+    }
+
     fn hits(&self) -> u64 {
         let aggregates = self.tenant.version.rows(SALES).aggregates().list();
         aggregates.iter().map(|aggregate| aggregate.hits).sum()
@@ -921,7 +925,8 @@ impl World {
                 0 => world.maintain(),
                 1 => branch.maintain(),
                 2 if round < 2 => branch.move_members(draw),
-                _ => {}
+                2 => world.merge(),
+                _ => branch.merge(),
             }
             for &ask in asks.iter().skip(1).step_by(3) {
                 [&*world, &branch, &start].iter().for_each(|world| world.check_sums(ask));

@@ -6,11 +6,13 @@ mod settings;
 mod tenant;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cube::change::{RowsAction, RowsWrite};
-use cube::limits::SEGMENT_ROWS_MAX;
+use cube::limits::{SEGMENT_ROWS_MAX, SMALL_SEGMENTS_MAX, WRITE_MERGED_ROWS_MAX};
 use cube::rollup::Output;
 use cube::value::{KeyPart, KeyType};
+use cube::view::Interrupt;
 use cube::{CubeId, MemberId};
 use proptest::prelude::*;
 use settings::cases;
@@ -49,8 +51,18 @@ fn remove(ids: impl Iterator<Item = i64>) -> RowsWrite {
 }
 
 /// The rows are the expected ones, each once; segments shrink by more than half from one to the next
-/// unless two would be more than one holds.
+/// unless two would be more than a write merges.
 fn check(tenant: &Tenant, expected: &Orders) {
+    check_rows(tenant, expected);
+    let segments = tenant.version.rows(CubeId(0)).segments();
+    let counts: Vec<usize> = segments.iter().map(|view| view.segment.row_count()).collect();
+    for pair in counts.windows(2) {
+        assert!(pair[1] * 2 < pair[0] || pair[0] + pair[1] > WRITE_MERGED_ROWS_MAX, "{counts:?}");
+    }
+}
+
+/// The rows are the expected ones, each once.
+fn check_rows(tenant: &Tenant, expected: &Orders) {
     let rows = tenant.version.rows(CubeId(0));
     let mut found = Orders::new();
     for view in rows.segments() {
@@ -64,10 +76,7 @@ fn check(tenant: &Tenant, expected: &Orders) {
         }
     }
     assert!(found == *expected, "the rows differ");
-    let counts: Vec<usize> = rows.segments().iter().map(|view| view.segment.row_count()).collect();
-    for pair in counts.windows(2) {
-        assert!(pair[1] * 2 < pair[0] || pair[0] + pair[1] > SEGMENT_ROWS_MAX, "{counts:?}");
-    }
+    assert_eq!(rows.row_count(), expected.len());
 }
 
 fn check_totals(tenant: &Tenant, expected: &Orders) {
@@ -152,6 +161,74 @@ fn removing_all_leaves_no_segment_and_the_hash_of_nothing() {
 }
 
 #[test]
+fn dead_rows_go_when_segments_are_merged_beside_writers() {
+    let count = 3 * SEGMENT_ROWS_MAX as i64;
+    let mut orders: Orders = (0..count).map(order).collect();
+    let mut tenant = tenant();
+    tenant.write(&set(orders.clone())).expect("a load");
+    let stored = |tenant: &Tenant| -> usize {
+        tenant.version.rows(CubeId(0)).segments().iter().map(|view| view.segment.row_count()).sum()
+    };
+    // seven of eight rows change their amounts
+    for step in 0..7 {
+        let edits: Orders =
+            (0..count).filter(|id| id % 8 == step + 1).map(|id| (id, (1, step))).collect();
+        tenant.write(&set(edits.clone())).expect("an update");
+        orders.extend(edits);
+    }
+    let rows = Arc::clone(&tenant.version.cubes[0]);
+    assert!(rows.is_merge_due());
+    let (before, wasted) = (tenant.clone(), stored(&tenant) - orders.len());
+    assert!(wasted > orders.len() / 2, "{wasted} rows are dead");
+    rows.merge(&Interrupt::default());
+    assert!(!rows.is_merge_due(), "what is merged is not merged again");
+    assert_eq!(stored(&tenant), stored(&before), "no version changes");
+    // two of the merged segments, one of them in a row that changed since
+    let edits = [(8, (2, 5)), (9, (3, 6))];
+    tenant.write(&set(edits)).expect("a small write");
+    tenant.write(&remove([16].into_iter())).expect("a removal");
+    assert!(stored(&tenant) < orders.len() + orders.len() / 4, "{} rows", stored(&tenant));
+    check_rows(&before, &orders);
+    orders.extend(edits);
+    orders.remove(&16);
+    check_rows(&tenant, &orders);
+    check_totals(&tenant, &orders);
+    let mut again = self::tenant();
+    again.write(&set(orders)).expect("all rows");
+    assert_eq!(again.hash(), tenant.hash());
+}
+
+#[test]
+fn small_segments_are_merged_beside_writers() {
+    let mut tenant = tenant();
+    let mut orders = Orders::new();
+    let batch = WRITE_MERGED_ROWS_MAX as i64 - 100;
+    let counts = |tenant: &Tenant| -> Vec<usize> {
+        let segments = tenant.version.rows(CubeId(0)).segments().iter();
+        segments.map(|view| view.segment.row_count()).collect()
+    };
+    for number in 0..=SMALL_SEGMENTS_MAX as i64 {
+        assert!(!tenant.version.rows(CubeId(0)).is_merge_due());
+        // neighbours have nothing to do with each other
+        let ids = (0..batch).map(|at| at * 100 + number);
+        let added: Orders = ids.map(order).collect();
+        tenant.write(&set(added.clone())).expect("a batch");
+        orders.extend(added);
+    }
+    assert_eq!(counts(&tenant), vec![batch as usize; SMALL_SEGMENTS_MAX + 1]);
+    let rows = Arc::clone(&tenant.version.cubes[0]);
+    assert!(rows.is_merge_due());
+    rows.merge(&Interrupt::default());
+    assert!(!rows.is_merge_due());
+    tenant.write(&set([order(50)])).expect("a small write");
+    orders.extend([order(50)]);
+    let found = counts(&tenant);
+    assert!(found.len() < 6 && found[0] > SEGMENT_ROWS_MAX / 2, "{found:?}");
+    check_rows(&tenant, &orders);
+    check_totals(&tenant, &orders);
+}
+
+#[test]
 fn a_version_keeps_its_rows_while_the_next_changes_them() {
     let mut tenant = tenant();
     let orders: Orders = (0..300).map(order).collect();
@@ -169,6 +246,12 @@ enum Step {
     Set(Vec<(i64, u32, i64)>),
     Remove(Vec<i64>),
     Many(i64, i64),
+    /// Merges in the background; the next write puts them in place.
+    Merge,
+    /// Makes the other branch one of this one.
+    Branch,
+    /// Goes on with the other branch.
+    Switch,
 }
 
 /// The shops of orders that are not the same in both.
@@ -185,6 +268,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(row, 1..8).prop_map(Step::Set),
         2 => prop::collection::vec(0i64..80, 1..12).prop_map(Step::Remove),
         1 => (0i64..60, 1i64..60).prop_map(|(from, count)| Step::Many(from, count)),
+        2 => Just(Step::Merge),
+        1 => Just(Step::Branch),
+        1 => Just(Step::Switch),
     ]
 }
 
@@ -194,7 +280,9 @@ proptest! {
     #[test]
     fn rows_are_those_of_a_map(steps in prop::collection::vec(step(), 1..30)) {
         let (mut tenant, mut orders) = (tenant(), Orders::new());
+        let mut other = (tenant.clone(), orders.clone());
         let mut earlier = Vec::new();
+        let mut is_merged = false;
         for step in steps {
             earlier.push((tenant.clone(), orders.clone()));
             let write = match step {
@@ -213,9 +301,27 @@ proptest! {
                     ids.iter().for_each(|id| { orders.remove(id); });
                     remove(ids.into_iter())
                 }
+                Step::Merge => {
+                    tenant.version.rows(CubeId(0)).merge(&Interrupt::default());
+                    is_merged = true;
+                    continue;
+                }
+                Step::Branch => {
+                    other = (tenant.clone(), orders.clone());
+                    continue;
+                }
+                Step::Switch => {
+                    std::mem::swap(&mut tenant, &mut other.0);
+                    std::mem::swap(&mut orders, &mut other.1);
+                    continue;
+                }
             };
             tenant.write(&write).expect("the write is valid");
-            check(&tenant, &orders);
+            match is_merged {
+                true => check_rows(&tenant, &orders),
+                false => check(&tenant, &orders),
+            }
+            check_rows(&other.0, &other.1);
         }
         for (before, orders_before) in &earlier {
             let found = tenant.version.rows(CubeId(0)).changed_at(before.version.rows(CubeId(0)), AMOUNT, 1);

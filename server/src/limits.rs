@@ -87,6 +87,8 @@ pub const CLIENT_LOAD_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 pub const ASSERTION_WAIT_MS: u64 = 60_000;
 /// Files of one model.
 pub const MODEL_FILES_MAX: usize = 2_000;
+/// A group of commands of so many bytes is hashed and written behind what others wait for.
+pub const BACKGROUND_APPEND_BYTES: usize = 1 << 20;
 /// Size of one file of a model, in bytes.
 pub const MODEL_FILE_BYTES_MAX: usize = 1 << 20;
 /// Size of all files of a model, in bytes.
@@ -94,7 +96,7 @@ pub const MODEL_BYTES_MAX: usize = 16 << 20;
 /// Size of a file that is loaded, and of each file that its map looks up, in bytes.
 pub const LOAD_FILE_BYTES_MAX: u64 = 64 << 30;
 /// Bytes of a CSV file that are read at once; more where a row is longer.
-pub const LOAD_CHUNK_BYTES: usize = 1 << 20;
+pub const LOAD_CHUNK_BYTES: usize = 1 << 18;
 /// Size of one row of a CSV file, in bytes.
 pub const LOAD_ROW_BYTES_MAX: usize = 64 << 20;
 /// Rows of a Parquet file that are read at once, and fields in them.
@@ -102,7 +104,7 @@ pub const LOAD_BLOCK_ROWS_MAX: usize = 8_192;
 /// Fields of a Parquet file that are read at once, where its rows are wide.
 pub const LOAD_BLOCK_FIELDS: usize = 1 << 20;
 /// Blocks of a file per thread that are in memory at once, read and being read.
-pub const LOAD_BLOCKS_A_THREAD: usize = 4;
+pub const LOAD_BLOCKS_A_THREAD: usize = 16;
 /// Size of a map, in bytes.
 pub const LOAD_MAP_BYTES_MAX: usize = 1 << 20;
 /// Lookups of one map.

@@ -12,7 +12,8 @@ use storage::{
 const LAST_HASH: &str = "82eac32f6bb1aac6ae4afa5f228ac08f39caea19aeb3bd68f14ac9f02a37ea95";
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/ledger-v1")
+    PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests"))
+        .join("tests/data/ledger-v1")
 }
 
 fn options() -> LedgerOptions {

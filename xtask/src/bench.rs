@@ -12,9 +12,10 @@ pub fn bench(arguments: &[String]) -> Result<()> {
         Some((name, [])) if name == "formulas" => formulas(),
         Some((name, [])) if name == "planning" => planning(),
         Some((name, [])) if name == "wire" => wire(),
+        Some((name, [])) if name == "load" => ssb::load(),
         Some((name, rest)) if name == "ssb" => ssb::bench(rest),
         _ => bail!(
-            "usage: cargo xtask bench formulas, planning, wire, or ssb with its options\n\n{HELP}"
+            "usage: cargo xtask bench formulas, planning, wire, load, or ssb with its options\n\n{HELP}"
         ),
     }
 }

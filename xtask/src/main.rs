@@ -21,6 +21,7 @@ cargo xtask COMMAND
                       [--scale N] [--order random|date] [--rounds R] [--engines polars,duckdb,chdb]
                       [--measure all|scans|covered]
   bench planning      50 million cells of 8 dimensions, 20 formulas, beside Polars
+  bench load          the benchmark's flat table from CSV and Parquet, beside Polars and DuckDB
   bench wire          prepared queries, a million rows and queries beside loads, over a socket
   crash --seeds N     simulate N lives of a ledger on a device that loses power
 ";
@@ -54,7 +55,9 @@ fn main() -> ExitCode {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    // where it runs, which may not be where it was built: checkouts may share a target folder
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// Cargo as one calls it oneself: build scripts look at what `cargo run` tells xtask about xtask, and

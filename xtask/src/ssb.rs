@@ -1,7 +1,8 @@
-//! `cargo xtask bench ssb`: the Star Schema Benchmark in our engine beside its peers. What is measured
-//! and how is in `xtask/peers/ssb.py`; this checks what is asked for and builds what it takes.
+//! `cargo xtask bench ssb` and `bench load`: the Star Schema Benchmark in our engine beside its peers. What is measured
+//! and how is in `xtask/peers/ssb.py` and `load.py`; this checks what is asked for and builds what it takes.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
@@ -89,6 +90,32 @@ fn engines(list: &str) -> Result<String> {
 pub fn bench(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
     run(cargo().args(["build", "--release", "--package", "protocol", "--example", "ssb"]))?;
+    beside_peers("ssb.py", |peers, folder| {
+        peers
+            .arg(target_folder().join("release/examples/ssb"))
+            .arg(folder)
+            .args([options.scale.to_string(), options.order, options.rounds.to_string()])
+            .args([options.engines, options.measure]);
+    })
+}
+
+/// How often each engine loads each file.
+const LOAD_ROUNDS: &str = "5";
+
+/// Loads the benchmark's table from files, as the command line does, beside peers.
+pub fn load() -> Result<()> {
+    run(cargo().args(["build", "--release", "--workspace", "--bins", "--example", "ssb"]))?;
+    beside_peers("load.py", |peers, folder| {
+        peers
+            .arg(target_folder().join("release/perfos"))
+            .arg(target_folder().join("release/examples/ssb"))
+            .arg(folder)
+            .arg(LOAD_ROUNDS);
+    })
+}
+
+/// Runs a script with the newest peers there are and a folder of its own.
+fn beside_peers(script: &str, arguments: impl FnOnce(&mut Command, &Path)) -> Result<()> {
     let requirements = "xtask/peers/ssb_requirements.txt";
     let python = python_with("python-ssb", requirements)?;
     // no version is named: the newest ones are what to compare with
@@ -97,12 +124,10 @@ pub fn bench(arguments: &[String]) -> Result<()> {
         .arg(root().join(requirements)))?;
     let folder = target_folder().join("ssb");
     fs::create_dir_all(&folder)?;
-    let measured = run(Command::new(python)
-        .arg(root().join("xtask/peers/ssb.py"))
-        .arg(target_folder().join("release/examples/ssb"))
-        .arg(&folder)
-        .args([options.scale.to_string(), options.order, options.rounds.to_string()])
-        .args([options.engines, options.measure]));
+    let mut peers = Command::new(python);
+    peers.arg(root().join("xtask/peers").join(script));
+    arguments(&mut peers, &folder);
+    let measured = run(&mut peers);
     fs::remove_dir_all(&folder)?;
     measured
 }

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use super::RowSet;
 use super::ints::Ints;
 use crate::id::MemberId;
@@ -11,6 +13,8 @@ use crate::value_list::ValueList;
 
 /// Bits of a word.
 const WORD_BITS: usize = u64::BITS as usize;
+/// Rows of a word that are written at a time.
+const ROWS_AT_ONCE: usize = 4;
 
 /// Members, one a row.
 #[derive(Debug, Clone)]
@@ -213,21 +217,37 @@ impl Presence {
 
 /// The rows that words from a row on mark.
 fn rows_of(first: usize, words: &[u64]) -> Vec<u32> {
-    let count = words.iter().map(|word| word.count_ones() as usize).sum();
-    let mut rows = Vec::with_capacity(count);
+    let mut rows = Vec::new();
     push_rows(first, words, &mut rows);
     rows
 }
 
 /// Appends the rows that words from a row on mark.
+///
+/// Most words have few bits or many, at random: so many rows are written at a time, whether there are as many or not,
+/// and what is too much is written over.
+#[multiversion(targets("x86_64+popcnt+bmi1"))]
 fn push_rows(first: usize, words: &[u64], rows: &mut Vec<u32>) {
-    for (idx, &word) in words.iter().enumerate() {
-        let mut rest = word;
-        while rest != 0 {
-            rows.push((first + idx * WORD_BITS) as u32 + rest.trailing_zeros());
-            rest &= rest - 1;
+    let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
+    let mut len = rows.len();
+    rows.resize(len + count + ROWS_AT_ONCE, 0);
+    for (row, &word) in (first as u32..).step_by(WORD_BITS).zip(words) {
+        let (mut rest, mut place) = (word, len);
+        loop {
+            let written: &mut [u32; ROWS_AT_ONCE] =
+                rows[place..].first_chunk_mut().expect("there is room for so many more");
+            for written in written {
+                *written = row + rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+            }
+            if rest == 0 {
+                break;
+            }
+            place += ROWS_AT_ONCE;
         }
+        len += word.count_ones() as usize;
     }
+    rows.truncate(len);
 }
 
 /// Values with their blanks.

@@ -5,6 +5,7 @@ use multiversion::multiversion;
 
 use super::column::Presence;
 use super::ints::{Ints, Offsets, Source};
+use crate::packed_flags;
 use crate::prefetch::prefetch;
 
 /// How far ahead of what is compared memory is asked for: CPUs that fetch ahead by themselves stop at
@@ -14,18 +15,6 @@ const PREFETCHED_BYTES: usize = 4_096;
 const CACHE_LINE_BYTES: usize = 64;
 /// Bits of a word.
 const WORD_BITS: usize = u64::BITS as usize;
-
-/// One flag a row of 64 rows, as bits.
-#[inline(always)]
-fn packed(flags: &[u8; WORD_BITS]) -> u64 {
-    let mut word = 0;
-    for (idx, bytes) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // moves the lowest bit of byte i to bit i of the highest byte
-        let bits = u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        word |= bits << (8 * idx);
-    }
-    word
-}
 
 macro_rules! in_range {
     ($name:ident, $offset:ty) => {
@@ -46,7 +35,7 @@ macro_rules! in_range {
                 for (flag, &offset) in flags.iter_mut().zip(chunk) {
                     *flag = is_in(offset);
                 }
-                *word &= packed(&flags);
+                *word &= packed_flags!(&flags);
             }
             if let Some(word) = words.get_mut(whole.len()) {
                 let bits = rest.iter().enumerate().map(|(bit, &o)| u64::from(is_in(o)) << bit);
@@ -76,7 +65,7 @@ macro_rules! in_table {
                 for (set, &offset) in flags.iter_mut().zip(offsets) {
                     *set = flag(offset);
                 }
-                *word &= packed(&flags);
+                *word &= packed_flags!(&flags);
             }
             if let Some(word) = words.get_mut(whole.len()) {
                 let bits = rest.iter().enumerate().map(|(bit, &o)| u64::from(flag(o)) << bit);

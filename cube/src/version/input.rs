@@ -44,11 +44,7 @@ impl<'a> Input<'a> {
         }
         let order = Order { positions: None, duplicate: None };
         let mut input = Self { version, write, cube, row_count, order };
-        let is_in_order = match key_width {
-            0 => ascends(&write.coordinates, dimension_count, row_count),
-            _ => ascends(&write.keys, key_width, row_count),
-        };
-        if !is_in_order {
+        if !write.is_in_order(key_width, dimension_count) {
             let mut rows = Rows { keys: input.keys(), ..Rows::default() };
             if key_width == 0 {
                 rows.coordinates = input.coordinates();
@@ -318,14 +314,6 @@ impl<'a> FactMembers<'a> {
             None => members.iter().all(holds),
         }
     }
-}
-
-/// Whether what stands row by row is larger in each row than in the one before.
-fn ascends<T: Ord + Sync>(row_major: &[T], width: usize, row_count: usize) -> bool {
-    blocks::all(row_count, |rows| {
-        let row = |row: usize| &row_major[row * width..(row + 1) * width];
-        (rows.start.max(1)..rows.end).all(|at| row(at - 1) < row(at))
-    })
 }
 
 /// Appends one column of what stands row by row, in a range of the ordered rows.

@@ -182,6 +182,7 @@ impl Bench {
         let branches = self.tenant.branches();
         let version = &branches.main().revision.version;
         for (at, rows) in version.cubes.iter().enumerate() {
+            rows.merge_if_due(&Interrupt::default());
             let budget = rows.size_bytes() / 100 * AGGREGATES_PERCENT;
             let cube = CubeId::from_idx(at);
             rows.aggregates().maintain(version, cube, budget, &Interrupt::default())?;

@@ -1,7 +1,10 @@
 //! Some rows of a file as texts: every field is a range of one buffer, so that rows cost no
-//! allocation, whatever kind of file they come from.
+//! allocation, whatever kind of file they come from. Numbers that the file holds as such are at hand
+//! beside, and become texts when they are asked for.
 
 use std::sync::Arc;
+
+use super::numbers::Numbers;
 
 /// Which columns of a file are read. The others take no room in blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,9 +51,11 @@ pub(super) struct Span {
 pub(super) struct Block {
     text: String,
     spans: Vec<Span>,
+    /// Per place, what the file holds as numbers; such a place has no ranges. Empty where none does.
+    numbers: Vec<Option<Numbers>>,
     selected: Arc<Selected>,
     /// Per row, its number in the file.
-    numbers: Vec<usize>,
+    row_numbers: Vec<usize>,
     /// Rows with more or fewer fields than there are columns: their number and how many.
     pub ragged: Vec<(usize, usize)>,
 }
@@ -59,41 +64,68 @@ impl Block {
     /// The rows of some numbers with no fields yet.
     pub fn of_rows(selected: Arc<Selected>, numbers: Vec<usize>) -> Self {
         let spans = vec![Span::default(); numbers.len() * selected.count];
-        Self { text: String::new(), spans, selected, numbers, ragged: Vec::new() }
+        let (text, ragged) = (String::new(), Vec::new());
+        Self { text, spans, numbers: Vec::new(), selected, row_numbers: numbers, ragged }
     }
 
     /// Number of rows that have their fields.
     pub fn row_count(&self) -> usize {
-        self.numbers.len()
+        self.row_numbers.len()
     }
 
     /// The number of a row in the file.
     pub fn number(&self, row: usize) -> usize {
-        self.numbers[row]
+        self.row_numbers[row]
     }
 
     /// A field by its row and the column of the file; empty where that was not selected.
+    #[inline]
     pub fn field(&self, row: usize, column: usize) -> &str {
         let Some(place) = self.selected.places[column] else { return "" };
+        if let Some(Some(numbers)) = self.numbers.get(place) {
+            return numbers.text(row);
+        }
         let Span { start, length } = self.spans[row * self.selected.count + place];
         &self.text[start as usize..start as usize + length as usize]
+    }
+
+    /// What the file holds as numbers in one of its columns.
+    pub fn numbers(&self, column: usize) -> Option<&Numbers> {
+        self.numbers.get(self.selected.places[column]?)?.as_ref()
     }
 
     /// Appends a row: `fields` are all of it, in the file's order.
     pub fn push(&mut self, number: usize, fields: &[Span]) {
         if fields.len() != self.selected.column_count() {
-            self.ragged.push((number, fields.len()));
+            self.push_ragged(number, fields.len());
             return;
         }
-        self.numbers.push(number);
+        self.row_numbers.push(number);
         let fields = fields.iter().zip(&self.selected.places);
         self.spans.extend(fields.filter(|(_, place)| place.is_some()).map(|(span, _)| *span));
+    }
+
+    /// Appends a row of which the fields are those that are read.
+    #[inline]
+    pub fn push_selected(&mut self, number: usize, fields: impl Iterator<Item = Span>) {
+        self.row_numbers.push(number);
+        self.spans.extend(fields);
+    }
+
+    /// Appends a row that has another number of fields than there are columns.
+    pub fn push_ragged(&mut self, number: usize, field_count: usize) {
+        self.ragged.push((number, field_count));
     }
 
     /// Says where the fields of a column that is read stand, a row each.
     pub fn fill(&mut self, place: usize, fields: impl Iterator<Item = Span>) {
         let column = self.spans.iter_mut().skip(place).step_by(self.selected.count);
         column.zip(fields).for_each(|(span, field)| *span = field);
+    }
+
+    /// The block with what the file holds as numbers, per place.
+    pub fn with_numbers(self, numbers: Vec<Option<Numbers>>) -> Self {
+        Self { numbers, ..self }
     }
 
     /// The block with the text that its fields are ranges of.

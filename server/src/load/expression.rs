@@ -126,6 +126,24 @@ impl Expression {
         })
     }
 
+    /// The column of the file that it is, whatever else is done to it.
+    pub fn own_column(&self) -> Option<usize> {
+        match &self.parts {
+            Parts::Column(Column::Own(column)) => Some(*column),
+            _ => None,
+        }
+    }
+
+    /// Whether what the columns say is loaded as it is, but for a default.
+    pub fn is_as_it_stands(&self) -> bool {
+        self.values.is_none() && self.format.is_none() && self.round.is_none()
+    }
+
+    /// Whether something stands in for an empty field.
+    pub fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+
     /// What the row's columns say, before anything else is done to it.
     pub fn raw<'r>(&'r self, row: &'r Row<'_>) -> Cow<'r, str> {
         match &self.parts {

@@ -22,6 +22,7 @@ use parquet::errors::ParquetError;
 
 use super::block::{Block, Selected, Span};
 use super::file::LoadFile;
+use super::numbers::Numbers;
 use super::table::{Header, Kind, TableError};
 use crate::limits::{LOAD_BLOCK_FIELDS, LOAD_BLOCK_ROWS_MAX};
 use protocol::pools::panic_text;
@@ -198,7 +199,11 @@ impl Rows {
         let numbers = (self.first_row..self.first_row + self.batch.num_rows()).collect();
         let mut block = Block::of_rows(Arc::clone(selected), numbers);
         let mut text = String::new();
+        let numbers: Vec<_> = self.batch.columns().iter().map(Numbers::of).collect();
         for (place, column) in self.batch.columns().iter().enumerate() {
+            if numbers[place].is_some() {
+                continue;
+            }
             let spans = texts(column, &mut text).map_err(|error| {
                 let name = self.batch.schema_ref().field(place).name().clone();
                 let (first, last) = (self.first_row, self.first_row + self.batch.num_rows() - 1);
@@ -206,12 +211,12 @@ impl Rows {
             })?;
             block.fill(place, spans.into_iter());
         }
-        Ok(block.with_text(text))
+        Ok(block.with_text(text).with_numbers(numbers))
     }
 }
 
 /// Appends the texts of a column; null is an empty one.
-fn texts(column: &ArrayRef, text: &mut String) -> Result<Vec<Span>, ArrowError> {
+pub(super) fn texts(column: &ArrayRef, text: &mut String) -> Result<Vec<Span>, ArrowError> {
     let column = match column.data_type() {
         DataType::Timestamp(unit, Some(_)) => {
             &cast(column, &DataType::Timestamp(*unit, Some(UTC.into())))?

@@ -1,6 +1,7 @@
 //! Cells and rows from a file, with the certificate that nothing was lost on the way.
 
-use std::collections::HashMap;
+mod by_column;
+mod known;
 
 use calc::Plan;
 use cube::change::{RowsAction, RowsWrite};
@@ -9,7 +10,6 @@ use cube::model::{CubeKind, KeyDef, MeasureDef};
 use cube::number::{Number, Rounding, format_scaled};
 use cube::value::KeyPart;
 use cube::{Change, CubeError, CubeId, MeasureId, MemberId, ValueList, ValueType, Version};
-use foldhash::fast::RandomState;
 
 use super::axis::Axis;
 use super::block::Block;
@@ -26,6 +26,7 @@ use super::totals::DigitSum;
 use super::{LoadPlan, LoadRequest, with_source};
 use crate::limits::ENTRY_PAYLOAD_BYTES_MAX;
 use crate::model_files::FileProblem;
+use known::Known;
 use rayon::prelude::*;
 use toml::Spanned;
 
@@ -65,9 +66,6 @@ struct Piece {
     rejected: Vec<usize>,
 }
 
-/// Texts that were looked up already, per dimension: a thread's own.
-type Known = Vec<HashMap<String, MemberId, RandomState>>;
-
 /// One measure's sums of texts.
 #[derive(Clone)]
 struct Totals {
@@ -84,7 +82,8 @@ pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadEr
     let mut reading = Reading::new(load.cube, &layout);
     let mut suggestions = Suggestions::default();
     let known = Pool::default();
-    let read = table.select(load.columns.used(layout.columns())).and_then(|()| {
+    let read = || {
+        table.select(load.columns.used(layout.columns()))?;
         table.read(
             load.request.progress.as_ref(),
             |block| known.with(|known| layout.piece(load, block, known)),
@@ -104,15 +103,13 @@ pub(super) fn plan(load: &Rows<'_>, mut table: Table) -> Result<LoadPlan, LoadEr
                 reading.append(piece, &layout)
             },
         )
-    });
+    };
+    // the digest is wanted soon, and is kept; whether there is one is said then
+    let (_, read) = rayon::join(|| load.request.file.digest().is_ok(), read);
     read.map_err(|error| LoadError::of_table(file, error))?;
     let placed = Placed { layout, reading };
     load.request.progress.begins(Stage::Checking);
-    // the digest is wanted soon, and is kept; whether there is one is said then
-    let (_, ()) = rayon::join(
-        || load.request.file.digest().is_ok(),
-        || placed.check_keys(load, &mut rejects),
-    );
+    placed.check_keys(load, &mut rejects);
     rejects.into_result(file, rows_read)?;
     placed.into_plan(load, rows_read)
 }
@@ -132,20 +129,18 @@ impl Layout<'_> {
     }
 
     /// What a block brings. Why rows cannot be placed is said later, of those that are listed.
-    fn piece(&self, load: &Rows<'_>, block: &Block, known: &mut Known) -> Piece {
-        known.resize_with(self.dimensions.len(), HashMap::default);
+    fn piece(&self, load: &Rows<'_>, block: &Block, known: &mut Vec<Known>) -> Piece {
+        known.resize_with(self.dimensions.len(), Known::default);
+        if let Some(reading) = self.by_column(load, block, known) {
+            return Piece { reading, rejected: Vec::new() };
+        }
         let mut reading = Reading::new(load.cube, self);
         reading.reserve(block.row_count(), self);
         let mut rejected = Vec::new();
         let mut member = |position: usize, raw: &str| {
-            if let Some(&member) = known[position].get(raw) {
-                return Ok(member);
-            }
             let axis = &self.dimensions[position];
-            let text = axis.source.finish(raw)?;
-            let member = axis.find(&text).ok_or_else(String::new)?;
-            known[position].insert(raw.to_string(), member);
-            Ok(member)
+            known[position]
+                .of_text(raw, || axis.find(&axis.source.finish(raw)?).ok_or_else(String::new))
         };
         for row in 0..block.row_count() {
             let read = load.columns.row(block, row);
@@ -427,6 +422,13 @@ impl<'a> Placed<'a> {
 
     /// Rejects rows whose primary key stands in the file twice, or in the cube already.
     fn check_keys(&self, load: &Rows<'a>, rejects: &mut Rejects) {
+        let is_new = load.version.rows(load.cube).row_count() == 0;
+        if is_new
+            && self.reading.write.is_in_order(self.layout.key.len(), self.layout.dimensions.len())
+        {
+            self.check_computed(load, rejects);
+            return;
+        }
         let (key_width, dimension_count) = (self.layout.key.len(), self.layout.dimensions.len());
         let mut rows = load.version.empty_rows(load.cube);
         let write = &self.reading.write;
@@ -448,7 +450,7 @@ impl<'a> Placed<'a> {
             let reason = format!("the {what} stands in row {earlier} already");
             rejects.add(self.refused(order[position], reason));
         }
-        if load.version.rows(load.cube).row_count() > 0 {
+        if !is_new {
             self.check_existing(load, &rows, rejects);
         }
         self.check_computed(load, rejects);
@@ -542,18 +544,17 @@ impl<'a> Placed<'a> {
     /// Compares, for every numeric measure, the sum of texts with the sum of stored values.
     fn certificates(&self, file: &str, rows_read: usize) -> Result<Vec<Certificate>, LoadError> {
         let mut certificates = Vec::new();
-        let width = self.layout.measures.len();
+        let (values, width) = (&self.reading.write.values, self.layout.measures.len());
+        let sum = |position: usize| {
+            let values = (position..values.len()).step_by(width).filter_map(|at| values.get(at));
+            values.fold((0, 0), |(sum, count), value| (sum + i128::from(value), count + 1))
+        };
+        let sums: Vec<(i128, usize)> = (0..width).into_par_iter().map(sum).collect();
         for (position, (_, def, _)) in self.layout.measures.iter().enumerate() {
             if !def.value_type.is_number() {
                 continue;
             }
-            let values = &self.reading.write.values;
-            let values = (position..values.len()).step_by(width).filter_map(|at| values.get(at));
-            let (mut loaded, mut values_loaded) = (0i128, 0);
-            for value in values {
-                loaded += i128::from(value);
-                values_loaded += 1;
-            }
+            let (loaded, values_loaded) = sums[position];
             let totals = &self.reading.totals[position];
             let source_total = totals.rounded.total();
             let loaded = Number::new(loaded, def.value_type.scale());

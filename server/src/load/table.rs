@@ -126,7 +126,7 @@ impl Table {
         &mut self,
         progress: &dyn Progress,
         work: impl Fn(&Block) -> T + Sync,
-        mut take: impl FnMut(Block, T, usize) -> Result<(), TableError>,
+        mut take: impl FnMut(Block, T, usize) -> Result<(), TableError> + Send,
     ) -> Result<(), TableError> {
         let selected = Arc::clone(&self.selected);
         let read = |unread: Result<Unread, TableError>| -> Result<(Block, T), TableError> {
@@ -135,24 +135,29 @@ impl Table {
             Ok((block, worked))
         };
         progress.begins(Stage::Reading);
-        let (mut window, mut row_count) = (self.window(), 0);
+        let mut take = |worked: Vec<Result<(Block, T), TableError>>, expected| {
+            worked.into_iter().try_for_each(|worked| {
+                let (block, worked) = worked?;
+                take(block, worked, expected)
+            })
+        };
+        let (mut window, mut row_count, mut last) = (self.window(), 0, (Vec::new(), 0));
         while !window.is_empty() {
             let (done, all) = self.done();
             let work = || window.into_par_iter().map(&read).collect::<Vec<_>>();
-            let (next, worked) = rayon::join(|| self.window(), work);
+            // while these are worked on, those before are taken and the next ones read
+            let ((taken, next), worked) =
+                rayon::join(|| (take(last.0, last.1), self.window()), work);
+            taken?;
             let in_window = worked.iter().flatten().map(|(block, _)| block.row_count());
             row_count += in_window.sum::<usize>();
             let expected = row_count as u128 * u128::from(all) / u128::from(done.max(1));
-            let expected = expected + expected / EXPECTED_SLACK;
-            for block in worked {
-                let (block, worked) = block?;
-                take(block, worked, expected as usize)?;
-            }
+            last = (worked, (expected + expected / EXPECTED_SLACK) as usize);
             progress.is_at(done, all);
             progress.has_rows(row_count);
             window = next;
         }
-        Ok(())
+        take(last.0, last.1)
     }
 
     /// How much was read, and how much there is.

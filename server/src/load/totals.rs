@@ -84,6 +84,12 @@ impl DigitSum {
         Some(())
     }
 
+    /// Adds a sum of integers that a file holds as such, in units of the last of so many places after the point.
+    #[must_use]
+    pub fn add_scaled(&mut self, sum: i128, scale: u32) -> Option<()> {
+        self.add(&format!("{sum}e-{scale}"), None)
+    }
+
     /// Adds another sum.
     pub fn append(&mut self, other: &Self) {
         self.places.iter_mut().zip(&other.places).for_each(|(sum, digits)| *sum += digits);
@@ -213,6 +219,11 @@ mod tests {
         check(&["1e3", "1.5E-3", "2e+1"], None, "1020.0015");
         check(&["-5", "-15.5"], None, "-20.5");
         check(&["10", "-10"], None, "0");
+        let mut sum = DigitSum::new();
+        for (integers, scale) in [(-1_250, 2), (i128::from(i64::MAX) * 3, 0), (0, 18), (5, 3)] {
+            sum.add_scaled(integers, scale).expect("it is short");
+        }
+        assert_eq!(sum.total(), "27670116110564327408.505");
     }
 
     #[test]

@@ -17,10 +17,10 @@ use storage::{LedgerWriter, RecordId, StorageError};
 use tokio::task::JoinHandle;
 
 use crate::error::sql_of_storage;
-use crate::limits::RESTARTS_MAX;
+use crate::limits::{BACKGROUND_APPEND_BYTES, RESTARTS_MAX};
 use crate::tenant::OpenTenant;
 use crate::tenant::store::{Group, Opened};
-use protocol::pools::{Pool, panic_text};
+use protocol::pools::{Pool, in_background, panic_text};
 
 /// What a tenant's actor is told.
 pub enum TenantMessage {
@@ -150,9 +150,15 @@ impl TenantState {
         self.candidate = group.after.clone();
         let mut group = group;
         let records = std::mem::take(&mut group.records);
-        let append = tokio::task::spawn_blocking(move || {
+        let is_large = records.iter().map(|record| record.payload.len()).sum::<usize>()
+            >= BACKGROUND_APPEND_BYTES;
+        let append = move || {
             let appended = writer.append_batch(&records);
             (writer, appended)
+        };
+        let append = tokio::task::spawn_blocking(move || match is_large {
+            true => in_background(append),
+            false => append(),
         });
         self.in_flight = Some(InFlight { group, append });
     }

@@ -1,5 +1,5 @@
-//! Keeps the aggregates of a tenant's cubes up, in the background: chosen by what is asked for, moved
-//! to newer rows as these change.
+//! Keeps the aggregates and segments of a tenant's cubes up, in the background: aggregates are chosen by what is asked
+//! for and moved to newer rows as these change, segments of dead rows are merged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ impl Maintenance {
     /// Begins a round where there is something to do, and none goes on.
     pub fn begin_if_due(&self, branches: &Arc<Branches>) {
         let cubes = &branches.main().revision.version.cubes;
-        if !cubes.iter().any(|rows| rows.aggregates().is_due(rows))
+        if !cubes.iter().any(|rows| rows.aggregates().is_due(rows) || rows.is_merge_due())
             || self.is_running.swap(true, Ordering::AcqRel)
         {
             return;
@@ -39,9 +39,9 @@ impl Maintenance {
             std::thread::sleep(PAUSE);
             is_running.store(false, Ordering::Release);
         };
-        let thread = std::thread::Builder::new().name("aggregates".into()).spawn(round);
+        let thread = std::thread::Builder::new().name("maintenance".into()).spawn(round);
         if let Err(error) = thread {
-            tracing::warn!(%error, "no thread for aggregates");
+            tracing::warn!(%error, "no thread for maintenance");
             self.is_running.store(false, Ordering::Release);
         }
     }
@@ -56,6 +56,7 @@ impl Drop for Maintenance {
 fn run(branches: &Branches, interrupt: &Interrupt) {
     let version = &branches.main().revision.version;
     for (at, rows) in version.cubes.iter().enumerate() {
+        rows.merge_if_due(interrupt);
         let aggregates = rows.aggregates();
         if !aggregates.is_due(rows) {
             continue;

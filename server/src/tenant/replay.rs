@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cube::Version;
+use cube::view::Interrupt;
 use protocol::branches::{Branches, MAIN_NUMBER};
 use protocol::tenant::LedgerEntry;
 use storage::entry::{
@@ -86,6 +87,8 @@ impl Replay {
                 let advanced = self.branches.advanced(branch, &changes)?;
                 let version = &advanced.revision.version;
                 check_state(version, state_hash)?;
+                // nobody does it in the background yet
+                version.cubes.iter().for_each(|rows| rows.merge_if_due(&Interrupt::default()));
                 entry.summary = summarize(&changes, version);
                 self.branches.commit(number, advanced, &changes, &entry);
             }

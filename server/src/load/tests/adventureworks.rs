@@ -13,7 +13,8 @@ use crate::model_files::{difference, read_folder};
 
 /// The folder of test data, or none where there is none and that is allowed.
 fn data() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests")).join("..");
     let folder = std::env::var_os("PERFOS_TEST_DATA")
         .map_or_else(|| root.join("../shared/data"), PathBuf::from)
         .join("adventureworks");
@@ -26,7 +27,8 @@ fn data() -> Option<PathBuf> {
 }
 
 fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/adventureworks")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests"))
+        .join("../examples/adventureworks")
 }
 
 /// The loads of the example's script, in its order: target, file, map.

@@ -260,7 +260,7 @@ fn damaged_files_are_refused() {
                        product = \"rep\"\n[measures]\nprice = \"amount\"\n";
     const STEP: usize = 5;
     let revision = shop();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+    let path = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs tests"))
         .join("../tests/models/small/files/deals-pyarrow.parquet");
     let bytes = std::fs::read(path).expect("a file of the end-to-end tests");
     let deals = |bytes: &[u8]| {
