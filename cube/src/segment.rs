@@ -48,7 +48,7 @@ pub(crate) use select::Wanted;
 use history::{History, STEP_ROWS_MAX};
 use leaf_column::{LeafColumns, LeafNumberings};
 use level_column::LevelColumns;
-use merges::Merges;
+use merges::{Merges, is_small};
 
 use postings::Postings;
 
@@ -407,10 +407,14 @@ impl CubeRows {
 
     /// Other segments of the same cube.
     fn of_same_cube(&self, segments: Vec<SegmentView>, history: History) -> Self {
-        let row_count = segments.iter().map(SegmentView::live_count).sum();
-        let wasted = segments.iter().map(SegmentView::wasted).sum();
+        let (mut row_count, mut wasted, mut small_count) = (0, 0, 0);
+        for view in &segments {
+            let live = view.live_count();
+            row_count += live;
+            wasted += view.wasted(live);
+            small_count += usize::from(is_small(live));
+        }
         let (aggregates, leaves) = (Arc::clone(&self.aggregates), Arc::clone(&self.leaves));
-        let small_count = segments.iter().filter(|view| view.is_small()).count();
         let merges = Arc::clone(&self.merges);
         Self { segments, row_count, wasted, small_count, aggregates, leaves, merges, history }
     }

@@ -33,17 +33,16 @@ struct Part {
     dead: Arc<RoaringBitmap>,
 }
 
+/// Whether two segments of so many live rows fit into one; those of which most rows are dead do.
+pub(super) fn is_small(live_count: usize) -> bool {
+    live_count <= SEGMENT_ROWS_MAX / 2
+}
+
 impl SegmentView {
     /// Rows that take room and are dead, where these are at least as many as those that are alive.
-    pub(super) fn wasted(&self) -> usize {
-        let live = self.live_count();
-        let dead = self.segment.row_count() - live;
-        if dead >= live { dead } else { 0 }
-    }
-
-    /// Whether two of its kind fit into one segment, as do two of which most rows are dead.
-    pub(super) fn is_small(&self) -> bool {
-        self.live_count() <= SEGMENT_ROWS_MAX / 2
+    pub(super) fn wasted(&self, live_count: usize) -> usize {
+        let dead = self.segment.row_count() - live_count;
+        if dead >= live_count { dead } else { 0 }
     }
 }
 
@@ -135,14 +134,14 @@ impl CubeRows {
         }
         let (mut wasted, mut count) = (0, 0);
         for view in self.unmerged() {
-            (wasted, count) = (wasted + view.wasted(), count + 1);
+            (wasted, count) = (wasted + view.wasted(view.live_count()), count + 1);
         }
         wasted > WASTED_ROWS_MAX || count > SMALL_SEGMENTS_MAX
     }
 
     /// Small segments that nobody merged yet.
     fn unmerged(&self) -> impl Iterator<Item = &SegmentView> {
-        let small = self.segments.iter().filter(|view| view.is_small());
+        let small = self.segments.iter().filter(|view| is_small(view.live_count()));
         small.filter(|view| !self.merges.has(view))
     }
 
@@ -173,7 +172,7 @@ impl CubeRows {
 
     /// Merges some segments, if that gains anything.
     fn merge_group(&self, views: &[&SegmentView]) {
-        let gains = views.len() > 1 || views.iter().any(|view| view.wasted() > 0);
+        let gains = views.len() > 1 || views.iter().any(|view| view.wasted(view.live_count()) > 0);
         if gains && views.iter().any(|view| view.live_count() > 0) {
             let merged = Merged::new(views);
             self.merges.lock().push(merged);
