@@ -1,6 +1,7 @@
 //! Where work runs. What somebody waits for at a screen runs on rayon's own pool; what takes its time (loads,
 //! large commands, rules, aggregates) runs on a second one, whose threads give way to the others, so that
-//! queries go on beside it. Both have a thread a processor.
+//! queries go on beside it. Both have a thread a processor. What the SQL engine makes of rows, and that is not
+//! quick, has threads of its own too, so that connections are served while an operator is at work.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::sync::LazyLock;
 
 use crate::sql::complexity::STACK_BYTES;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 /// Priority of threads in the background, of 100; a thread has 50 unless told otherwise. It is a niceness of
@@ -31,6 +33,18 @@ static BACKGROUND: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
         .build();
     pool.inspect_err(|error| tracing::warn!(%error, "no threads for work in the background")).ok()
 });
+
+static OPERATORS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    let mut builder = Builder::new_multi_thread();
+    builder.thread_name("operators").enable_all().thread_stack_size(STACK_BYTES);
+    let runtime = builder.build();
+    runtime.inspect_err(|error| tracing::warn!(%error, "no threads for operators")).ok()
+});
+
+/// Where the SQL engine's operators run that are not quick.
+pub fn operators() -> Option<&'static Handle> {
+    OPERATORS.as_ref().map(Runtime::handle)
+}
 
 /// Makes the thread one of the background.
 pub fn give_way() {

@@ -67,6 +67,11 @@ impl CubeExec {
         self.source.snapshot()
     }
 
+    /// Whether it takes less time than to hand it to another thread and back.
+    pub fn is_quick(&self) -> bool {
+        self.source.is_quick()
+    }
+
     /// The same plan on another state with the same definitions and members.
     pub fn on(&self, snapshot: Snapshot) -> Self {
         Self { source: self.source.on(snapshot), properties: Arc::clone(&self.properties) }

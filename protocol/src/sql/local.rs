@@ -25,7 +25,7 @@ use datafusion::execution::{
 };
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -406,7 +406,7 @@ impl LocalSession {
         plan: impl Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>>,
     ) -> Result<SendableRecordBatchStream, SqlError> {
         let context = Arc::clone(self.context.get_or_init(|| self.state.task_ctx()));
-        let work = async { execute_stream(plan.await?, context) };
+        let work = async { output::begun(plan.await?, context) };
         self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))
     }
 

@@ -8,15 +8,21 @@ use cube::view::Interrupt;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::{
+    RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter,
+};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr, Statement};
 use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 
+use super::ready::cube_exec;
 use super::{SessionOptions, branch};
 use crate::error::SqlError;
+use crate::pools;
 use crate::sql::catalog::{Catalog, SessionValues, SettingScope};
+use crate::sql::execution::CubeExec;
 use crate::sql::settings::{Settings, path_of};
 use crate::sql::tenant_catalog::CurrentScope;
 
@@ -95,6 +101,43 @@ impl Interruption {
             "user request"
         };
         SqlError::new("57014", format!("canceling statement due to {reason}"))
+    }
+}
+
+/// Batches that are made before somebody takes them.
+const BATCHES_AHEAD: usize = 2;
+
+/// Begins to run a plan. What is not quick runs on other threads: an operator may work on for a while before it looks
+/// up (a join that takes in its first side, say), and who stops the statement, or has another one, does not wait for it.
+pub(super) fn begun(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let Some(operators) = pools::operators().filter(|_| !is_quick(&plan)) else {
+        return execute_stream(plan, context);
+    };
+    let mut task = RecordBatchReceiverStreamBuilder::new(plan.schema(), BATCHES_AHEAD);
+    let output = task.tx();
+    let run = async move {
+        let mut stream = execute_stream(plan, context)?;
+        while let Some(batch) = stream.next().await {
+            let goes_on = batch.is_ok();
+            if output.send(batch).await.is_err() || !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    };
+    task.spawn_on(run, operators);
+    Ok(task.build())
+}
+
+/// Whether all that a plan reads of cubes is read quickly, and then it is little.
+fn is_quick(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.children().as_slice() {
+        [] => cube_exec(plan).is_some_and(CubeExec::is_quick),
+        [child] => is_quick(child),
+        _ => false,
     }
 }
 

@@ -84,7 +84,8 @@ fn snapshot_like(scope: &Scope, earlier: &Snapshot) -> Option<Snapshot> {
     Some(scope.snapshot_of(branch)).filter(|now| now.is_alike(earlier))
 }
 
-fn cube_exec(node: &Arc<dyn ExecutionPlan>) -> Option<&CubeExec> {
+/// What reads a cube, where a plan is that.
+pub(super) fn cube_exec(node: &Arc<dyn ExecutionPlan>) -> Option<&CubeExec> {
     (node.as_ref() as &dyn std::any::Any).downcast_ref()
 }
 
