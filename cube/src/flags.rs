@@ -40,6 +40,9 @@ pub mod x86 {
     use super::COUNT;
 
     /// In one register.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F and BW; a caller compiled for it knows that.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub fn packed_at_once(flags: &[u8; COUNT]) -> u64 {
@@ -49,6 +52,9 @@ pub mod x86 {
     }
 
     /// In two registers.
+    ///
+    /// # Safety
+    /// The CPU has AVX2; a caller compiled for it knows that.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn packed_in_halves(flags: &[u8; COUNT]) -> u64 {

@@ -103,8 +103,9 @@ pub const LOAD_ROW_BYTES_MAX: usize = 64 << 20;
 pub const LOAD_BLOCK_ROWS_MAX: usize = 8_192;
 /// Fields of a Parquet file that are read at once, where its rows are wide.
 pub const LOAD_BLOCK_FIELDS: usize = 1 << 20;
-/// Blocks of a file per thread that are in memory at once, read and being read.
-pub const LOAD_BLOCKS_A_THREAD: usize = 16;
+/// Bytes of a file's blocks per thread that are worked on together. As many may be there that are read meanwhile, and as
+/// many of which what came of them is taken in; a block is larger where its rows are.
+pub const LOAD_BYTES_A_THREAD: usize = 3 << 20;
 /// Size of a map, in bytes.
 pub const LOAD_MAP_BYTES_MAX: usize = 1 << 20;
 /// Lookups of one map.

@@ -112,7 +112,8 @@ impl CsvReader {
         let mut bytes = std::mem::take(&mut self.rest);
         loop {
             let left = self.file.bytes() - self.at;
-            let length = left.min(LOAD_CHUNK_BYTES as u64) as usize;
+            // twice as much where no row has ended yet: what is there is looked at again
+            let length = left.min(LOAD_CHUNK_BYTES.max(bytes.len()) as u64) as usize;
             bytes.append(&mut self.file.read_at(self.at, length).map_err(TableError::new)?);
             self.at += length as u64;
             let is_last = length as u64 == left;
@@ -139,6 +140,11 @@ impl CsvReader {
 }
 
 impl Chunk {
+    /// Memory, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The rows.
     pub fn read(self, selected: &Arc<Selected>) -> Result<Block, TableError> {
         let text = String::from_utf8(self.bytes).map_err(|error| {

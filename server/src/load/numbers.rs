@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
+use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
+use cube::value::date_of_days;
 
 use super::block::Span;
 use super::parquet::texts;
@@ -36,6 +37,11 @@ impl Numbers {
         let (integers, unit) = match column.data_type() {
             DataType::Date32 => {
                 let days = column.as_primitive::<Date32Type>();
+                // a day that has no text is an error of the file
+                let ends = [min(days), max(days)];
+                if ends.into_iter().flatten().any(|day| date_of_days(day).is_none()) {
+                    return None;
+                }
                 (days.values().iter().map(|&day| day.into()).collect(), Unit::Days)
             }
             DataType::Decimal128(_, scale) => {

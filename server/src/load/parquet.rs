@@ -194,6 +194,11 @@ fn kind(data_type: &DataType) -> Kind {
 }
 
 impl Rows {
+    /// Memory, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.batch.get_array_memory_size()
+    }
+
     /// The rows as texts.
     pub fn read(self, selected: &Arc<Selected>) -> Result<Block, TableError> {
         let numbers = (self.first_row..self.first_row + self.batch.num_rows()).collect();

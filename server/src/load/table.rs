@@ -12,7 +12,7 @@ use super::csv::{Chunk, CsvReader};
 use super::file::LoadFile;
 use super::parquet::{ParquetReader, Rows};
 use super::progress::{Progress, Stage};
-use crate::limits::{LOAD_BLOCKS_A_THREAD, LOAD_COLUMNS_MAX};
+use crate::limits::{LOAD_BYTES_A_THREAD, LOAD_COLUMNS_MAX};
 
 /// Rows are not all of one length: so many-th more of them may come than the first ones promise.
 const EXPECTED_SLACK: u128 = 32;
@@ -84,6 +84,14 @@ enum Unread {
 }
 
 impl Unread {
+    /// Memory, in bytes.
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Csv(chunk) => chunk.size_bytes(),
+            Self::Parquet(rows) => rows.size_bytes(),
+        }
+    }
+
     fn read(self, selected: &Arc<Selected>) -> Result<Block, TableError> {
         match self {
             Self::Csv(chunk) => chunk.read(selected),
@@ -170,14 +178,16 @@ impl Table {
 
     /// The next blocks, or where they end in an error.
     fn window(&mut self) -> Vec<Result<Unread, TableError>> {
-        let count = rayon::current_num_threads() * LOAD_BLOCKS_A_THREAD;
-        let mut window = Vec::with_capacity(count);
-        while window.len() < count {
+        let threads = rayon::current_num_threads();
+        let (mut window, mut bytes) = (Vec::new(), 0);
+        // each thread has something to do
+        while window.len() < threads || bytes < threads * LOAD_BYTES_A_THREAD {
             let Some(next) = self.next().transpose() else { break };
-            let is_error = next.is_err();
+            let size_bytes = next.as_ref().ok().map(Unread::size_bytes);
             window.push(next);
-            if is_error {
-                break;
+            match size_bytes {
+                Some(more) => bytes += more,
+                None => break,
             }
         }
         window

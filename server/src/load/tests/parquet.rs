@@ -179,6 +179,19 @@ error: column "key" holds float64 values, which are not exact
 }
 
 #[test]
+fn a_day_that_has_no_text_is_an_error_of_the_file() {
+    let mut columns = sales_columns();
+    columns[1].1 = column(Date32Array::from(vec![DAY, DAY, i32::MAX, DAY, DAY]));
+    let (target, map) = (Target::Cube("sales".into()), SALES);
+    check(
+        &request_of(target, file(columns), map),
+        r#"
+error: file.csv: rows 2 to 6, Day: Cast error: Failed to convert 2147483647 to temporal for Date32
+"#,
+    );
+}
+
+#[test]
 fn columns_without_values_are_refused_where_they_are_named() {
     let ledger = |memo: ArrayRef| {
         let columns = vec![
