@@ -1,10 +1,11 @@
 //! The members of a dimension, their hierarchies, and what follows from them: ancestors and path
 //! weights, kept dense so that a rollup never touches names.
 
+mod digests;
 mod groups;
 mod history;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{Datelike, Months, NaiveDate};
 use indexmap::IndexSet;
@@ -15,6 +16,7 @@ use crate::id::{AttributeId, HierarchyId, LevelId, MemberId};
 use crate::limits::{DIMENSION_MEMBERS_MAX, HIERARCHY_DEPTH_MAX, KEY_BYTES_MAX};
 use crate::model::{CalendarDef, DimensionDef, HierarchyDef, HierarchyKind};
 use crate::number::{Number, Rounding};
+use crate::state_hash::NameDigest;
 use crate::value::{KeyType, Scalar, ValueType, date_of_days, format_date, parse_date};
 use groups::Lazy;
 use history::History;
@@ -36,6 +38,8 @@ pub struct Dimension {
     /// Per attribute, the dated values.
     histories: Vec<Arc<History>>,
     derived: Arc<Derived>,
+    /// Per member, where many rows have asked for them; keys never change.
+    digests: OnceLock<Arc<[NameDigest]>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +105,7 @@ impl Dimension {
             attributes,
             histories: vec![Arc::default(); def.attributes.len()],
             derived: Arc::default(),
+            digests: OnceLock::new(),
             def: Arc::clone(&def),
         };
         if let Some(calendar) = &def.calendar {
@@ -436,6 +441,7 @@ impl Dimension {
         let key: Arc<str> = key.into();
         self.names.push(member.name.as_deref().map_or_else(|| Arc::clone(&key), Into::into));
         self.keys.insert(key);
+        self.digests.take();
         self.levels.push(level);
         self.parents.iter_mut().for_each(|parents| parents.push(MemberId::NONE));
         self.attributes.iter_mut().for_each(|values| values.push(None));

@@ -2,17 +2,22 @@
 //!
 //! Every member and every row is hashed by itself, from names and keys; the state is their sum
 //! modulo 2^256, so that a write changes it by the difference. Formula results are left out.
+//!
+//! A row names the same members and measures as many others: it holds the sum of their digests, so that
+//! what is hashed of it is short however long names are.
 
 mod batch;
 mod lanes;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-pub use batch::{Batch, Fields};
+pub use batch::Batch;
 
-/// Pieces that are hashed together; more are hashed side by side.
-const PIECES_A_TASK: usize = 256;
+/// Rows that are hashed together; more are hashed side by side.
+const ROWS_A_TASK: usize = 256;
 
 /// A sum of hashes modulo 2^256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,19 +29,17 @@ impl StateHash {
         self.add_words(piece.words());
     }
 
-    /// The sum of the pieces of some numbers below a count, each written by a function; where it says no,
-    /// there is none.
-    pub fn sum(count: usize, write: impl Fn(usize, &mut Batch) -> bool + Sync) -> Self {
-        let sum = |batch: &mut Batch, chunk: usize| {
+    /// The sum of the pieces of so many rows, a range of them at a time, which a function adds to a batch.
+    pub fn sum(row_count: usize, add: impl Fn(Range<usize>, &mut Batch) + Sync) -> Self {
+        let sum = |batch: &mut Batch, task: usize| {
             batch.clear();
-            let numbers = chunk * PIECES_A_TASK..count.min((chunk + 1) * PIECES_A_TASK);
-            numbers.for_each(|number| batch.add(|piece| write(number, piece)));
+            add(task * ROWS_A_TASK..row_count.min((task + 1) * ROWS_A_TASK), batch);
             batch.sum()
         };
-        let chunks = count.div_ceil(PIECES_A_TASK);
-        let sums: Vec<Self> = match chunks {
-            ..=1 => (0..chunks).map(|chunk| sum(&mut Batch::default(), chunk)).collect(),
-            _ => (0..chunks).into_par_iter().map_init(Batch::default, sum).collect(),
+        let tasks = row_count.div_ceil(ROWS_A_TASK);
+        let sums: Vec<Self> = match tasks {
+            ..=1 => (0..tasks).map(|task| sum(&mut Batch::default(), task)).collect(),
+            _ => (0..tasks).into_par_iter().map_init(Batch::default, sum).collect(),
         };
         let mut all = Self::default();
         sums.into_iter().for_each(|sum| all.add_words(sum.0));
@@ -94,10 +97,24 @@ impl std::fmt::Display for StateHash {
     }
 }
 
-/// Appends a text to a piece: every text carries its length.
-pub fn append_text(piece: &mut Vec<u8>, text: &str) {
-    piece.extend_from_slice(&(text.len() as u64).to_le_bytes());
-    piece.extend_from_slice(text.as_bytes());
+/// The digest of a name, and of several names the sum, word by word modulo 2^64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NameDigest([u64; 4]);
+
+impl NameDigest {
+    /// The digest of a piece that names something.
+    pub fn of(piece: Piece) -> Self {
+        Self(piece.words())
+    }
+}
+
+impl std::ops::AddAssign for NameDigest {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        for (sum, word) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.wrapping_add(word);
+        }
+    }
 }
 
 /// One piece of the state, field by field. The fields are short, so they are gathered and hashed
@@ -113,7 +130,8 @@ impl Piece {
     /// Adds a text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        append_text(&mut self.0, text);
+        self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 
@@ -161,17 +179,25 @@ mod tests {
         let text = |n: usize| "é".repeat(n % 150);
         for count in [0, 1, 5, 17, 1_024, 1_025, 5_000] {
             let mut alone = StateHash::default();
+            let digest = |n: usize| {
+                let mut digest = NameDigest::of(Piece::new("a").integer(n as i64));
+                digest += NameDigest::of(Piece::new("b"));
+                digest
+            };
             let some = (0..count).filter(|n| n % 3 > 0);
-            some.for_each(|n| alone.add(Piece::new("row").text(&text(n)).integer(n as i64)));
-            let mut kind = Vec::new();
-            append_text(&mut kind, "row");
-            let fields = Fields::new([kind.as_slice()].into_iter());
-            let together = StateHash::sum(count, |n, piece| {
-                piece.keep_room(fields.room() + 8);
-                piece.field(&fields, 0);
-                piece.text(&text(n));
-                piece.integer(n as i64);
-                n % 3 > 0
+            some.for_each(|n| {
+                let piece = Piece(Vec::new()).integer(n as i64).text(&text(n));
+                let words = digest(n).0.map(|word| word as i64);
+                alone.add(words.into_iter().fold(piece, Piece::integer));
+            });
+            let together = StateHash::sum(count, |range, batch| {
+                for n in range.filter(|n| n % 3 > 0) {
+                    batch.add(8 + size_of::<NameDigest>(), |piece| {
+                        piece.integer(n as i64);
+                        piece.text(&text(n));
+                        piece.digest(digest(n));
+                    });
+                }
             });
             assert_eq!(together, alone, "{count} pieces");
             let mut none = together;

@@ -325,17 +325,6 @@ impl KeyPart {
             Self::Integer(value) => value.to_string(),
         }
     }
-
-    /// Calls a function with the same text, which is not kept.
-    pub(crate) fn with_text<T>(&self, key_type: KeyType, take: impl FnOnce(&str) -> T) -> T {
-        match self {
-            Self::Text(text) => take(text),
-            Self::Integer(value) if key_type != KeyType::Date => {
-                take(itoa::Buffer::new().format(*value))
-            }
-            Self::Integer(_) => take(&self.format(key_type)),
-        }
-    }
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`.

@@ -8,6 +8,8 @@ mod branches;
 mod growth;
 #[path = "sql/overrides.rs"]
 mod overrides;
+#[path = "sql/points.rs"]
+mod points;
 #[path = "sql/prepared.rs"]
 mod prepared;
 #[path = "sql/ratios.rs"]

@@ -7,6 +7,8 @@
 //! Invariant: the same entry gives the same bytes, and bytes of a format that was ever written stay
 //! readable. Bytes that are not an entry are an error that says where.
 
+mod rows;
+
 use cube::Change;
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +22,9 @@ pub const KIND_BRANCH_CREATED: u16 = 2;
 pub const KIND_BRANCH_DROPPED: u16 = 3;
 
 /// The rules by which changes are replayed now. It goes up when the same change means something
-/// else; older entries are then replayed by the older rules.
-pub const SEMANTICS_VERSION: u16 = 1;
+/// else; older entries are then replayed by the older rules. Changes of version 1 mean what those of
+/// version 2 do, but their state hash was made of whole names.
+pub const SEMANTICS_VERSION: u16 = 2;
 
 /// The format in which payloads of commands are written. Version 1 had no reason.
 pub const PAYLOAD_VERSION: u8 = 2;
@@ -115,7 +118,15 @@ impl Entry {
         state_hash: &[u8; 32],
         reason: &str,
     ) -> Result<Vec<u8>, EntryError> {
-        encode(PAYLOAD_VERSION, &(changes, state_hash, reason))
+        let mut payload = encode(PAYLOAD_VERSION, &changes.len())?;
+        for change in changes {
+            payload = match change {
+                Change::Rows(write) if rows::are_many(write) => rows::append(write, payload),
+                _ => postcard::to_extend(change, payload),
+            }
+            .map_err(EntryError::Encode)?;
+        }
+        postcard::to_extend(&(state_hash, reason), payload).map_err(EntryError::Encode)
     }
 
     /// Reads a payload; all of its bytes have to belong to the entry.

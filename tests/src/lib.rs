@@ -53,7 +53,12 @@ pub struct DataFolder {
 impl DataFolder {
     /// Makes the folder, the tenant and the user by the offline commands.
     pub fn new(tenant: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::within(&std::env::temp_dir(), tenant)
+    }
+
+    /// The same in another folder than that for temporary files.
+    pub fn within(parent: &Path, tenant: &str) -> Result<Self> {
+        let folder = tempfile::tempdir_in(parent)?;
         let this = Self { folder, tenant: tenant.to_string() };
         this.run(&["tenant", "create", tenant])?;
         this.run(&["user", "add", USER, "--tenant", tenant, "--role", "administrator"])?;

@@ -11,11 +11,11 @@ pub fn bench(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, [])) if name == "formulas" => formulas(),
         Some((name, [])) if name == "planning" => planning(),
-        Some((name, [])) if name == "wire" => wire(),
+        Some((name, [])) if name == "wire" || name == "commits" => beside_postgres(name),
         Some((name, [])) if name == "load" => ssb::load(),
         Some((name, rest)) if name == "ssb" => ssb::bench(rest),
         _ => bail!(
-            "usage: cargo xtask bench formulas, planning, wire, load, or ssb with its options\n\n{HELP}"
+            "usage: cargo xtask bench formulas, planning, wire, commits, load, or ssb with its options\n\n{HELP}"
         ),
     }
 }
@@ -59,9 +59,9 @@ fn planning() -> Result<()> {
 }
 
 /// The real server and real clients; PostgreSQL beside it.
-fn wire() -> Result<()> {
-    run(cargo().args(["build", "--release", "--workspace", "--bins", "--example", "wire"]))?;
-    run(Command::new(target_folder().join("release/examples/wire")).current_dir(root()))
+fn beside_postgres(name: &str) -> Result<()> {
+    run(cargo().args(["build", "--release", "--workspace", "--bins", "--example", name]))?;
+    run(Command::new(target_folder().join("release/examples").join(name)).current_dir(root()))
 }
 
 /// What an example of `calc` prints, and then its peer in Polars.

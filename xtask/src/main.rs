@@ -23,6 +23,7 @@ cargo xtask COMMAND
   bench planning      50 million cells of 8 dimensions, 20 formulas, beside Polars
   bench load          the benchmark's flat table from CSV and Parquet, beside Polars and DuckDB
   bench wire          prepared queries, a million rows and queries beside loads, over a socket
+  bench commits       durable writes of single cells over a socket, beside PostgreSQL on the same disk
   crash --seeds N     simulate N lives of a ledger on a device that loses power
 ";
 

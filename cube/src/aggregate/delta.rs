@@ -79,7 +79,11 @@ impl Deltas {
         }
         let weak = Arc::downgrade(rows);
         kept.all.push_back(Kept { rows: weak, layout: layout.clone(), delta: delta.clone() });
-        kept.newest = delta.is_some().then(|| Arc::clone(rows));
+        let newest = delta.is_some().then(|| Arc::clone(rows));
+        let before = std::mem::replace(&mut kept.newest, newest);
+        // nobody else waits while the last to hold a version lets it go
+        drop(kept);
+        drop(before);
         delta
     }
 
@@ -230,15 +234,23 @@ impl Collected {
                 counts.resize(self.cells.len(), 0);
                 continue;
             };
-            let is_there = |at: usize| computed.present.as_ref().is_none_or(|there| there[at]);
-            for at in 0..rows.len() {
-                let value = match &computed.integers {
-                    _ if !is_there(at) => 0,
-                    Integers::Narrow(values) => values[at],
-                    Integers::Wide(values) => i64::try_from(values[at]).ok()?,
-                };
-                sums.push(value.checked_mul(sign)?);
-                counts.push(if is_there(at) { sign } else { 0 });
+            let integers = match computed.integers {
+                Integers::Narrow(integers) => integers,
+                Integers::Wide(integers) => {
+                    let narrow = integers.into_iter().map(|integer| i64::try_from(integer).ok());
+                    narrow.collect::<Option<_>>()?
+                }
+            };
+            if integers.contains(&i64::MIN) {
+                return None;
+            }
+            let Some(present) = computed.present else {
+                sums.extend(integers.iter().map(|integer| integer * sign));
+                counts.resize(self.cells.len(), sign);
+                continue;
+            };
+            for (integer, is_there) in integers.into_iter().zip(present) {
+                self.push_value(idx, is_there.then_some(integer), sign)?;
             }
         }
         Some(())

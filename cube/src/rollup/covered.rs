@@ -379,7 +379,11 @@ impl Answer {
                 let mut rest = cell;
                 let found = axes.iter().try_fold((0, 1i128), |(code, weight), axis| {
                     let at = axis.take(&mut rest)?;
-                    Some((code + axis.codes[at], weight.saturating_mul(axis.weight(at))))
+                    let weight = match &axis.weights {
+                        Some(weights) => weight.saturating_mul(weights[at]),
+                        None => weight,
+                    };
+                    Some((code + axis.codes[at], weight))
                 });
                 if let Some((code, weight)) = found {
                     adder.push(at, code, weight)?;

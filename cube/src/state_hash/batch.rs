@@ -1,68 +1,14 @@
 //! Pieces one behind the other, each padded to whole blocks as SHA-256 wants them.
 //!
-//! Fields are a few bytes long: they are copied in steps of a fixed width, which the compiler makes single
-//! instructions, and what is too much is written over by the next field.
+//! What is written is of a fixed width where it can be, which the compiler makes single instructions.
 
 use super::lanes::{self, BLOCK_BYTES};
-use super::{StateHash, words_of};
+use super::{NameDigest, StateHash, words_of};
 
-/// Bytes that are copied at once.
-const STEP: usize = 32;
-/// Fields of so many steps take little memory, however short others are.
-const STEPS_MAX: usize = 3;
-/// How many times as much memory as their bytes longer fields may take.
-const WASTE_MAX: usize = 4;
 /// Bytes of a block before the length of the piece that ends in it.
 const LENGTH_AT: usize = BLOCK_BYTES - size_of::<u64>();
 /// Bytes behind a piece that its end may take.
-const ROOM: usize = 2 * BLOCK_BYTES + STEP;
-
-/// Fields that are written again and again.
-#[derive(Debug)]
-pub struct Fields {
-    /// The fields one after the other, each in as many steps as the longest.
-    steps: Vec<[u8; STEP]>,
-    steps_each: usize,
-    lengths: Vec<u16>,
-}
-
-impl Fields {
-    /// Some fields.
-    ///
-    /// # Panics
-    /// If one is longer than names and keys are.
-    pub fn new<'a>(fields: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Self {
-        let longest = fields.clone().map(<[u8]>::len).max().unwrap_or(0);
-        let steps_each = longest.div_ceil(STEP).max(1);
-        let mut steps = vec![[0; STEP]; steps_each * fields.len()];
-        let mut lengths = Vec::with_capacity(fields.len());
-        for (steps, field) in steps.chunks_mut(steps_each).zip(fields) {
-            steps.as_flattened_mut()[..field.len()].copy_from_slice(field);
-            lengths.push(u16::try_from(field.len()).expect("names and keys are short"));
-        }
-        Self { steps, steps_each, lengths }
-    }
-
-    /// So many fields, each written behind what is in a buffer; none where they would take too much memory,
-    /// as one is much longer than most.
-    pub fn frugal(count: usize, write: impl Fn(usize, &mut Vec<u8>)) -> Option<Self> {
-        let (mut bytes, mut ends, mut longest) = (Vec::new(), Vec::with_capacity(count), 0);
-        for at in 0..count {
-            let start = bytes.len();
-            write(at, &mut bytes);
-            longest = longest.max(bytes.len() - start);
-            ends.push(bytes.len());
-        }
-        let is_frugal = longest <= STEPS_MAX * STEP || longest * count <= bytes.len() * WASTE_MAX;
-        let field = |at: usize| &bytes[at.checked_sub(1).map_or(0, |at| ends[at])..ends[at]];
-        is_frugal.then(|| Self::new((0..count).map(field)))
-    }
-
-    /// Bytes that writing one may take.
-    pub fn room(&self) -> usize {
-        self.steps_each * STEP
-    }
-}
+const ROOM: usize = 2 * BLOCK_BYTES;
 
 /// Pieces that are hashed together.
 #[derive(Default)]
@@ -71,7 +17,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     /// Where the next byte goes.
     len: usize,
-    /// Bytes that are free behind it, whatever texts take.
+    /// Bytes of the piece beside its texts.
     room: usize,
     /// Where each piece ends, in blocks.
     ends: Vec<usize>,
@@ -87,13 +33,13 @@ impl Batch {
         self.lengths.clear();
     }
 
-    /// Adds the piece that a function writes, if it says that it is one.
-    pub(super) fn add(&mut self, write: impl FnOnce(&mut Self) -> bool) {
+    /// Adds the piece that a function writes, of so many bytes and texts beside.
+    #[inline]
+    pub fn add(&mut self, bytes: usize, write: impl FnOnce(&mut Self)) {
         let start = self.len;
-        if !write(self) {
-            self.len = start;
-            return;
-        }
+        self.room = bytes;
+        self.make_room(bytes);
+        write(self);
         let length = self.len - start;
         self.make_room(ROOM);
         self.put([0x80]);
@@ -123,23 +69,10 @@ impl Batch {
         self.put(value.to_le_bytes());
     }
 
-    /// Writes a field; there must be room.
+    /// Writes a digest; there must be room.
     #[inline]
-    pub fn field(&mut self, fields: &Fields, at: usize) {
-        let steps = &fields.steps[at * fields.steps_each..][..fields.steps_each];
-        let mut place = self.len;
-        for step in steps {
-            *self.bytes[place..].first_chunk_mut().expect("there is room") = *step;
-            place += STEP;
-        }
-        self.len += usize::from(fields.lengths[at]);
-    }
-
-    /// Makes room for so many bytes of fields and integers; texts between them take nothing of it.
-    #[inline]
-    pub fn keep_room(&mut self, count: usize) {
-        self.room = count;
-        self.make_room(count);
+    pub fn digest(&mut self, digest: NameDigest) {
+        digest.0.iter().for_each(|word| self.put(word.to_le_bytes()));
     }
 
     #[inline]

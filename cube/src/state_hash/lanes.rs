@@ -116,25 +116,10 @@ pub(super) fn digests(
     ends: &[usize],
     mut found: impl FnMut([u32; 8]),
 ) {
-    let starts = || std::iter::once(0).chain(ends.iter().copied());
-    // rows that follow each other often begin alike: that is worked on once
-    let mut alike = ends[0] - 1;
-    for (start, &end) in starts().zip(ends) {
-        let pairs = blocks[..alike.min(end - start - 1)].iter().zip(&blocks[start..]);
-        alike = pairs.take_while(|(first, block)| first == block).count();
-    }
-    let mut states = INITIAL.map(|word| [word; LANES]);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let mut waiting = starts.zip(ends.iter().copied());
+    let mut states = [[0; LANES]; 8];
     let mut words = [[0; LANES]; 16];
-    for block in &blocks[..alike] {
-        let (bytes, _) = block.as_chunks();
-        words
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(word, bytes)| *word = [u32::from_be_bytes(*bytes); LANES]);
-        compress(&mut states, &words);
-    }
-    let initial = states.map(|state| state[0]);
-    let mut waiting = starts().map(|start| start + alike).zip(ends.iter().copied());
     let mut lanes = [Lane::default(); LANES];
     loop {
         let mut is_idle = true;
@@ -142,7 +127,7 @@ pub(super) fn digests(
             if lane.next == lane.end {
                 let Some((next, end)) = waiting.next() else { continue };
                 *lane = Lane { next, end };
-                states.iter_mut().zip(initial).for_each(|(state, word)| state[at] = word);
+                states.iter_mut().zip(INITIAL).for_each(|(state, word)| state[at] = word);
             }
             let (bytes, _) = blocks[lane.next].as_chunks();
             let words = words.iter_mut().zip(bytes);

@@ -55,7 +55,7 @@ use super::write::{self, WritePlan};
 use crate::branches::{Branch, PUBLIC, ReadPoint};
 use crate::error::SqlError;
 use crate::pools::{Pool, panic_text};
-use crate::tenant::{Command, Tenant};
+use crate::tenant::{Command, Snapshot, Tenant};
 use control::Control;
 use output::{StatementEnd, renamed, rows_of_text};
 use ready::{Basis, KnownTexts, Ready};
@@ -117,6 +117,8 @@ enum Plan {
     },
     Write {
         plan: WritePlan,
+        /// What it was planned on, without rows.
+        planned_on: Snapshot,
         statement: Box<Statement>,
     },
 }
@@ -256,11 +258,13 @@ impl LocalSession {
             }
         };
         let written = branch::written(&scope, &tree)?;
-        if let Some(plan) = write::plan(&tree, &scope.snapshot_of(&written))? {
+        let snapshot = scope.snapshot_of(&written);
+        if let Some(plan) = write::plan(&tree, &snapshot)? {
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, &statement.text).await?;
             let parameters = parameter_types(&logical, &plan.parameter_types, declared)?;
-            let plan = Plan::Write { plan, statement: Box::new(tree) };
+            let (planned_on, statement) = (snapshot.without_rows(), Box::new(tree));
+            let plan = Plan::Write { plan, planned_on, statement };
             return Ok(Prepared { parameters, columns: None, plan: Arc::new(plan) });
         }
         if !matches!(tree, Statement::Query(_)) {
@@ -363,11 +367,11 @@ impl LocalSession {
                 };
                 Ok(Outcome::Rows { verb: "SELECT", stream: output::guarded(stream, columns, end) })
             }
-            Plan::Write { plan, statement } => {
+            Plan::Write { plan, planned_on, statement } => {
                 self.refuse_in_failed_transaction()?;
                 self.refuse_in_read_only(plan.kind.verb())?;
                 let _end = self.begin_statement();
-                self.run_write(plan, statement, parameters).await
+                self.run_write((plan, planned_on), statement, parameters).await
             }
         }
     }
@@ -427,7 +431,7 @@ impl LocalSession {
 
     async fn run_write(
         &mut self,
-        planned: &WritePlan,
+        (planned, planned_on): (&WritePlan, &Snapshot),
         statement: &Statement,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
@@ -437,18 +441,15 @@ impl LocalSession {
             self.refuse_second_branch(&branch)?;
             let snapshot = scope.snapshot_of(&branch);
             // the model may have changed since the statement was prepared
-            let plan = write::plan(statement, &snapshot)?.unwrap_or_else(|| planned.clone());
-            let query = self.parse_one(&plan.query)?;
-            let logical = self.plan_query(&query, "").await?;
-            let stream = self.stream(logical, parameters.clone()).await?;
-            let work = stream.try_collect::<Vec<RecordBatch>>();
-            let batches =
-                self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
-            let row_count: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            let (kind, work) = (plan.kind, move || write::changes(&plan, &snapshot, &batches));
-            let (changes, rows) = match row_count {
-                ..PROMPT_WRITE_ROWS => work()?,
-                _ => self.interrupt.race(behind_others(work)).await??,
+            let plan = match snapshot.is_alike(planned_on) {
+                true => None,
+                false => write::plan(statement, &snapshot)?,
+            };
+            let plan = plan.unwrap_or_else(|| planned.clone());
+            let kind = plan.kind;
+            let (changes, rows) = match write::point_changes(&plan, &snapshot, &parameters) {
+                Some(found) => found?,
+                None => self.changes_by_query(plan, snapshot, parameters.clone()).await?,
             };
             let tag = kind.tag(rows);
             if changes.is_empty() {
@@ -466,6 +467,26 @@ impl LocalSession {
         }
         Err(SqlError::new("40001", "the rows changed again and again while the statement ran")
             .with_hint("try again"))
+    }
+
+    /// The changes that a write's query asks for, and how many rows they touch.
+    async fn changes_by_query(
+        &self,
+        plan: WritePlan,
+        snapshot: Snapshot,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<(Vec<Change>, usize), SqlError> {
+        let query = self.parse_one(&plan.query)?;
+        let logical = self.plan_query(&query, "").await?;
+        let stream = self.stream(logical, parameters).await?;
+        let work = stream.try_collect::<Vec<RecordBatch>>();
+        let batches = self.interrupt.race(work).await?.map_err(|error| from_engine(&error, ""))?;
+        let row_count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let work = move || write::changes(&plan, &snapshot, &batches);
+        match row_count {
+            ..PROMPT_WRITE_ROWS => work(),
+            _ => self.interrupt.race(behind_others(work)).await?,
+        }
     }
 
     async fn change_privately(

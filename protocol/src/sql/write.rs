@@ -4,15 +4,16 @@
 //! refused and never rounded on the way in.
 
 mod columns;
+mod point;
 mod rows;
 
 use cube::model::CubeKind;
 use cube::{MeasureId, Version};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, OnConflictAction,
-    OnInsert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
-    UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName,
+    OnConflictAction, OnInsert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins,
+    Update, UpdateTableFromKind,
 };
 
 use super::columns::{ColumnSource, CubeColumns};
@@ -20,7 +21,8 @@ use super::history::history_of;
 use crate::error::SqlError;
 use crate::tenant::Snapshot;
 
-pub use rows::changes;
+pub use point::Point;
+pub use rows::{changes, point_changes};
 
 /// A write, planned: the query that gives its rows, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct WritePlan {
     pub replaced: Vec<MeasureId>,
     /// Types of parameters that stand alone as a value: position in the parameter list, type.
     pub parameter_types: Vec<(usize, DataType)>,
+    /// The one row that an UPDATE names by its key.
+    pub point: Option<Point>,
 }
 
 /// The kinds of write.
@@ -118,13 +122,15 @@ fn name_of(table: &TableFactor) -> Option<&ObjectName> {
 
 /// The parts of a name, in lower case where they are not quoted.
 pub fn parts_of(name: &ObjectName) -> Vec<String> {
-    let parts = name.0.iter().filter_map(|part| part.as_ident());
-    parts
-        .map(|ident| match ident.quote_style {
-            Some(_) => ident.value.clone(),
-            None => ident.value.to_lowercase(),
-        })
-        .collect()
+    name.0.iter().filter_map(|part| part.as_ident()).map(text_of).collect()
+}
+
+/// A name in lower case where it is not quoted.
+fn text_of(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
 }
 
 /// The cube that a statement names as its target, in the version of the branch it names.
@@ -203,10 +209,7 @@ fn assigned_column(
 }
 
 fn column_text(name: &ObjectName) -> String {
-    let last = name.0.last().and_then(|part| part.as_ident());
-    last.map_or_else(String::new, |ident| {
-        if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-    })
+    name.0.last().and_then(|part| part.as_ident()).map_or_else(String::new, text_of)
 }
 
 /// The type that a parameter standing alone for a column has.
@@ -288,7 +291,8 @@ fn plan_insert(insert: &Insert, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
     refuse_repeated(version, cube, &columns, "42701")?;
     let kind = WriteKind::Insert(on_existing(insert.on.as_ref())?);
     let replaced = replaced(insert.on.as_ref(), &columns, snapshot, cube)?;
-    Ok(WritePlan { cube, kind, query: source.to_string(), columns, replaced, parameter_types })
+    let (query, point) = (source.to_string(), None);
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point })
 }
 
 /// The measures that ON CONFLICT DO UPDATE sets.
@@ -384,8 +388,9 @@ fn plan_update(update: &Update, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
         }
     };
     let query = select(&items, &update.table, &from, update.selection.as_ref());
-    let kind = WriteKind::Update;
-    Ok(WritePlan { cube, kind, query, columns, replaced: Vec::new(), parameter_types })
+    let point = Point::of(update, &CubeColumns::new(version, cube), &columns);
+    let (kind, replaced) = (WriteKind::Update, Vec::new());
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point })
 }
 
 fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError> {
@@ -404,7 +409,7 @@ fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError
         columns.iter().map(|&key| format!("{shown}.{}", column_name(version, cube, key))).collect();
     let query = select(&items, table, "", delete.selection.as_ref());
     let (kind, replaced, parameter_types) = (WriteKind::Delete, Vec::new(), Vec::new());
-    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types })
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point: None })
 }
 
 fn select(

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
 use cube::value::date_of_days;
@@ -14,8 +15,8 @@ use super::parquet::texts;
 #[derive(Debug)]
 pub(super) struct Numbers {
     column: ArrayRef,
-    /// Zero where there is none.
     integers: Vec<i64>,
+    nulls: Option<NullBuffer>,
     /// What the integers count.
     pub unit: Unit,
     /// The texts that the equal CSV would hold, once they were asked for.
@@ -58,12 +59,14 @@ impl Numbers {
             }
             _ => return None,
         };
-        Some(Self { column: column.clone(), integers, unit, texts: OnceLock::new() })
+        let (nulls, texts) = (column.logical_nulls(), OnceLock::new());
+        Some(Self { column: column.clone(), integers, nulls, unit, texts })
     }
 
     /// The number in a row; none where it is null.
     pub fn get(&self, row: usize) -> Option<i64> {
-        self.column.is_valid(row).then(|| self.integers[row])
+        let is_null = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        (!is_null).then(|| self.integers[row])
     }
 
     /// The text of a row; empty where it is null.

@@ -27,6 +27,8 @@ pub struct Replay {
     pub branches: Branches,
     /// The newest entries, the oldest of them first.
     pub entries: VecDeque<LedgerEntry>,
+    /// How many entries have a state hash that only earlier releases made.
+    unchecked_count: u64,
 }
 
 /// What verifying a ledger found.
@@ -34,6 +36,8 @@ pub struct Replay {
 pub struct Verified {
     /// How many entries there are.
     pub entry_count: u64,
+    /// How many of them hold a state hash of an earlier form, which was not compared.
+    pub unchecked_count: u64,
     /// The hash of the state of `main` after the last one.
     pub state_hash: Hash,
     /// The other branches.
@@ -80,6 +84,15 @@ impl Replay {
     fn apply(&mut self, record: &Record) -> Result<LedgerEntry, ReplayFailure> {
         let number = record.content.branch;
         let recorded = readable(record)?;
+        let is_hash_known = record.content.semantics_version == SEMANTICS_VERSION;
+        self.unchecked_count += u64::from(!is_hash_known);
+        let check_state = |version: &Version, recorded: [u8; 32]| {
+            let (found, recorded) = (Hash(version.state_hash().to_bytes()), Hash(recorded));
+            match found == recorded || !is_hash_known {
+                true => Ok(()),
+                false => Err(ReplayFailure::State { found, recorded }),
+            }
+        };
         let mut entry = line(record, &recorded, &self.branches, None);
         match recorded {
             Recorded::Changes(Entry { changes, state_hash, .. }) => {
@@ -119,16 +132,11 @@ impl Replay {
     }
 }
 
-fn check_state(version: &Version, recorded: [u8; 32]) -> Result<(), ReplayFailure> {
-    let (found, recorded) = (Hash(version.state_hash().to_bytes()), Hash(recorded));
-    if found == recorded { Ok(()) } else { Err(ReplayFailure::State { found, recorded }) }
-}
-
 /// What a record says, if this release knows its rules.
 pub(super) fn readable(record: &Record) -> Result<Recorded, ReplayFailure> {
     let content = &record.content;
     let payload = &content.payload;
-    if content.semantics_version != SEMANTICS_VERSION {
+    if !(1..=SEMANTICS_VERSION).contains(&content.semantics_version) {
         return Err(ReplayFailure::Semantics(content.semantics_version));
     }
     Ok(match content.kind {
@@ -199,6 +207,7 @@ pub fn verify(device: Arc<dyn Device>) -> Result<Verified> {
     });
     Ok(Verified {
         entry_count: branches.sequence,
+        unchecked_count: replay.unchecked_count,
         state_hash: hash(&branches.main().revision.version),
         branches: others.collect(),
         torn_tail: reader.torn_tail().cloned(),

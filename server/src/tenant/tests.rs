@@ -450,13 +450,13 @@ fn an_entry_that_leads_to_another_state_is_found() {
     let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(1));
     let id = LedgerId(*b"a ledger of test");
     let mut writer = LedgerWriter::create(Arc::clone(&device), id, Default::default()).unwrap();
-    let append = |writer: &mut LedgerWriter, kind: u16, payload: Vec<u8>| {
+    let append = |writer: &mut LedgerWriter, semantics_version: u16, payload: Vec<u8>| {
         let record = storage::NewRecord {
             time_us: 0,
             branch: 0,
-            kind,
+            kind: storage::entry::KIND_COMMAND,
             key_id: storage::KeyId::NONE,
-            semantics_version: 1,
+            semantics_version,
             author: "ana".into(),
             origin: "test".into(),
             payload,
@@ -465,12 +465,17 @@ fn an_entry_that_leads_to_another_state_is_found() {
     };
     let (revision, _) = calc::Revision::default().apply(&model()).unwrap();
     let hash = revision.version.state_hash().to_bytes();
-    append(&mut writer, 1, storage::Entry::encode_parts(&model(), &hash, "").unwrap());
+    let current = storage::entry::SEMANTICS_VERSION;
+    append(&mut writer, current, storage::Entry::encode_parts(&model(), &hash, "").unwrap());
     assert_eq!(verify(Arc::clone(&device)).unwrap().entry_count, 1);
     let change = [cell(0, 0, Some(1))];
-    append(&mut writer, 1, storage::Entry::encode_parts(&change, &hash, "").unwrap());
+    let encoded = || storage::Entry::encode_parts(&change, &hash, "").unwrap();
+    append(&mut writer, 1, encoded());
+    let verified = verify(Arc::clone(&device)).unwrap();
+    assert_eq!((verified.entry_count, verified.unchecked_count), (2, 1));
+    append(&mut writer, current, encoded());
     let found = verify(Arc::clone(&device)).unwrap_err().to_string();
-    assert!(found.starts_with("ledger entry 2 does not replay: the state is "), "{found}");
+    assert!(found.starts_with("ledger entry 3 does not replay: the state is "), "{found}");
     assert_eq!(Opened::read(device).map(drop).unwrap_err().code(), "ledger_replay");
 }
 

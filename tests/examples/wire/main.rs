@@ -8,19 +8,22 @@
 //! cover, prepared: over one connection as fast as it can, then over eight, 2,000 a second, whose latencies
 //! count from when a query was due. A client of our own reads all rows from both, in turns.
 
+#[path = "../beside/postgres.rs"]
 mod peer;
+#[path = "../beside/pgbench.rs"]
+mod pgbench;
 mod raw;
 
 use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use postgres::NoTls;
-use tests::{DataFolder, PASSWORD, Server, USER, succeed, write_file};
+use tests::{DataFolder, PASSWORD, Server, USER, write_file};
 
 use peer::Postgres;
+use pgbench::{Bench, Latencies};
 use raw::{Format, Raw};
 
 const SHOPS: usize = 500;
@@ -51,7 +54,6 @@ const LONG: [&str; 3] = [
     "SELECT row_number() OVER (PARTITION BY a.units ORDER BY a.amount, a.shop, a.product, a.month) \
      FROM sales a, generate_series(1, 20) ORDER BY 1",
 ];
-const WARM_UP_US: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
@@ -150,64 +152,6 @@ fn ask_until_covered(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Latencies in microseconds, the least first.
-struct Latencies(Vec<u64>);
-
-impl Latencies {
-    fn at(&self, percent: usize) -> u64 {
-        self.0[(self.0.len() - 1) * percent / 100]
-    }
-
-    fn print(&self, what: &str) {
-        let [half, most, longest] = [self.at(50), self.at(99), self.at(100)];
-        println!(
-            "{what}: {} queries, p50 {half} us, p99 {most} us, longest {longest} us",
-            self.0.len()
-        );
-    }
-}
-
-/// How `pgbench` is called.
-struct Bench<'a> {
-    folder: &'a Path,
-    script: &'a str,
-    seconds: u64,
-}
-
-impl Bench<'_> {
-    /// The latency of each query of a run, from when it was due. In the first second, which does not count,
-    /// connections are made and each value is planned.
-    fn latencies(&self, address: &str, database: &str, options: &[&str]) -> Result<Latencies> {
-        let (host, port) = address.rsplit_once(':').context("no port")?;
-        let logs = tempfile::tempdir_in(self.folder)?;
-        let mut pgbench = Command::new("pgbench");
-        pgbench.args(["--no-vacuum", "--protocol=prepared", "--log", "--file", self.script]);
-        pgbench.arg(format!("--log-prefix={}", logs.path().join("log").display()));
-        pgbench.arg(format!("--time={}", self.seconds)).args(options);
-        pgbench.args(["-h", host, "-p", port, "-U", USER, database]).env("PGPASSWORD", PASSWORD);
-        succeed(pgbench)?;
-        let mut times = Vec::new();
-        for file in std::fs::read_dir(logs.path())? {
-            let text = std::fs::read_to_string(file?.path())?;
-            times.extend(text.lines().filter_map(logged));
-        }
-        let start = times.iter().map(|(ended, _)| *ended).min().context("no latencies")?;
-        times.retain(|(ended, _)| ended - start >= WARM_UP_US);
-        let mut times: Vec<u64> = times.into_iter().map(|(_, time)| time).collect();
-        ensure!(!times.is_empty(), "pgbench ended within the first second");
-        times.sort_unstable();
-        Ok(Latencies(times))
-    }
-}
-
-/// When a query ended and how long it took, both in microseconds, as `pgbench` logs it.
-fn logged(line: &str) -> Option<(u64, u64)> {
-    // client, number, time, script, seconds, microseconds, ...
-    let fields: Vec<u64> = line.split(' ').map_while(|field| field.parse().ok()).collect();
-    let [_, _, time, _, seconds, micros, ..] = fields.as_slice() else { return None };
-    Some((seconds * 1_000_000 + micros, *time))
-}
-
 /// A data folder with the cube, and another that a formula computes.
 fn loaded(folder: &Path) -> Result<DataFolder> {
     let data = DataFolder::new("shops")?;
@@ -267,7 +211,7 @@ fn loaded(folder: &Path) -> Result<DataFolder> {
 
 /// The same as a table of PostgreSQL.
 fn postgres_loaded(folder: &Path) -> Result<Postgres> {
-    let postgres = Postgres::start()?;
+    let postgres = Postgres::start(&["fsync=off"])?;
     postgres.psql(TABLE)?;
     let file = folder.join("rows.csv");
     postgres.psql(&format!("\\copy sales FROM '{}' CSV", file.display()))?;

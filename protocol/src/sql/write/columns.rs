@@ -155,6 +155,14 @@ fn values(array: &ArrayRef, value_type: ValueType, texts: &mut TextTable) -> Opt
             let numbers = array.as_primitive::<Int64Type>().values();
             column.extend(all.map(|at| filled(&at).then(|| numbers[at])));
         }
+        (DataType::Int64, ValueType::Decimal { .. }) => {
+            let numbers = array.as_primitive::<Int64Type>().values();
+            let factor = power_of_ten(value_type.scale())?;
+            for at in all {
+                let stored = || value_type.check_range(factor * i128::from(numbers[at])).ok();
+                column.push(if filled(&at) { Some(stored()?) } else { None });
+            }
+        }
         (DataType::Date32, ValueType::Date) => {
             let days = array.as_primitive::<Date32Type>().values();
             let day = |at: usize| filled(&at).then(|| i64::from(days[at]));

@@ -40,6 +40,17 @@ pub fn changes(
     builder.finish()
 }
 
+/// The same of the one row that a write names; none where its query is to tell.
+pub fn point_changes(
+    plan: &WritePlan,
+    snapshot: &Snapshot,
+    parameters: &[ScalarValue],
+) -> Option<Result<(Vec<Change>, usize), SqlError>> {
+    let row = plan.point.as_ref()?.row(plan, snapshot, parameters)?;
+    let mut builder = Builder::new(plan, snapshot);
+    builder.add_columns(&row).then(|| builder.finish())
+}
+
 struct Builder<'a> {
     plan: &'a WritePlan,
     version: &'a Version,
@@ -93,11 +104,17 @@ impl<'a> Builder<'a> {
 
     /// Takes in a batch by its columns where these are the cube's own, else row by row.
     fn add_batch(&mut self, batch: &RecordBatch) -> Result<(), SqlError> {
+        match self.add_columns(batch) {
+            true => Ok(()),
+            false => (0..batch.num_rows()).try_for_each(|row| self.add(batch, row)),
+        }
+    }
+
+    /// Takes in a batch by its columns, if these are the cube's own.
+    fn add_columns(&mut self, batch: &RecordBatch) -> bool {
         let (version, plan) = (self.version, self.plan);
         let columns = columns_of(version, plan.cube, &plan.columns, batch, &mut self.texts);
-        let Some(columns) = columns else {
-            return (0..batch.num_rows()).try_for_each(|row| self.add(batch, row));
-        };
+        let Some(columns) = columns else { return false };
         let count = self.rows.len() + batch.num_rows();
         for column in columns {
             match column {
@@ -111,7 +128,7 @@ impl<'a> Builder<'a> {
         keys.iter_mut().for_each(|column| column.resize(count, KeyPart::Integer(0)));
         coordinates.iter_mut().for_each(|column| column.resize(count, MemberId(0)));
         values.iter_mut().for_each(|column| column.fill_up(count));
-        Ok(())
+        true
     }
 
     fn add(&mut self, batch: &RecordBatch, row: usize) -> Result<(), SqlError> {
@@ -213,6 +230,8 @@ impl<'a> Builder<'a> {
                 WriteKind::Insert(OnExisting::Fail) if taken => return Err(self.duplicate(row)),
                 WriteKind::Insert(OnExisting::Skip) if taken => {}
                 WriteKind::Insert(OnExisting::Replace) if taken => replaced.push(row),
+                // a row that was named and not found by a query
+                WriteKind::Update if location.is_none() => {}
                 _ => kept.push(row),
             }
         }

@@ -320,7 +320,7 @@ fn branch_records_that_do_not_fit_are_found() {
             branch,
             kind,
             key_id: storage::KeyId::NONE,
-            semantics_version: 1,
+            semantics_version: storage::entry::SEMANTICS_VERSION,
             author: "ana".into(),
             origin: "test".into(),
             payload,

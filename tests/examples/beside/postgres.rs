@@ -37,8 +37,8 @@ fn as_postgres(program: &Path) -> Command {
 }
 
 impl Postgres {
-    /// Makes a database folder, which may keep everything in memory, and starts the server.
-    pub fn start() -> Result<Self> {
+    /// Makes a database folder, which may keep everything in memory, and starts the server with settings.
+    pub fn start(settings: &[&str]) -> Result<Self> {
         let (folder, programs) = (tempfile::tempdir()?, programs()?);
         let data = folder.path().join("data");
         let mut chown = Command::new("chown");
@@ -52,9 +52,10 @@ impl Postgres {
         let mut server = as_postgres(&programs.join("postgres"));
         server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
         server.args(["-k", ""]).current_dir("/");
-        for setting in ["shared_buffers=2GB", "fsync=off", "max_wal_size=4GB", "work_mem=256MB"] {
+        let memory = ["shared_buffers=2GB", "max_wal_size=4GB", "work_mem=256MB"];
+        memory.iter().chain(settings).for_each(|setting| {
             server.args(["-c", setting]);
-        }
+        });
         let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let address = format!("127.0.0.1:{port}");
         let postgres = Self { child, programs, folder, address };
