@@ -437,6 +437,9 @@ impl CubeRows {
 
     /// Where the rows with the primary keys of sorted rows live.
     pub fn find_sorted(&self, sorted: &Rows) -> Vec<Option<Location>> {
+        if sorted.len() == 1 {
+            return vec![self.find(sorted, 0)];
+        }
         let found = |first: usize| {
             // where in each segment the next key is, or would be
             let mut places = vec![0; self.segments.len()];
@@ -486,6 +489,13 @@ impl CubeRows {
                 (!view.dead.contains(row as u32)).then_some(Location { segment, row })
             })
             .next()
+    }
+
+    /// Whether a row of a later state of these rows is the same one here, as far as is known without comparing.
+    pub fn shares(&self, later: &Self, location: Location) -> bool {
+        let segment = &later.segments[location.segment].segment;
+        let own = self.segments.iter().rev().find(|view| Arc::ptr_eq(&view.segment, segment));
+        own.is_some_and(|view| !view.dead.contains(location.row as u32))
     }
 
     /// Appends the row at a location to `rows`.

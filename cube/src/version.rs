@@ -48,6 +48,8 @@ pub struct Version {
 
 /// Fewer rows than this are not worth more than one thread.
 const ROWS_SIDE_BY_SIDE: usize = 4_096;
+/// Rows and members that take no time to speak of to be freed.
+const FREED_AT_ONCE_MAX: usize = 4_096;
 
 /// Rows of one cube about to be written: complete rows, old values merged in.
 #[derive(Debug, Clone)]
@@ -354,6 +356,17 @@ impl Version {
             ValueType::Text => self.texts.text(value).to_string(),
             other => other.format(value),
         }
+    }
+
+    /// Whether much goes away with this version: rows and members that no other has, as far as counts of owners tell.
+    pub fn frees_much(&self) -> bool {
+        let own = self.cubes.iter().filter(|rows| Arc::strong_count(rows) == 1);
+        let views = own.flat_map(|rows| rows.segments());
+        let own = views.filter(|view| Arc::strong_count(&view.segment) == 1);
+        let rows: usize = own.map(|view| view.segment.row_count()).sum();
+        let own = self.dimensions.iter().filter(|dimension| Arc::strong_count(dimension) == 1);
+        let members: usize = own.map(|dimension| dimension.member_count()).sum();
+        rows + members > FREED_AT_ONCE_MAX
     }
 
     /// Checks a write of rows, whose texts stand in a table, and merges it with what is there.

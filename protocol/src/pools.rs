@@ -1,6 +1,6 @@
-//! Where work runs. What somebody waits for at a screen runs on rayon's own pool; what takes its time (loads,
-//! large commands, rules, aggregates) runs on a second one, whose threads give way to the others, so that
-//! queries go on beside it. Both have a thread a processor. What the SQL engine makes of rows, and that is not
+//! Where work runs. What somebody waits for at a screen runs on rayon's own pool, and commands of a few cells on a
+//! thread for blocking work; what takes its time (loads, large commands, rules, aggregates) runs on a second pool,
+//! whose threads give way to the others, so that queries go on beside it. Both have a thread a processor. What the SQL engine makes of rows, and that is not
 //! quick, has threads of its own too, so that connections are served while an operator is at work.
 
 use std::any::Any;
@@ -71,9 +71,13 @@ impl Pool {
             // Whoever asked may have gone away.
             let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
         };
-        match BACKGROUND.as_ref().filter(|_| self == Self::Background) {
-            Some(pool) => pool.spawn(work),
-            None => rayon::spawn(work),
+        match self {
+            // what is short is not worth waking a pool, whose threads go on looking for more
+            Self::Prompt => drop(tokio::task::spawn_blocking(work)),
+            Self::Background => match BACKGROUND.as_ref() {
+                Some(pool) => pool.spawn(work),
+                None => rayon::spawn(work),
+            },
         }
         receiver.await.unwrap_or_else(|gone| Err(Box::new(gone.to_string())))
     }

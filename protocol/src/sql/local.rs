@@ -198,7 +198,7 @@ impl LocalSession {
         self.state.config_mut().options_mut().catalog.default_schema = current.schema().to_owned();
         let session = ScopeSession {
             user: self.user.clone(),
-            settings: self.settings().all(),
+            settings: self.settings().clone(),
             interrupt: self.interrupt.flag(),
             uses_aggregates,
         };

@@ -28,6 +28,7 @@ use super::members::{
 use super::relation::{
     CatalogContents, ForeignKey, Nullability, Relation, RelationColumn, RelationKind,
 };
+use super::settings::Settings;
 use super::table::CubeTable;
 use crate::branches::{Branch, PUBLIC, ReadPoint};
 use crate::tenant::{Snapshot, Tenant};
@@ -56,8 +57,8 @@ pub struct Scope {
 pub struct ScopeSession {
     /// The user.
     pub user: String,
-    /// Name, value and meaning of all settings.
-    pub settings: Vec<(String, String, String)>,
+    /// Its settings.
+    pub settings: Settings,
     /// Set when the statement is to stop.
     pub interrupt: Interrupt,
     /// Whether maintained aggregates may answer.
@@ -100,6 +101,18 @@ impl Scope {
         snapshot
     }
 
+    /// Whether nobody else reads this state, as it seems, and it takes time to take it apart.
+    fn frees_much(&self) -> bool {
+        let mut branches = self.point.branches.iter();
+        Arc::strong_count(&self.point.branches) == 1
+            && branches.any(|branch| {
+                let version = &branch.revision.version;
+                Arc::strong_count(branch) == 1
+                    && Arc::strong_count(version) == 1
+                    && version.frees_much()
+            })
+    }
+
     /// The system catalogs.
     pub fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(self.catalog.get_or_init(|| Catalog::new(Arc::new(self.contents()))))
@@ -116,7 +129,7 @@ impl Scope {
             schemas,
             roles: vec![self.session.user.clone()],
             relations: self.relations(),
-            settings: self.session.settings.clone(),
+            settings: self.session.settings.all(),
         }
     }
 
@@ -259,8 +272,8 @@ impl CurrentScope {
     /// Sees another scope from now on.
     pub fn set(&self, scope: Arc<Scope>) {
         let mut current = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(last) = current.replace(scope) {
-            // perhaps nobody else reads that state, and it takes time to take it apart
+        let last = current.replace(scope);
+        if let Some(last) = last.filter(|last| last.frees_much()) {
             rayon::spawn(move || drop(last));
         }
     }

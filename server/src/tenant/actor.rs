@@ -1,8 +1,8 @@
 //! The actor that sequences and commits one tenant's commands, and the supervisor of all of them.
 //!
 //! While one group of commands is being made durable, the next is computed on top of it; so every
-//! group that forms meanwhile costs one sync. Computing runs on a pool of threads and syncing on a thread
-//! for blocking work, never on an async worker.
+//! group that forms meanwhile costs one sync. Computing and syncing run on threads for blocking work, large commands
+//! on a pool in the background, nothing on an async worker.
 //!
 //! Invariant: an answer is sent after the sync of its group returned and the state is published.
 //! An actor that fails is started again from what the ledger holds; no other tenant notices.
@@ -13,12 +13,14 @@ use std::sync::Arc;
 use protocol::branches::Branches;
 use protocol::error::SqlError;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use storage::{LedgerWriter, RecordId, StorageError};
+use storage::{LedgerWriter, StorageError};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::sql_of_storage;
 use crate::limits::{BACKGROUND_APPEND_BYTES, RESTARTS_MAX};
 use crate::tenant::OpenTenant;
+use crate::tenant::command::Job;
 use crate::tenant::store::{Group, Opened};
 use protocol::pools::{Pool, in_background, panic_text};
 
@@ -45,11 +47,8 @@ pub struct TenantState {
     in_flight: Option<InFlight>,
 }
 
-/// A group that is being made durable.
-struct InFlight {
-    group: Group,
-    append: JoinHandle<(LedgerWriter, Result<Vec<RecordId>, StorageError>)>,
-}
+/// A group that is being made durable; the inner error says why it was not.
+type InFlight = JoinHandle<(LedgerWriter, Result<(), SqlError>)>;
 
 impl Actor for TenantActor {
     type Msg = TenantMessage;
@@ -114,6 +113,11 @@ impl TenantActor {
             }
             let (engine, branches) = (self.tenant.engine, state.candidate.clone());
             let is_slow = jobs.iter().any(|job| job.task.pool() == Pool::Background);
+            // it is there as long as nothing is being made durable
+            if !is_slow && let Some(writer) = state.writer.take() {
+                self.compute_and_append(state, writer, jobs).await?;
+                continue;
+            }
             let pool = if is_slow { Pool::Background } else { Pool::Prompt };
             let computed = pool.run(move || engine.compute(&branches, jobs)).await;
             // Settled first in any case: two writers must never be at one ledger.
@@ -121,10 +125,63 @@ impl TenantActor {
             let (group, left) = computed.map_err(panic_text)?;
             self.tenant.queue.put_back(left);
             match settled {
-                Ok(()) => state.begin(group),
+                Ok(()) => state.begin(&self.tenant, group),
                 // It was computed on commands that did not become durable.
                 Err(error) => group.refuse(&error),
             }
+        }
+    }
+}
+
+impl TenantActor {
+    /// Computes commands and makes them durable on one thread, where nothing is being made durable: whoever is
+    /// alone waits for few threads to wake up.
+    async fn compute_and_append(
+        &self,
+        state: &mut TenantState,
+        mut writer: LedgerWriter,
+        jobs: Vec<Job>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (tenant, branches) = (Arc::clone(&self.tenant), state.candidate.clone());
+        let (sender, computed) = oneshot::channel();
+        let in_flight = tokio::task::spawn_blocking(move || {
+            let (group, left) = tenant.engine.compute(&branches, jobs);
+            // the next commands are computed meanwhile
+            let _ = sender.send((group.after.clone(), left));
+            let done = make_durable(&tenant, &mut writer, group);
+            (writer, done)
+        });
+        state.in_flight = Some(in_flight);
+        // where it panicked, whoever waits for it learns why
+        if let Ok((after, left)) = computed.await {
+            self.tenant.queue.put_back(left);
+            state.candidate = after;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a group durable, publishes its state and answers.
+fn make_durable(
+    tenant: &OpenTenant,
+    writer: &mut LedgerWriter,
+    mut group: Group,
+) -> Result<(), SqlError> {
+    match writer.append_batch(&std::mem::take(&mut group.records)) {
+        Ok(ids) => {
+            if let Some(last) = ids.last() {
+                let sequence = group.after.sequence;
+                assert_eq!(last.sequence.0, sequence, "sequences are known before the write");
+                tenant.publish(group.after.clone(), std::mem::take(&mut group.entries));
+            }
+            group.answer();
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(tenant = tenant.name, %error, "commands did not become durable");
+            let error = sql_of_storage(&error);
+            group.refuse(&error);
+            Err(error)
         }
     }
 }
@@ -138,7 +195,7 @@ impl TenantState {
     }
 
     /// Starts to make a group durable.
-    fn begin(&mut self, group: Group) {
+    fn begin(&mut self, tenant: &Arc<OpenTenant>, group: Group) {
         if group.records.is_empty() {
             group.answer();
             return;
@@ -148,52 +205,32 @@ impl TenantState {
             return;
         };
         self.candidate = group.after.clone();
-        let mut group = group;
-        let records = std::mem::take(&mut group.records);
-        let is_large = records.iter().map(|record| record.payload.len()).sum::<usize>()
-            >= BACKGROUND_APPEND_BYTES;
+        let size_bytes: usize = group.records.iter().map(|record| record.payload.len()).sum();
+        let tenant = Arc::clone(tenant);
         let append = move || {
-            let appended = writer.append_batch(&records);
-            (writer, appended)
+            let done = make_durable(&tenant, &mut writer, group);
+            (writer, done)
         };
-        let append = tokio::task::spawn_blocking(move || match is_large {
-            true => in_background(append),
-            false => append(),
-        });
-        self.in_flight = Some(InFlight { group, append });
+        self.in_flight = Some(tokio::task::spawn_blocking(move || match size_bytes {
+            ..BACKGROUND_APPEND_BYTES => append(),
+            _ => in_background(append),
+        }));
     }
 
-    /// Waits for the group that is being made durable, publishes its state and answers. The inner
-    /// error says why it did not become durable.
+    /// Waits for the group that is being made durable. The inner error says why it did not become durable.
     async fn settle(
         &mut self,
         tenant: &OpenTenant,
     ) -> Result<Result<(), SqlError>, ActorProcessingErr> {
-        let Some(InFlight { mut group, append }) = self.in_flight.take() else {
+        let Some(in_flight) = self.in_flight.take() else {
             return Ok(Ok(()));
         };
-        let (writer, appended) = append.await?;
+        let (writer, done) = in_flight.await?;
         self.writer = Some(writer);
-        match appended {
-            Ok(ids) => {
-                let last = ids.last().map(|id| id.sequence.0);
-                assert_eq!(
-                    last,
-                    Some(group.after.sequence),
-                    "sequences are known before the write"
-                );
-                tenant.publish(group.after.clone(), std::mem::take(&mut group.entries));
-                group.answer();
-                Ok(Ok(()))
-            }
-            Err(error) => {
-                tracing::error!(tenant = tenant.name, %error, "commands did not become durable");
-                self.candidate = tenant.branches().as_ref().clone();
-                let error = sql_of_storage(&error);
-                group.refuse(&error);
-                Ok(Err(error))
-            }
+        if done.is_err() {
+            self.candidate = tenant.branches().as_ref().clone();
         }
+        Ok(done)
     }
 }
 

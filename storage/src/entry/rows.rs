@@ -80,7 +80,7 @@ mod tests {
                 0 => KeyPart::Text(format!("deal {row}").into()),
                 _ => KeyPart::Integer(row as i64 - 50),
             };
-            let value = |at: usize| (at % 5 > 0).then(|| (at as i64 - 9) << (at % 50));
+            let value = |at: usize| (!at.is_multiple_of(5)).then(|| (at as i64 - 9) << (at % 50));
             let write = RowsWrite {
                 cube: CubeId(3),
                 action,

@@ -14,7 +14,7 @@ use datafusion::common::ScalarValue;
 use super::columns::{Column, columns_of};
 use super::{OnExisting, WriteKind, WritePlan, column_name};
 use crate::error::SqlError;
-use crate::sql::columns::{ColumnSource, CubeColumns};
+use crate::sql::columns::ColumnSource;
 use crate::tenant::Snapshot;
 
 /// The changes that the query's rows ask for, and how many rows they touch.
@@ -55,7 +55,6 @@ struct Builder<'a> {
     plan: &'a WritePlan,
     version: &'a Version,
     formulas: &'a Plan,
-    columns: CubeColumns,
     write: RowsWrite,
     /// The rows again, as a table, to find those that are there.
     rows: Rows,
@@ -95,7 +94,6 @@ impl<'a> Builder<'a> {
             plan,
             version,
             formulas: &snapshot.plan,
-            columns: CubeColumns::new(version, plan.cube),
             write,
             rows: version.empty_rows(plan.cube),
             texts: TextTable::default(),
@@ -207,9 +205,7 @@ impl<'a> Builder<'a> {
 
     fn required_text(&self, value: &ScalarValue, source: ColumnSource) -> Result<String, SqlError> {
         scalar_text(value).ok_or_else(|| {
-            let idx =
-                self.columns.sources.iter().position(|&other| other == source).unwrap_or_default();
-            let name = self.columns.schema.field(idx).name();
+            let name = column_name(self.version, self.plan.cube, source);
             SqlError::new(
                 "23502",
                 format!("null value in column \"{name}\" violates not-null constraint"),
