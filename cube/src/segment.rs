@@ -8,6 +8,7 @@ mod column;
 mod difference;
 mod history;
 mod ints;
+mod key_filter;
 mod leaf_column;
 mod level_column;
 mod mask;
@@ -46,6 +47,7 @@ pub(crate) use leaf_column::LeafNumbering;
 pub(crate) use select::Wanted;
 
 use history::{History, STEP_ROWS_MAX};
+use key_filter::{KeyFilter, KeyHash};
 use leaf_column::{LeafColumns, LeafNumberings};
 use level_column::LevelColumns;
 use merges::{Merges, is_small};
@@ -166,6 +168,7 @@ pub struct Segment {
     postings: Arc<Vec<OnceLock<Postings>>>,
     level_columns: Arc<LevelColumns>,
     leaf_columns: Arc<LeafColumns>,
+    key_filter: Arc<KeyFilter>,
 }
 
 impl Segment {
@@ -187,6 +190,7 @@ impl Segment {
             postings: Arc::new(members.iter().map(|_| OnceLock::new()).collect()),
             level_columns: Arc::default(),
             leaf_columns: Arc::default(),
+            key_filter: Arc::default(),
         }
     }
 
@@ -283,7 +287,8 @@ impl Segment {
         let values = self.values.iter().map(|values| values.size_bytes());
         let postings = self.postings.iter().filter_map(OnceLock::get).map(Postings::size_bytes);
         let columns: usize = keys.chain(coordinates).chain(values).chain(postings).sum();
-        columns + self.level_columns.size_bytes() + self.leaf_columns.size_bytes()
+        let made = self.leaf_columns.size_bytes() + self.key_filter.size_bytes();
+        columns + self.level_columns.size_bytes() + made
     }
 
     /// Appends a row of this segment to `rows`.
@@ -432,7 +437,12 @@ impl CubeRows {
 
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
-        self.newest(|segment| segment.find(rows, row))
+        let hash = KeyHash::of(rows, row);
+        self.newest(
+            |segment| {
+                if segment.may_have_key(hash) { segment.find(rows, row) } else { None }
+            },
+        )
     }
 
     /// Where the rows with the primary keys of sorted rows live.

@@ -4,12 +4,12 @@
 mod aggregates;
 #[path = "sql/branches.rs"]
 mod branches;
+#[path = "sql/given.rs"]
+mod given;
 #[path = "sql/growth.rs"]
 mod growth;
 #[path = "sql/overrides.rs"]
 mod overrides;
-#[path = "sql/points.rs"]
-mod points;
 #[path = "sql/prepared.rs"]
 mod prepared;
 #[path = "sql/ratios.rs"]

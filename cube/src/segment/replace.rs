@@ -170,6 +170,7 @@ impl Segment {
             postings: Arc::clone(&self.postings),
             level_columns: Arc::clone(&self.level_columns),
             leaf_columns: Arc::clone(&self.leaf_columns),
+            key_filter: Arc::clone(&self.key_filter),
         }
     }
 

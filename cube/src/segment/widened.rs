@@ -35,6 +35,7 @@ impl Segment {
             // not shared: another branch may give its rows another member, or another dimension
             level_columns: Arc::default(),
             leaf_columns: Arc::default(),
+            key_filter: Arc::default(),
         }
     }
 }

@@ -109,6 +109,12 @@ impl CubeColumns {
         Some(self.sources[idx])
     }
 
+    /// The type of a column.
+    pub fn data_type(&self, source: ColumnSource) -> Option<&DataType> {
+        let idx = self.sources.iter().position(|&own| own == source)?;
+        Some(self.schema.field(idx).data_type())
+    }
+
     /// The dimension that a column belongs to.
     pub fn position(&self, name: &str) -> Option<usize> {
         match self.source(name)? {

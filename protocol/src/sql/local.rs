@@ -447,7 +447,7 @@ impl LocalSession {
             };
             let plan = plan.unwrap_or_else(|| planned.clone());
             let kind = plan.kind;
-            let (changes, rows) = match write::point_changes(&plan, &snapshot, &parameters) {
+            let (changes, rows) = match write::given_changes(&plan, &snapshot, &parameters) {
                 Some(found) => found?,
                 None => self.changes_by_query(plan, snapshot, parameters.clone()).await?,
             };

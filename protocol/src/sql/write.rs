@@ -4,7 +4,7 @@
 //! refused and never rounded on the way in.
 
 mod columns;
-mod point;
+mod given;
 mod rows;
 
 use cube::model::CubeKind;
@@ -21,8 +21,8 @@ use super::history::history_of;
 use crate::error::SqlError;
 use crate::tenant::Snapshot;
 
-pub use point::Point;
-pub use rows::{changes, point_changes};
+pub use given::Given;
+pub use rows::{changes, given_changes};
 
 /// A write, planned: the query that gives its rows, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -39,8 +39,8 @@ pub struct WritePlan {
     pub replaced: Vec<MeasureId>,
     /// Types of parameters that stand alone as a value: position in the parameter list, type.
     pub parameter_types: Vec<(usize, DataType)>,
-    /// The one row that an UPDATE names by its key.
-    pub point: Option<Point>,
+    /// What the query would give, where the statement says it.
+    pub given: Option<Given>,
 }
 
 /// The kinds of write.
@@ -291,8 +291,8 @@ fn plan_insert(insert: &Insert, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
     refuse_repeated(version, cube, &columns, "42701")?;
     let kind = WriteKind::Insert(on_existing(insert.on.as_ref())?);
     let replaced = replaced(insert.on.as_ref(), &columns, snapshot, cube)?;
-    let (query, point) = (source.to_string(), None);
-    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point })
+    let (query, given) = (source.to_string(), Given::of_insert(source, &all, &columns));
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, given })
 }
 
 /// The measures that ON CONFLICT DO UPDATE sets.
@@ -388,9 +388,9 @@ fn plan_update(update: &Update, snapshot: &Snapshot) -> Result<WritePlan, SqlErr
         }
     };
     let query = select(&items, &update.table, &from, update.selection.as_ref());
-    let point = Point::of(update, &CubeColumns::new(version, cube), &columns);
+    let given = Given::of_update(update, &CubeColumns::new(version, cube), &columns);
     let (kind, replaced) = (WriteKind::Update, Vec::new());
-    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point })
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, given })
 }
 
 fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError> {
@@ -409,7 +409,7 @@ fn plan_delete(delete: &Delete, version: &Version) -> Result<WritePlan, SqlError
         columns.iter().map(|&key| format!("{shown}.{}", column_name(version, cube, key))).collect();
     let query = select(&items, table, "", delete.selection.as_ref());
     let (kind, replaced, parameter_types) = (WriteKind::Delete, Vec::new(), Vec::new());
-    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, point: None })
+    Ok(WritePlan { cube, kind, query, columns, replaced, parameter_types, given: None })
 }
 
 fn select(

@@ -40,15 +40,15 @@ pub fn changes(
     builder.finish()
 }
 
-/// The same of the one row that a write names; none where its query is to tell.
-pub fn point_changes(
+/// The same of the rows that a statement gives itself; none where its query is to tell.
+pub fn given_changes(
     plan: &WritePlan,
     snapshot: &Snapshot,
     parameters: &[ScalarValue],
 ) -> Option<Result<(Vec<Change>, usize), SqlError>> {
-    let row = plan.point.as_ref()?.row(plan, snapshot, parameters)?;
+    let rows = plan.given.as_ref()?.rows(plan, snapshot, parameters)?;
     let mut builder = Builder::new(plan, snapshot);
-    builder.add_columns(&row).then(|| builder.finish())
+    builder.add_columns(&rows).then(|| builder.finish())
 }
 
 struct Builder<'a> {

@@ -1,27 +1,30 @@
-//! Updates of one row by its primary key, `UPDATE sales SET amount = $1 WHERE shop = $2 AND month = 3`: what the
-//! query would give is known without it, if the row is there.
+//! Writes that say themselves what their query would give: INSERT of VALUES, and UPDATE of one row by its primary
+//! key, `UPDATE sales SET amount = $1 WHERE shop = $2 AND month = 3`, if the row is there.
 //!
 //! Only what needs no conversion is taken; of anything else, and of what is refused, the query tells.
 
 use cube::KeyType;
+use cube::value::parse_date;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, TableFactor, UnaryOperator, Update, Value,
+    BinaryOperator, Expr, Parens, Query, SetExpr, TableFactor, UnaryOperator, Update, Value,
 };
 use std::sync::Arc;
 
-use super::{WritePlan, text_of};
+use super::{WriteKind, WritePlan, text_of};
 use crate::sql::columns::{ColumnSource, CubeColumns};
 use crate::tenant::Snapshot;
 
 /// Digits that a number of a statement may have.
 const DIGITS_MAX: usize = 38;
+/// Rows of a statement that are taken; more go the way of those that take their time.
+const ROWS_MAX: usize = 1_024;
 
-/// Per column of a write's query, what stands for it in the statement.
+/// The rows of a write's query: per column, what stands for it in the statement.
 #[derive(Debug, Clone)]
-pub struct Point(Vec<Item>);
+pub struct Given(Vec<Vec<Item>>);
 
 #[derive(Debug, Clone)]
 enum Item {
@@ -29,10 +32,35 @@ enum Item {
     Constant(ScalarValue),
 }
 
-impl Point {
-    /// The row that an update names by all of its key; none where it is any other update. The columns are those of
-    /// its query, the key's first.
-    pub(super) fn of(update: &Update, all: &CubeColumns, columns: &[ColumnSource]) -> Option<Self> {
+impl Given {
+    /// The rows of an INSERT of VALUES; none where it inserts anything else.
+    pub(super) fn of_insert(
+        source: &Query,
+        all: &CubeColumns,
+        columns: &[ColumnSource],
+    ) -> Option<Self> {
+        let SetExpr::Values(values) = source.body.as_ref() else { return None };
+        // an order or a limit is a matter of the query
+        if values.rows.len() > ROWS_MAX || source.to_string() != source.body.to_string() {
+            return None;
+        }
+        let row = |row: &Parens<Vec<Expr>>| {
+            let items = row.iter().zip(columns).map(|(value, &column)| match column {
+                ColumnSource::Measure(_) => item(value, None),
+                _ => item(value, Some(all.data_type(column)?)),
+            });
+            items.collect::<Option<Vec<Item>>>()
+        };
+        values.rows.iter().map(row).collect::<Option<_>>().map(Self)
+    }
+
+    /// The row that an UPDATE names by all of its key; none where it is any other. The columns are those of its
+    /// query, the key's first.
+    pub(super) fn of_update(
+        update: &Update,
+        all: &CubeColumns,
+        columns: &[ColumnSource],
+    ) -> Option<Self> {
         let TableFactor::Table { name, alias, .. } = &update.table.relation else { return None };
         if update.from.is_some() || !update.table.joins.is_empty() {
             return None;
@@ -47,18 +75,17 @@ impl Point {
         for (column, value) in equalities(update.selection.as_ref()?)? {
             let source = all.source(&column_of(column, &shown)?)?;
             let place = key.iter().position(|&own| own == source)?;
-            let data_type = all.schema.field(all.sources.iter().position(|&s| s == source)?);
-            let item = item(value, Some(data_type.data_type()))?;
+            let item = item(value, Some(all.data_type(source)?))?;
             if named[place].replace(item).is_some() {
                 return None;
             }
         }
         let assigned = update.assignments.iter().map(|assignment| item(&assignment.value, None));
-        named.into_iter().chain(assigned).collect::<Option<_>>().map(Self)
+        named.into_iter().chain(assigned).collect::<Option<_>>().map(|row| Self(vec![row]))
     }
 
-    /// The row, if a row with the key is what the query would look for; whether it is there is another matter.
-    pub fn row(
+    /// The rows as the query would give them; of an UPDATE, whether the row is there is another matter.
+    pub fn rows(
         &self,
         plan: &WritePlan,
         snapshot: &Snapshot,
@@ -70,18 +97,24 @@ impl Point {
         if dimensions.iter().any(|&dimension| snapshot.view.allowed(dimension).is_some()) {
             return None;
         }
-        let mut arrays = Vec::with_capacity(self.0.len());
-        let mut fields = Vec::with_capacity(self.0.len());
-        for (item, column) in self.0.iter().zip(&plan.columns) {
-            let value = match item {
-                Item::Parameter(at) => parameters.get(*at)?,
-                Item::Constant(value) => value,
+        let (mut arrays, mut fields) = (Vec::new(), Vec::new());
+        for (at, column) in plan.columns.iter().enumerate() {
+            let value = |row: &Vec<Item>| match row.get(at)? {
+                Item::Parameter(at) => parameters.get(*at).cloned(),
+                Item::Constant(value) => Some(value.clone()),
             };
-            if !matches!(column, ColumnSource::Measure(_)) && !is_key(value) {
+            let values = self.0.iter().map(value).collect::<Option<Vec<ScalarValue>>>()?;
+            let is_key =
+                plan.kind == WriteKind::Update && !matches!(column, ColumnSource::Measure(_));
+            if is_key && !values.iter().all(self::is_key) {
                 return None;
             }
-            fields.push(Field::new("", value.data_type(), true));
-            arrays.push(value.to_array().ok()?);
+            let array = match values.as_slice() {
+                [one] => one.to_array().ok()?,
+                _ => ScalarValue::iter_to_array(values).ok()?,
+            };
+            fields.push(Field::new("", array.data_type().clone(), true));
+            arrays.push(array);
         }
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).ok()
     }
@@ -142,6 +175,9 @@ fn item(value: &Expr, key_type: Option<&DataType>) -> Option<Item> {
         (Some(DataType::Int32), ScalarValue::Int64(Some(key))) => {
             ScalarValue::from(i32::try_from(key).ok()?)
         }
+        (Some(DataType::Date32), ScalarValue::Utf8(Some(day))) => {
+            ScalarValue::Date32(Some(parse_date(&day)?))
+        }
         (Some(key_type), other) if other.data_type() != *key_type => return None,
         (_, other) => other,
     };
@@ -201,12 +237,12 @@ mod tests {
         ];
         let all = CubeColumns { schema: Arc::new(schema), sources: sources.clone() };
         let Statement::Update(update) = parse_sql(update).ok()?.pop()? else { return None };
-        let Point(items) = Point::of(&update, &all, &sources)?;
+        let Given(mut rows) = Given::of_update(&update, &all, &sources)?;
         let text = |item: Item| match item {
             Item::Parameter(at) => format!("${}", at + 1),
             Item::Constant(value) => format!("{value}: {}", value.data_type()),
         };
-        Some(items.into_iter().map(text).collect::<Vec<_>>().join(", "))
+        Some(rows.remove(0).into_iter().map(text).collect::<Vec<_>>().join(", "))
     }
 
     #[test]

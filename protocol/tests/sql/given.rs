@@ -1,4 +1,4 @@
-//! Updates of one row by its key: the same as when a query finds the row, whatever is written there.
+//! Rows that a statement gives itself: the same as when a query finds or makes them, whatever is written there.
 
 use cube::model::{CubeDef, ModelChange};
 use datafusion::common::ScalarValue;
@@ -24,7 +24,7 @@ async fn stock() -> LocalSession {
     let rows = [
         "INSERT INTO stock (rep, account, amount, pieces, note) VALUES ('ana', 2, 10.50, 1, 'x'), \
          ('ana', 3, 20, NULL, NULL), ('bob', 2, NULL, 7, 'é')",
-        "INSERT INTO grants (id, date, value, state) VALUES (1, 'FY25', 5, 'new'), (-7, 'FY26', 9, 'old')",
+        "INSERT INTO grants (id, date, value, state) VALUES (1, 'FY2025', 5, 'new'), (-7, 'FY2026', 9, 'old')",
         "INSERT INTO plan (date, account, target, note) VALUES ('2025-01', 2, 5, 'a'), ('2025-02', 3, 6, 'b')",
     ];
     for insert in rows {
@@ -39,10 +39,17 @@ const ALL: [&str; 3] = [
     "SELECT date, account, target, note FROM plan ORDER BY 1, 2",
 ];
 
-/// Runs a statement as it is, and on the other session so that a query finds its row: all has to be the same.
+/// Runs a statement as it is, and on the other session so that a query finds or makes its rows: all has to be the
+/// same.
 async fn check(point: &mut LocalSession, query: &mut LocalSession, sql: &str) -> String {
+    let (start, end) = sql.split_once(" ON CONFLICT").unwrap_or((sql, ""));
+    let by_query = match sql.starts_with("INSERT") {
+        true if end.is_empty() => format!("{start} LIMIT 1000"),
+        true => format!("{start} LIMIT 1000 ON CONFLICT{end}"),
+        false => format!("{sql} AND 1 = 1"),
+    };
     let found = run(point, sql).await;
-    assert_eq!(found, run(query, &format!("{sql} AND 1 = 1")).await, "{sql}");
+    assert_eq!(found, run(query, &by_query).await, "{sql}");
     for all in ALL {
         assert_eq!(run(point, all).await, run(query, all).await, "{sql}");
     }
@@ -99,6 +106,44 @@ async fn a_row_named_by_its_key_is_updated_as_one_that_a_query_finds() {
     ] {
         check(&mut point, &mut query, sql).await;
     }
+}
+
+#[tokio::test]
+async fn values_are_inserted_as_those_that_a_query_makes() {
+    let (mut point, mut query) = (stock().await, stock().await);
+    let mut inserted = 0;
+    for sql in [
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 2, 1.5)",
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 2, 2)",
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 2, 2) ON CONFLICT DO NOTHING",
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 2, 2.25), ('ana', 5, 3) \
+         ON CONFLICT (rep, account) DO UPDATE SET amount = EXCLUDED.amount",
+        "INSERT INTO stock (account, pieces, rep, note) VALUES (5, 1, 'eva', 'it''s'), (5, -2, 'bob', '')",
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 3, 1.123)",
+        "INSERT INTO stock (rep, account, amount) VALUES ('eva', 3, 99999999)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('nobody', 3, 1)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', 3, 1), ('eva', 3, 2)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', NULL, 1)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', 3, 1.5), ('bob', 3, 2)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', 1, 1)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', 3, NULL)",
+        "INSERT INTO stock (rep, account, pieces) VALUES ('eva', 3, 1 + 1)",
+        "INSERT INTO stock (rep, account, since) VALUES ('bob', 3, '2025-03-01')",
+        "INSERT INTO stock VALUES ('ana', 3, 5)",
+        "INSERT INTO stock (rep, account, amount) VALUES ('ana', 3)",
+        "INSERT INTO grants (id, date, value) VALUES (3, 'FY2025', 1), (4, 'FY2026', 12)",
+        "INSERT INTO grants (id, date, value) VALUES (3, 'FY2025', 1)",
+        "INSERT INTO grants (id, date, value) VALUES (99999999999, 'FY2025', 1)",
+        "INSERT INTO books (date, account, amount) VALUES ('2025-06-30', 2, 1), ('2025-06-30', 3, 2.5)",
+        "INSERT INTO books (date, account, amount) VALUES ('2025-6-30', 2, 1)",
+        "INSERT INTO books (date, account, amount) VALUES ('2026-06-30', 2, 1)",
+        "INSERT INTO books (date, account, price) VALUES ('2025-06-30', 2, 1)",
+        "INSERT INTO plan (date, account, target, note) VALUES ('2025-03', 2, 1.10, 'x'), ('2025-04', 2, 2.2, NULL)",
+    ] {
+        let tag = check(&mut point, &mut query, sql).await;
+        inserted += usize::from(tag.starts_with("INSERT 0 ") && tag != "INSERT 0 0");
+    }
+    assert!(inserted > 7, "{inserted}");
 }
 
 #[tokio::test]
