@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assertions::{self, AssertionResult, AssertionState};
 use crate::error::{Result, ServerError, sql_of_calc};
-use crate::limits::PLAN_ATTEMPTS_MAX;
+use crate::limits::{PATIENT_ATTEMPTS_MAX, PLAN_ATTEMPTS_MAX};
 use crate::load::{self, LoadError, LoadReport, LoadRequest, Stage};
 use crate::missing::{self, MissingMember};
 use crate::model_files::{self, ModelFiles};
@@ -274,7 +274,7 @@ pub struct Submitted<T> {
 }
 
 /// Plans against the head, checks assertions on what the plan gives, and submits for that head;
-/// again and again while others come first.
+/// again and again while others come first. After some attempts the others wait.
 pub async fn submit_planned<T: Send + 'static>(
     tenant: &OpenTenant,
     asking: &Asking,
@@ -282,7 +282,11 @@ pub async fn submit_planned<T: Send + 'static>(
     checks: Checks<'_>,
 ) -> Result<Submitted<T>> {
     let _planning = tenant.planning.lock().await;
-    for _ in 0..PLAN_ATTEMPTS_MAX {
+    let mut turn = None;
+    for attempt in 0..PLAN_ATTEMPTS_MAX {
+        if attempt == PATIENT_ATTEMPTS_MAX {
+            turn = Some(tenant.turn.write().await);
+        }
         let branches = tenant.branches();
         let head = Arc::clone(branches.get(&asking.branch)?);
         let (plan, before) = (plan.clone(), Arc::clone(&head));
@@ -306,6 +310,7 @@ pub async fn submit_planned<T: Send + 'static>(
             Err(Refusal::Moved) => {}
         }
     }
+    drop(turn);
     Err(SqlError::new("40001", "others keep changing the tenant")
         .with_detail(format!("the command was planned {PLAN_ATTEMPTS_MAX} times"))
         .with_hint("try again when less is being written")
@@ -323,18 +328,19 @@ pub async fn compute<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
     use crate::auth::Users;
     use crate::tenant::actor::Supervisor;
     use crate::tenant::store::Opened;
     use crate::tenant::{Authority, TenantOptions};
+    use protocol::tenant::Tenant;
     use ractor::Actor;
     use storage::{LedgerId, LedgerWriter, MemoryDevice};
 
-    /// Plans that count up what they read: none may be lost.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_planned_fits_the_head_it_is_recorded_on() {
-        const COMMANDS: usize = 40;
+    async fn tenant() -> Arc<OpenTenant> {
         let device = Arc::new(MemoryDevice::new(1));
         LedgerWriter::create(device.clone(), LedgerId([1; 16]), Default::default()).unwrap();
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, ()).await.unwrap();
@@ -343,17 +349,63 @@ mod tests {
             TenantOptions { authority: Authority::FolderOwner, ..TenantOptions::default() };
         let started =
             OpenTenant::start(&supervisor, "acme", device, Users::default(), opened, &options);
-        let tenant = started.await.unwrap();
+        started.await.unwrap()
+    }
+
+    fn described(description: String) -> Vec<Change> {
+        vec![Change::Model(ModelChange::Describe { name: "m".to_owned(), description })]
+    }
+
+    /// Plans that count up what they read: none may be lost.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_planned_fits_the_head_it_is_recorded_on() {
+        const COMMANDS: usize = 40;
+        let tenant = tenant().await;
         let asking = Asking::on_main("ana", "test");
         let count_up = |_: &Branches, head: &Branch| -> Result<(Vec<Change>, ())> {
             let count = head.revision.version.model.description.len();
-            let (name, description) = ("m".to_owned(), "x".repeat(count + 1));
-            Ok((vec![Change::Model(ModelChange::Describe { name, description })], ()))
+            Ok((described("x".repeat(count + 1)), ()))
         };
         let planned =
             (0..COMMANDS).map(|_| submit_planned(&tenant, &asking, count_up, Checks::Skip));
         let answers = futures::future::join_all(planned).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(tenant.head().revision.version.model.description.len(), COMMANDS);
+    }
+
+    /// Others write all the time, each faster than this plans.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_planned_again_and_again_gets_its_turn() {
+        let tenant = tenant().await;
+        let asking = Asking::on_main("ana", "test");
+        let (is_done, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let write = async |number: usize| {
+            while !is_done.load(Ordering::Relaxed) {
+                let command = Command {
+                    author: "ana".into(),
+                    origin: "test".into(),
+                    reason: String::new(),
+                    branch: asking.branch.clone(),
+                    branch_number: None,
+                    changes: described(format!("written by {number}")),
+                    base: None,
+                };
+                tenant.submit(command).await.unwrap();
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let plan = |_: &Branches, _: &Branch| -> Result<(Vec<Change>, ())> {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok((described("planned".to_owned()), ()))
+        };
+        let planned = async {
+            let planned = submit_planned(&tenant, &asking, plan, Checks::Skip).await;
+            is_done.store(true, Ordering::Relaxed);
+            planned
+        };
+        let writers = futures::future::join_all((0..4).map(write));
+        let (planned, _) = futures::future::join(planned, writers).await;
+        assert!(planned.is_ok(), "it has its turn");
+        assert!(written.into_inner() > 8, "the others wrote meanwhile");
     }
 }

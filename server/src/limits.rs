@@ -35,6 +35,8 @@ pub const SUMMARY_CHANGES_MAX: usize = 8;
 pub const RESTARTS_MAX: u32 = 16;
 /// Times that a load is planned again because another command came first.
 pub const PLAN_ATTEMPTS_MAX: u32 = 16;
+/// After so many of them the others wait for it.
+pub const PATIENT_ATTEMPTS_MAX: u32 = 4;
 /// Memory that all reads of one tenant share, unless configured.
 pub const READ_MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// Memory that the aggregates of a cube may take, of what its rows take.

@@ -69,6 +69,9 @@ pub struct OpenTenant {
     /// Held from planning against the head to the answer, so that planned commands do not make each
     /// other plan again.
     pub planning: tokio::sync::Mutex<()>,
+    /// Shared by commands of whoever writes; held alone by a planned command before which others came again and
+    /// again.
+    pub turn: tokio::sync::RwLock<()>,
 }
 
 /// What opening a tenant needs besides its ledger.
@@ -115,6 +118,7 @@ impl OpenTenant {
             read_memory: MemoryReservation::new(options.read_memory_bytes),
             maintenance: Maintenance::default(),
             planning: tokio::sync::Mutex::default(),
+            turn: tokio::sync::RwLock::default(),
         });
         let start = Box::new((Arc::clone(&tenant), opened));
         let started = ractor::call!(supervisor, SupervisorMessage::Start, start);
@@ -265,6 +269,7 @@ impl Tenant for OpenTenant {
     }
 
     async fn submit(&self, command: Command) -> Result<Receipt, SqlError> {
+        let _turn = self.turn.read().await;
         self.submit_expecting(command, None).await.map_err(final_error)
     }
 
@@ -272,11 +277,13 @@ impl Tenant for OpenTenant {
         if let Some(role) = self.role_of(&branch.author)? {
             refuse_readers(&branch.author, role)?;
         }
+        let _turn = self.turn.read().await;
         self.carry_out(Task::CreateBranch(branch), None).await.map_err(final_error)
     }
 
     async fn drop_branch(&self, branch: OldBranch) -> Result<Receipt, SqlError> {
         self.check_drop(&branch)?;
+        let _turn = self.turn.read().await;
         self.carry_out(Task::DropBranch(branch), None).await.map_err(final_error)
     }
 

@@ -260,6 +260,14 @@ impl LocalSession {
         let written = branch::written(&scope, &tree)?;
         let snapshot = scope.snapshot_of(&written);
         if let Some(plan) = write::plan(&tree, &snapshot)? {
+            if explain == Explain::Show {
+                let error = SqlError::new(
+                    "0A000",
+                    format!("EXPLAIN {} is not supported yet", plan.kind.verb()),
+                );
+                return Err(error
+                    .with_hint(format!("its rows come from this query: EXPLAIN {}", plan.query)));
+            }
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, &statement.text).await?;
             let parameters = parameter_types(&logical, &plan.parameter_types, declared)?;

@@ -147,6 +147,41 @@ async fn values_are_inserted_as_those_that_a_query_makes() {
 }
 
 #[tokio::test]
+async fn a_number_with_an_exponent_is_that_number() {
+    let mut session = stock().await;
+    for (set, expected) in [
+        ("amount = 1e3, pieces = 2e2", "1000.00 | 200 | x"),
+        ("amount = 1.5e1, note = 12e20", "15.00 | 200 | 1200000000000000000000"),
+        ("pieces = 3e1, amount = '2'", "2.00 | 30 | 1200000000000000000000"),
+    ] {
+        let sql = format!("UPDATE stock SET {set} WHERE rep = 'ana' AND account = 2");
+        assert_eq!(run(&mut session, &sql).await, ["UPDATE 1"], "{sql}");
+        let one = "SELECT amount, pieces, note FROM stock WHERE rep = 'ana' AND account = 2";
+        assert_eq!(run(&mut session, one).await, [expected], "{sql}");
+    }
+    let insert = "INSERT INTO stock (rep, account, amount, pieces) VALUES ('eva', 5, 1e3, 1e3)";
+    assert_eq!(run(&mut session, insert).await, ["INSERT 0 1"]);
+    let one = "SELECT amount, pieces FROM stock WHERE rep = 'eva' AND account = 5";
+    assert_eq!(run(&mut session, one).await, ["1000.00 | 1000"]);
+}
+
+#[tokio::test]
+async fn explain_writes_nothing() {
+    let mut session = stock().await;
+    let before = run(&mut session, ALL[0]).await;
+    for (write, verb) in [
+        ("UPDATE stock SET amount = 9 WHERE rep = 'ana' AND account = 2", "UPDATE"),
+        ("UPDATE stock SET amount = 9", "UPDATE"),
+        ("DELETE FROM stock", "DELETE"),
+        ("INSERT INTO stock (rep, account, amount) VALUES ('eva', 5, 1)", "INSERT"),
+    ] {
+        let refused = format!("error 0A000 EXPLAIN {verb} is not supported yet");
+        assert_eq!(run(&mut session, &format!("EXPLAIN {write}")).await, [refused]);
+    }
+    assert_eq!(run(&mut session, ALL[0]).await, before);
+}
+
+#[tokio::test]
 async fn a_prepared_update_takes_its_key_and_values_from_parameters() {
     let (mut point, mut query) = (stock().await, stock().await);
     let text = |text: &str| ScalarValue::from(text);

@@ -366,9 +366,11 @@ fn scalar_text(value: &ScalarValue) -> Option<String> {
         ScalarValue::Utf8(Some(text))
         | ScalarValue::Utf8View(Some(text))
         | ScalarValue::LargeUtf8(Some(text)) => text.clone(),
-        ScalarValue::Decimal128(Some(mantissa), _, scale) => {
-            Number::new(*mantissa, u32::try_from(*scale).unwrap_or(0)).to_string()
-        }
+        ScalarValue::Decimal128(Some(mantissa), _, scale) => match u32::try_from(*scale) {
+            Ok(scale) => Number::new(*mantissa, scale).to_string(),
+            // as 1e3 is
+            Err(_) => format!("{mantissa}{}", "0".repeat(scale.unsigned_abs().into())),
+        },
         ScalarValue::Date32(Some(days)) => cube::value::format_date(*days),
         // the shortest digits that give the same float: what was typed
         ScalarValue::Float64(Some(number)) => number.to_string(),
