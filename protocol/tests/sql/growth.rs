@@ -23,13 +23,14 @@ async fn limited() -> (LocalSession, MemoryReservation) {
     (LocalSession::new(tenant, options).unwrap(), memory)
 }
 
-/// Whether nothing is taken any more, once the tasks that a refused statement leaves have ended.
+/// Whether nothing is taken any more, once the tasks that a refused statement leaves have ended: some on threads of
+/// their own.
 async fn is_given_back(memory: &MemoryReservation) -> bool {
     for _ in 0..10_000 {
         if memory.reserve(BUDGET).is_ok() {
             return true;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
     false
 }
