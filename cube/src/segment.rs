@@ -438,15 +438,12 @@ impl CubeRows {
     /// Where the row with the primary key of a row of `rows` lives.
     pub fn find(&self, rows: &Rows, row: usize) -> Option<Location> {
         let hash = KeyHash::of(rows, row);
-        self.newest(
-            |segment| {
-                if segment.may_have_key(hash) { segment.find(rows, row) } else { None }
-            },
-        )
+        self.newest(|segment| segment.may_have_key(hash).then(|| segment.find(rows, row))?)
     }
 
     /// Where the rows with the primary keys of sorted rows live.
     pub fn find_sorted(&self, sorted: &Rows) -> Vec<Option<Location>> {
+        // one alone is looked for where it may be, and not in order
         if sorted.len() == 1 {
             return vec![self.find(sorted, 0)];
         }

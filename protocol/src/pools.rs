@@ -1,7 +1,8 @@
 //! Where work runs. What somebody waits for at a screen runs on rayon's own pool, and commands of a few cells on a
 //! thread for blocking work; what takes its time (loads, large commands, rules, aggregates) runs on a second pool,
-//! whose threads give way to the others, so that queries go on beside it. Both have a thread a processor. What the SQL engine makes of rows, and that is not
-//! quick, has threads of its own too, so that connections are served while an operator is at work.
+//! whose threads give way to the others, so that queries go on beside it. Both pools have a thread a processor. What
+//! the SQL engine makes of rows, and that is not quick, has threads of its own too, so that connections are served
+//! while an operator is at work.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -345,8 +345,12 @@ impl WantedAxis {
         self.find(place)
     }
 
-    fn weight(&self, at: usize) -> i128 {
-        self.weights.as_ref().map_or(1, |weights| weights[at])
+    /// A weight by the axes before with that of one of the wanted places.
+    fn weighted(&self, weight: i128, at: usize) -> i128 {
+        match &self.weights {
+            Some(weights) => weight.saturating_mul(weights[at]),
+            None => weight,
+        }
     }
 }
 
@@ -379,11 +383,7 @@ impl Answer {
                 let mut rest = cell;
                 let found = axes.iter().try_fold((0, 1i128), |(code, weight), axis| {
                     let at = axis.take(&mut rest)?;
-                    let weight = match &axis.weights {
-                        Some(weights) => weight.saturating_mul(weights[at]),
-                        None => weight,
-                    };
-                    Some((code + axis.codes[at], weight))
+                    Some((code + axis.codes[at], axis.weighted(weight, at)))
                 });
                 if let Some((code, weight)) = found {
                     adder.push(at, code, weight)?;
@@ -480,7 +480,7 @@ impl Adder {
         }
         for (at, place) in axis.places.iter().enumerate() {
             let (cell, code) = (cell + place * axis.stride, code + axis.codes[at]);
-            let weight = weight.saturating_mul(axis.weight(at));
+            let weight = axis.weighted(weight, at);
             self.add_all(cells, rest, (cell, code, weight))?;
         }
         Ok(())

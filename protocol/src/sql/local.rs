@@ -261,12 +261,9 @@ impl LocalSession {
         let snapshot = scope.snapshot_of(&written);
         if let Some(plan) = write::plan(&tree, &snapshot)? {
             if explain == Explain::Show {
-                let error = SqlError::new(
-                    "0A000",
-                    format!("EXPLAIN {} is not supported yet", plan.kind.verb()),
-                );
-                return Err(error
-                    .with_hint(format!("its rows come from this query: EXPLAIN {}", plan.query)));
+                let message = format!("EXPLAIN {} is not supported yet", plan.kind.verb());
+                let error = SqlError::new("0A000", message);
+                return Err(error.with_hint("EXPLAIN a SELECT with the same condition"));
             }
             let query = self.parse_one(&plan.query)?;
             let logical = self.plan_query(&query, &statement.text).await?;
@@ -449,15 +446,15 @@ impl LocalSession {
             self.refuse_second_branch(&branch)?;
             let snapshot = scope.snapshot_of(&branch);
             // the model may have changed since the statement was prepared
-            let plan = match snapshot.is_alike(planned_on) {
+            let again = match snapshot.is_alike(planned_on) {
                 true => None,
                 false => write::plan(statement, &snapshot)?,
             };
-            let plan = plan.unwrap_or_else(|| planned.clone());
+            let plan = again.as_ref().unwrap_or(planned);
             let kind = plan.kind;
-            let (changes, rows) = match write::given_changes(&plan, &snapshot, &parameters) {
+            let (changes, rows) = match write::given_changes(plan, &snapshot, &parameters) {
                 Some(found) => found?,
-                None => self.changes_by_query(plan, snapshot, parameters.clone()).await?,
+                None => self.changes_by_query(plan.clone(), snapshot, parameters.clone()).await?,
             };
             let tag = kind.tag(rows);
             if changes.is_empty() {

@@ -3,6 +3,8 @@
 //!
 //! Only what needs no conversion is taken; of anything else, and of what is refused, the query tells.
 
+use std::sync::Arc;
+
 use cube::KeyType;
 use cube::value::parse_date;
 use datafusion::arrow::array::RecordBatch;
@@ -11,7 +13,6 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Parens, Query, SetExpr, TableFactor, UnaryOperator, Update, Value,
 };
-use std::sync::Arc;
 
 use super::{WriteKind, WritePlan, text_of};
 use crate::sql::columns::{ColumnSource, CubeColumns};
@@ -106,7 +107,7 @@ impl Given {
             let values = self.0.iter().map(value).collect::<Option<Vec<ScalarValue>>>()?;
             let is_key =
                 plan.kind == WriteKind::Update && !matches!(column, ColumnSource::Measure(_));
-            if is_key && !values.iter().all(self::is_key) {
+            if is_key && !values.iter().all(is_stored_key) {
                 return None;
             }
             let array = match values.as_slice() {
@@ -121,7 +122,7 @@ impl Given {
 }
 
 /// Whether a value is a key as it is stored, and not another spelling of it.
-fn is_key(value: &ScalarValue) -> bool {
+fn is_stored_key(value: &ScalarValue) -> bool {
     match value {
         ScalarValue::Utf8(Some(text)) => {
             KeyType::Text.canonical(text).is_ok_and(|stored| stored == *text)
