@@ -8,6 +8,7 @@
 //! An actor that fails is started again from what the ledger holds; no other tenant notices.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use protocol::branches::Branches;
@@ -47,8 +48,21 @@ pub struct TenantState {
     in_flight: Option<InFlight>,
 }
 
-/// A group that is being made durable; the inner error says why it was not.
-type InFlight = JoinHandle<(LedgerWriter, Result<(), SqlError>)>;
+/// A group that is being made durable.
+type InFlight = JoinHandle<Result<Settled, Box<Panicked>>>;
+
+/// The ledger after a group was made durable; the error says why it was not.
+struct Settled {
+    writer: LedgerWriter,
+    done: Result<(), SqlError>,
+}
+
+/// A group of which nobody knows whether it is durable. Who asked learns it when the actor does, so that what comes
+/// next waits for the ledger to be read again.
+struct Panicked {
+    _group: Group,
+    text: String,
+}
 
 impl Actor for TenantActor {
     type Msg = TenantMessage;
@@ -139,7 +153,7 @@ impl TenantActor {
     async fn compute_and_append(
         &self,
         state: &mut TenantState,
-        mut writer: LedgerWriter,
+        writer: LedgerWriter,
         jobs: Vec<Job>,
     ) -> Result<(), ActorProcessingErr> {
         let (tenant, branches) = (Arc::clone(&self.tenant), state.candidate.clone());
@@ -148,8 +162,7 @@ impl TenantActor {
             let (group, left) = tenant.engine.compute(&branches, jobs);
             // the next commands are computed meanwhile
             let _ = sender.send((group.after.clone(), left));
-            let done = make_durable(&tenant, &mut writer, group);
-            (writer, done)
+            make_durable(&tenant, writer, group)
         });
         state.in_flight = Some(in_flight);
         // where it panicked, whoever waits for it learns why
@@ -164,26 +177,30 @@ impl TenantActor {
 /// Makes a group durable, publishes its state and answers.
 fn make_durable(
     tenant: &OpenTenant,
-    writer: &mut LedgerWriter,
+    mut writer: LedgerWriter,
     mut group: Group,
-) -> Result<(), SqlError> {
-    match writer.append_batch(&std::mem::take(&mut group.records)) {
-        Ok(ids) => {
-            if let Some(last) = ids.last() {
-                let sequence = group.after.sequence;
-                assert_eq!(last.sequence.0, sequence, "sequences are known before the write");
-                tenant.publish(group.after.clone(), std::mem::take(&mut group.entries));
-            }
-            group.answer();
-            Ok(())
+) -> Result<Settled, Box<Panicked>> {
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let ids = writer.append_batch(&std::mem::take(&mut group.records))?;
+        if let Some(last) = ids.last() {
+            let sequence = group.after.sequence;
+            assert_eq!(last.sequence.0, sequence, "sequences are known before the write");
+            tenant.publish(group.after.clone(), std::mem::take(&mut group.entries));
         }
-        Err(error) => {
+        Ok(())
+    }));
+    let done = match made {
+        Ok(made) => made.map_err(|error: StorageError| {
             tracing::error!(tenant = tenant.name, %error, "commands did not become durable");
-            let error = sql_of_storage(&error);
-            group.refuse(&error);
-            Err(error)
-        }
+            sql_of_storage(&error)
+        }),
+        Err(panic) => return Err(Box::new(Panicked { _group: group, text: panic_text(panic) })),
+    };
+    match &done {
+        Ok(()) => group.answer(),
+        Err(error) => group.refuse(error),
     }
+    Ok(Settled { writer, done })
 }
 
 impl TenantState {
@@ -200,17 +217,14 @@ impl TenantState {
             group.answer();
             return;
         }
-        let Some(mut writer) = self.writer.take() else {
+        let Some(writer) = self.writer.take() else {
             group.refuse(&sql_of_storage(&StorageError::Poisoned));
             return;
         };
         self.candidate = group.after.clone();
         let size_bytes: usize = group.records.iter().map(|record| record.payload.len()).sum();
         let tenant = Arc::clone(tenant);
-        let append = move || {
-            let done = make_durable(&tenant, &mut writer, group);
-            (writer, done)
-        };
+        let append = move || make_durable(&tenant, writer, group);
         self.in_flight = Some(tokio::task::spawn_blocking(move || match size_bytes {
             ..BACKGROUND_APPEND_BYTES => append(),
             _ => in_background(append),
@@ -225,7 +239,7 @@ impl TenantState {
         let Some(in_flight) = self.in_flight.take() else {
             return Ok(Ok(()));
         };
-        let (writer, done) = in_flight.await?;
+        let Settled { writer, done } = in_flight.await?.map_err(|panicked| panicked.text)?;
         self.writer = Some(writer);
         if done.is_err() {
             self.candidate = tenant.branches().as_ref().clone();
